@@ -1,0 +1,1 @@
+//! REST API, OpenAPI, and the embedded web app.

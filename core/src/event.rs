@@ -1,0 +1,203 @@
+//! What crosses the bus: CloudEvents 1.0 envelopes around one versioned enum per topic.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BroadcastId, ChannelName};
+
+/// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the channel and the
+/// bus key: events of one channel keep their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Always `1.0`.
+    pub specversion: SpecVersion,
+    /// UUIDv7.
+    pub id: uuid::Uuid,
+    /// Which node says so: `/nodes/{name}`.
+    pub source: String,
+    /// The channel.
+    pub subject: ChannelName,
+    /// When it happened.
+    pub time: Timestamp,
+    /// `type` and `data`.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// The only version of the envelope we speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpecVersion {
+    /// CloudEvents 1.0.
+    #[serde(rename = "1.0")]
+    V1,
+}
+
+/// Type and data of an event; the version is part of the type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum EventBody {
+    /// A broadcast's first media arrived.
+    #[serde(rename = "stream.started.v1")]
+    StreamStarted(StreamStarted),
+    /// The newest measurements of a live broadcast, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
+    #[serde(rename = "stream.updated.v1")]
+    StreamUpdated(StreamUpdated),
+    /// The publisher is gone; the reconnect window runs.
+    #[serde(rename = "stream.interrupted.v1")]
+    StreamInterrupted(StreamInterrupted),
+    /// A publisher is back, or another one took over.
+    #[serde(rename = "stream.resumed.v1")]
+    StreamResumed(StreamResumed),
+    /// The broadcast is over.
+    #[serde(rename = "stream.ended.v1")]
+    StreamEnded(StreamEnded),
+}
+
+/// How often a live broadcast's measurements are published.
+pub const STREAM_UPDATE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Data of `stream.started.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamStarted {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// The encoder's name, if it gave one.
+    pub encoder: Option<String>,
+}
+
+/// Data of `stream.updated.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamUpdated {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// What was measured.
+    pub health: StreamHealth,
+    /// Viewers, approximately.
+    pub viewers: u64,
+}
+
+/// Data of `stream.interrupted.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamInterrupted {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// When the broadcast ends unless a publisher comes back.
+    pub until: Timestamp,
+}
+
+/// Data of `stream.resumed.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamResumed {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// The encoder's name, if it gave one.
+    pub encoder: Option<String>,
+}
+
+/// Data of `stream.ended.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamEnded {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Why a broadcast ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The publisher said so (`FCUnpublish`, `deleteStream`, `closeStream`).
+    Unpublished,
+    /// The reconnect window ran out.
+    ReconnectWindowElapsed,
+    /// What was sent cannot be packaged.
+    Refused,
+    /// This server stops.
+    ServerStopping,
+}
+
+/// What is measured of a live broadcast. Everything that is not known yet is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamHealth {
+    /// The video track.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub video: Option<VideoHealth>,
+    /// The audio track.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audio: Option<AudioHealth>,
+    /// Bits per second of audio and video that arrived, over the last ten seconds.
+    pub bitrate: u64,
+    /// What the streamer should know, each once.
+    #[serde(default)]
+    pub warnings: Vec<StreamWarning>,
+}
+
+/// What is measured of the video.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoHealth {
+    /// RFC 6381, `avc1.64001f`.
+    pub codec: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second, measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub frame_rate: Option<f64>,
+    /// Seconds between the last two keyframes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keyframe_interval: Option<f64>,
+    /// Bits per second over the last ten seconds.
+    pub bitrate: u64,
+    /// Whether the encoder uses B-frames.
+    pub b_frames: bool,
+}
+
+/// What is measured of the audio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioHealth {
+    /// RFC 6381, `mp4a.40.2`.
+    pub codec: String,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u8,
+    /// Bits per second over the last ten seconds.
+    pub bitrate: u64,
+}
+
+/// Something the streamer should change, with a stable code and a sentence that says what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamWarning {
+    /// Stable: `keyframe_interval_long`, `no_keyframe`, `b_frames`, `unknown_track`, `timestamps_jump`, …
+    pub code: String,
+    /// For the person.
+    pub sentence: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_cloudevent_and_survives_the_round_trip() {
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::from_u128(7),
+            source: "/nodes/one".into(),
+            subject: "studio".parse().unwrap(),
+            time: "2026-11-21T03:04:05Z".parse().unwrap(),
+            body: EventBody::StreamEnded(StreamEnded {
+                broadcast: BroadcastId(uuid::Uuid::from_u128(9)),
+                reason: EndReason::ReconnectWindowElapsed,
+            }),
+        };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["specversion"], "1.0");
+        assert_eq!(json["type"], "stream.ended.v1");
+        assert_eq!(json["subject"], "studio");
+        assert_eq!(json["data"]["reason"], "reconnect_window_elapsed");
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}

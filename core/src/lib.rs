@@ -1,0 +1,17 @@
+//! What two roles of Millrace must agree on: identifiers, time, the FLV tag, the feed between ingest and
+//! packager, the events that cross the bus, and the bus itself.
+//!
+//! | Specification | Where |
+//! |---|---|
+//! | Adobe Video File Format Specification 10.1, annex E (FLV) | [`flv`] |
+//! | Enhanced RTMP v2 (2026-01-31-r2), packet headers | [`flv`] |
+//! | RFC 9562 (UUIDv7) | [`ids`] |
+//! | CloudEvents 1.0 | [`event`] |
+#![warn(missing_docs)]
+
+pub mod bus;
+pub mod event;
+pub mod feed;
+pub mod flv;
+pub mod ids;
+pub mod time;

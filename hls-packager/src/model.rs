@@ -1,0 +1,92 @@
+//! What the media side (demux, timeline, segmenter, CMAF) hands to the delivery side (window, playlists, origin).
+//!
+//! The media side knows codecs and time and nothing of numbers; the delivery side knows numbers and bytes and
+//! nothing of media. Between them flow [`Output`]s, in order, per broadcast:
+//!
+//! ```text
+//! Opened → { SegmentStarted → Part+ → SegmentEnded }+ → Ended
+//! ```
+//!
+//! Renditions are aligned: each `SegmentStarted` and `SegmentEnded` concerns all of them at once, so the same media
+//! sequence number means the same stretch of time in every playlist.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// Index of a rendition within a broadcast: a position in [`Opened::renditions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RenditionId(pub usize);
+
+/// One output of the media side.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// The renditions and their fixed bounds are known; comes first and once.
+    Opened(Opened),
+    /// A segment begins in every rendition.
+    SegmentStarted(SegmentStarted),
+    /// The next part of the running segment of one rendition.
+    Part(Part),
+    /// The running segment of every rendition is complete. Its duration is the sum of its parts' durations.
+    SegmentEnded,
+    /// Codec parameters or measured bit rates that the multivariant playlist declares have changed.
+    Renditions(Vec<RenditionInfo>),
+    /// The broadcast is over.
+    Ended,
+}
+
+/// What never changes during the life of the playlists (Apple's player gives up otherwise).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    /// `EXT-X-TARGETDURATION`, whole seconds (RFC 8216bis §4.4.3.1).
+    pub target_duration: u32,
+    /// The renditions, in the order of the multivariant playlist.
+    pub renditions: Vec<RenditionInfo>,
+}
+
+/// What the playlists say of one rendition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenditionInfo {
+    /// Path segment of the rendition: `main`, `audio`; `[a-z0-9]+`.
+    pub name: &'static str,
+    /// `PART-TARGET`, an upper bound of every part of this rendition (RFC 8216bis §4.4.3.7). Fixed from
+    /// [`Opened`] on.
+    pub part_target: Duration,
+    /// RFC 6381 codec strings, video first.
+    pub codecs: Vec<String>,
+    /// Width and height in pixels.
+    pub resolution: Option<(u32, u32)>,
+    /// Frames per second.
+    pub frame_rate: Option<f64>,
+}
+
+/// A segment begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SegmentStarted {
+    /// Wall-clock time of its first sample.
+    pub program_date_time: Timestamp,
+    /// Whether `EXT-X-DISCONTINUITY` stands before it.
+    pub discontinuity: bool,
+    /// Whether the segment is a gap: nothing can be fetched, every part is a gap.
+    pub gap: bool,
+    /// The init segment of each rendition (indexed by [`RenditionId`]) that this segment and the following ones
+    /// need, if it changed. `Some` for every rendition on the first segment with media.
+    pub init: Vec<Option<Bytes>>,
+}
+
+/// A CMAF chunk, published before its segment ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The rendition.
+    pub rendition: RenditionId,
+    /// Duration for `EXT-X-PART`; at most the rendition's part target. Exact (ticks / timescale), so that a sum of
+    /// parts does not drift; printed rounded to microseconds.
+    pub duration: Duration,
+    /// Whether it begins with a sync sample of the video, or has no video: `INDEPENDENT=YES`.
+    pub independent: bool,
+    /// `moof` + `mdat`; empty for a gap part.
+    pub body: Bytes,
+    /// When the last byte of its last tag was read from the socket; `None` for gap parts. For the latency histogram.
+    pub arrived: Option<std::time::Instant>,
+}

@@ -1,0 +1,1 @@
+//! What every HTTP role of Millrace shares: problem details, headers, limits, the listener.

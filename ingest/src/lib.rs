@@ -1,0 +1,1 @@
+//! RTMP in: a publish server that is safe on a public port.

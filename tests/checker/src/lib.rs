@@ -1,0 +1,1 @@
+//! A strict checker of Low-Latency HLS, for tests.
