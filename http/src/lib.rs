@@ -1,1 +1,15 @@
-//! What every HTTP role of Millrace shares: problem details, headers, limits, the listener.
+//! What every HTTP role of Millrace shares: problem details, the listener with its time limits, TLS, and the
+//! headers every answer carries.
+//!
+//! | Specification | Where |
+//! |---|---|
+//! | RFC 9457 (problem details) | [`problem`] |
+//! | RFC 9110, 9112, 9113 (HTTP, by hyper) | [`server`] |
+//! | RFC 8446 and 7301 (TLS 1.3, ALPN, by rustls) | [`tls`] |
+#![warn(missing_docs)]
+
+pub mod guard;
+pub mod layers;
+pub mod problem;
+pub mod server;
+pub mod tls;

@@ -1,0 +1,104 @@
+//! Headers and identifiers that every answer carries, and the answers of paths nobody serves.
+#![expect(clippy::disallowed_methods, reason = "shell: makes request ids")]
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, Response, header};
+use axum::response::IntoResponse;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::problem::Problem;
+
+/// Most bytes of a JSON body.
+pub const JSON_BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// The header that names a request in logs and answers.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Finishes the router of a process: problem documents for unknown paths, methods and panics, the body limit, a
+/// request id, and the headers every answer carries.
+///
+/// A request id that a peer sends is replaced: it would be an outsider's text in our log.
+pub fn finish(router: Router) -> Router {
+    router
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(JSON_BODY_MAX_BYTES))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a request handler panicked; this is a bug, please report the message above");
+            Problem::internal().into_response()
+        }))
+        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(always(header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeUuid))
+        .layer(axum::middleware::map_request(forget_foreign_request_id))
+}
+
+fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn forget_foreign_request_id(mut request: Request) -> Request {
+    request.headers_mut().remove(REQUEST_ID);
+    request
+}
+
+#[derive(Clone, Copy)]
+struct MakeUuid;
+
+impl MakeRequestId for MakeUuid {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        HeaderValue::try_from(uuid::Uuid::now_v7().to_string()).ok().map(RequestId::new)
+    }
+}
+
+/// The request id of an answer, for tests and logs.
+#[must_use]
+pub fn request_id<B>(response: &Response<B>) -> Option<&str> {
+    response.headers().get(REQUEST_ID)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    fn router() -> Router {
+        finish(Router::new().route("/good", get(|| async { "good" })).route(
+            "/bad",
+            get(|| async {
+                if true {
+                    panic!("on purpose");
+                }
+            }),
+        ))
+    }
+
+    async fn ask(request: axum::http::request::Builder) -> Response<Body> {
+        router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_methods_and_panics_are_problem_documents() {
+        for (method, path, status) in [("GET", "/nowhere", 404), ("POST", "/good", 405), ("GET", "/bad", 500)]
+        {
+            let response = ask(Request::builder().method(method).uri(path)).await;
+            assert_eq!(response.status(), status, "{method} {path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_our_request_id_and_the_security_headers() {
+        let response = ask(Request::builder().uri("/good").header(REQUEST_ID, "forged")).await;
+        let id = request_id(&response).unwrap();
+        assert!(uuid::Uuid::parse_str(id).is_ok(), "{id}");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(response.headers()[header::REFERRER_POLICY], "strict-origin-when-cross-origin");
+    }
+}
