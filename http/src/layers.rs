@@ -17,13 +17,13 @@ pub const JSON_BODY_MAX_BYTES: usize = 64 * 1024;
 /// The header that names a request in logs and answers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Finishes the router of a process: problem documents for unknown paths, methods and panics, the body limit, a
-/// request id, and the headers every answer carries.
+/// Finishes the router of a process: problem documents for unknown methods and panics, the body limit, a request
+/// id, and the headers every answer carries. Unknown paths are the web app's, where there is one, or else
+/// [`unknown_path`]'s.
 ///
 /// A request id that a peer sends is replaced: it would be an outsider's text in our log.
 pub fn finish(router: Router) -> Router {
     router
-        .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(DefaultBodyLimit::max(JSON_BODY_MAX_BYTES))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
@@ -35,6 +35,11 @@ pub fn finish(router: Router) -> Router {
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeUuid))
         .layer(axum::middleware::map_request(forget_foreign_request_id))
+}
+
+/// The fallback of a process without a web app.
+pub async fn unknown_path() -> Problem {
+    Problem::not_found()
 }
 
 fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
@@ -69,7 +74,7 @@ mod tests {
     use tower::ServiceExt;
 
     fn router() -> Router {
-        finish(Router::new().route("/good", get(|| async { "good" })).route(
+        finish(Router::new().fallback(unknown_path).route("/good", get(|| async { "good" })).route(
             "/bad",
             get(|| async {
                 if true {

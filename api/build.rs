@@ -1,0 +1,5 @@
+//! Rebuilds the crate when the web app was built anew.
+
+fn main() {
+    println!("cargo::rerun-if-changed=../web/dist");
+}

@@ -1,0 +1,186 @@
+//! Sans-IO: the live broadcasts, as the events of `millrace.streams` add up.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use millrace_core::event::{Event, EventBody, StreamHealth};
+use millrace_core::ids::{BroadcastId, ChannelName};
+
+/// One live broadcast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveStream {
+    /// Its channel.
+    pub channel: ChannelName,
+    /// Its id; newer ones are greater.
+    pub broadcast: BroadcastId,
+    /// When its first media arrived.
+    pub started_at: Timestamp,
+    /// Set while the publisher is away: when the broadcast ends unless it comes back.
+    pub interrupted_until: Option<Timestamp>,
+    /// The encoder's name.
+    pub encoder: Option<String>,
+    /// The newest measurements.
+    pub health: StreamHealth,
+    /// Viewers, approximately.
+    pub viewers: u64,
+}
+
+/// The live broadcasts of all nodes.
+#[derive(Debug, Default)]
+pub struct Directory {
+    channels: BTreeMap<ChannelName, LiveStream>,
+}
+
+impl Directory {
+    /// Applies one event. Events may come twice, and those of a broadcast that ended or that is not the channel's
+    /// newest change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        let channel = &event.subject;
+        match &event.body {
+            EventBody::StreamStarted(started) => {
+                let newest = self.channels.get(channel).map(|stream| stream.broadcast);
+                if newest.is_none_or(|newest| newest < started.broadcast) {
+                    let stream = LiveStream {
+                        channel: channel.clone(),
+                        broadcast: started.broadcast,
+                        started_at: event.time,
+                        interrupted_until: None,
+                        encoder: started.encoder.clone(),
+                        health: StreamHealth::default(),
+                        viewers: 0,
+                    };
+                    self.channels.insert(channel.clone(), stream);
+                }
+            }
+            EventBody::StreamUpdated(updated) => {
+                if let Some(stream) = self.current(channel, updated.broadcast) {
+                    stream.health = updated.health.clone();
+                    stream.viewers = updated.viewers;
+                }
+            }
+            EventBody::StreamInterrupted(interrupted) => {
+                if let Some(stream) = self.current(channel, interrupted.broadcast) {
+                    stream.interrupted_until = Some(interrupted.until);
+                }
+            }
+            EventBody::StreamResumed(resumed) => {
+                if let Some(stream) = self.current(channel, resumed.broadcast) {
+                    stream.interrupted_until = None;
+                    stream.encoder = resumed.encoder.clone();
+                }
+            }
+            EventBody::StreamEnded(ended) => {
+                if self.current(channel, ended.broadcast).is_some() {
+                    self.channels.remove(channel);
+                }
+            }
+        }
+    }
+
+    fn current(&mut self, channel: &ChannelName, broadcast: BroadcastId) -> Option<&mut LiveStream> {
+        self.channels.get_mut(channel).filter(|stream| stream.broadcast == broadcast)
+    }
+
+    /// The broadcast of a channel.
+    #[must_use]
+    pub fn get(&self, channel: &ChannelName) -> Option<&LiveStream> {
+        self.channels.get(channel)
+    }
+
+    /// Up to `limit` broadcasts, newest first, after the one called `after` in that order; and whether there are
+    /// more.
+    #[must_use]
+    pub fn page(&self, after: Option<BroadcastId>, limit: usize) -> (Vec<LiveStream>, bool) {
+        let mut streams: Vec<_> = self
+            .channels
+            .values()
+            .filter(|stream| after.is_none_or(|after| stream.broadcast < after))
+            .collect();
+        streams.sort_unstable_by_key(|stream| std::cmp::Reverse(stream.broadcast));
+        let more = streams.len() > limit;
+        (streams.into_iter().take(limit).cloned().collect(), more)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use millrace_core::event::{
+        EndReason, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted, StreamUpdated,
+    };
+
+    fn id(number: u128) -> BroadcastId {
+        BroadcastId(uuid::Uuid::from_u128(number))
+    }
+
+    pub(crate) fn event(channel: &str, body: EventBody) -> Event {
+        Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::from_u128(1),
+            source: "/nodes/test".into(),
+            subject: channel.parse().unwrap(),
+            time: "2026-11-21T03:04:05Z".parse().unwrap(),
+            body,
+        }
+    }
+
+    pub(crate) fn started(channel: &str, broadcast: u128) -> Event {
+        event(channel, EventBody::StreamStarted(StreamStarted { broadcast: id(broadcast), encoder: None }))
+    }
+
+    fn ended(channel: &str, broadcast: u128) -> Event {
+        let reason = EndReason::Unpublished;
+        event(channel, EventBody::StreamEnded(StreamEnded { broadcast: id(broadcast), reason }))
+    }
+
+    #[test]
+    fn a_broadcast_lives_from_started_to_ended() {
+        let mut directory = Directory::default();
+        let studio = "studio".parse().unwrap();
+        directory.apply(&started("studio", 1));
+        let until = "2026-11-21T03:05:00Z".parse().unwrap();
+        directory.apply(&event(
+            "studio",
+            EventBody::StreamInterrupted(StreamInterrupted { broadcast: id(1), until }),
+        ));
+        assert_eq!(directory.get(&studio).unwrap().interrupted_until, Some(until));
+        let encoder = Some("obs".to_owned());
+        directory
+            .apply(&event("studio", EventBody::StreamResumed(StreamResumed { broadcast: id(1), encoder })));
+        assert_eq!(directory.get(&studio).unwrap().interrupted_until, None);
+        let health = StreamHealth { bitrate: 2_500_000, ..StreamHealth::default() };
+        let updated = StreamUpdated { broadcast: id(1), health, viewers: 3 };
+        directory.apply(&event("studio", EventBody::StreamUpdated(updated)));
+        assert_eq!(directory.get(&studio).unwrap().viewers, 3);
+        directory.apply(&ended("studio", 1));
+        assert_eq!(directory.get(&studio), None);
+    }
+
+    #[test]
+    fn late_and_doubled_events_of_another_broadcast_change_nothing() {
+        let mut directory = Directory::default();
+        directory.apply(&started("studio", 2));
+        directory.apply(&started("studio", 1));
+        directory.apply(&ended("studio", 1));
+        assert_eq!(directory.get(&"studio".parse().unwrap()).unwrap().broadcast, id(2));
+    }
+
+    #[test]
+    fn pages_are_newest_first_and_hold_everything_once() {
+        let mut directory = Directory::default();
+        for number in [3, 1, 5, 2, 4] {
+            directory.apply(&started(&format!("channel_{number}"), number));
+        }
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, more) = directory.page(after, 2);
+            seen.extend(page.iter().map(|stream| stream.broadcast.0.as_u128()));
+            after = page.last().map(|stream| stream.broadcast);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen, [5, 4, 3, 2, 1]);
+    }
+}

@@ -1,0 +1,357 @@
+//! `/api/v1/streams`: the live broadcasts.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use millrace_core::ids::{BroadcastId, ChannelName};
+use millrace_http::problem::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ApiState;
+use crate::directory::LiveStream;
+
+/// Broadcasts in a page unless asked otherwise.
+const DEFAULT_PAGE: usize = 50;
+/// Most broadcasts in a page.
+const MAX_PAGE: usize = 200;
+/// How long a directory answer may be kept: one second, like the multivariant playlist.
+const CACHE_ONE_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1");
+
+/// A live broadcast.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stream {
+    /// The channel's name, `[a-z0-9_]{3,25}`.
+    #[schema(value_type = String, example = "studio")]
+    channel: ChannelName,
+    /// Id of the broadcast (UUIDv7).
+    #[schema(value_type = String, format = "uuid")]
+    broadcast: BroadcastId,
+    /// Whether media arrives right now.
+    state: StreamState,
+    /// When the first media arrived.
+    #[schema(value_type = String, format = "date-time")]
+    started_at: Timestamp,
+    /// While `interrupted`: when the broadcast ends unless its publisher comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    interrupted_until: Option<Timestamp>,
+    /// Viewers, approximately.
+    viewers: u64,
+    /// Name and version of the encoder, if it told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoder: Option<String>,
+    /// Where to play it: an HLS multivariant playlist.
+    #[schema(example = "/live/studio/index.m3u8")]
+    playback_url: String,
+    /// What is measured of it.
+    health: Health,
+}
+
+/// Whether media arrives.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamState {
+    /// Media arrives.
+    Live,
+    /// The publisher is away; the broadcast waits for it.
+    Interrupted,
+}
+
+/// What is measured of a broadcast. What is not known yet is absent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// The video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<Video>,
+    /// The audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Audio>,
+    /// Bits per second of audio and video over the last ten seconds.
+    bitrate: u64,
+    /// What the streamer should change.
+    warnings: Vec<Warning>,
+}
+
+/// What is measured of the video.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Video {
+    /// RFC 6381 codec string.
+    #[schema(example = "avc1.64001f")]
+    codec: String,
+    /// Pixels.
+    width: u32,
+    /// Pixels.
+    height: u32,
+    /// Frames per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame_rate: Option<f64>,
+    /// Seconds between the last two keyframes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keyframe_interval: Option<f64>,
+    /// Bits per second over the last ten seconds.
+    bitrate: u64,
+    /// Whether the encoder uses B-frames.
+    b_frames: bool,
+}
+
+/// What is measured of the audio.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Audio {
+    /// RFC 6381 codec string.
+    #[schema(example = "mp4a.40.2")]
+    codec: String,
+    /// Samples per second.
+    sample_rate: u32,
+    /// Channels.
+    channels: u8,
+    /// Bits per second over the last ten seconds.
+    bitrate: u64,
+}
+
+/// Something the streamer should change.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Warning {
+    /// Stable name.
+    #[schema(example = "keyframe_interval_long")]
+    code: String,
+    /// For the person.
+    sentence: String,
+}
+
+/// A page of broadcasts, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamPage {
+    /// The broadcasts.
+    items: Vec<Stream>,
+    /// Give this as `cursor` to get the next page; null on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// An error (RFC 9457), `application/problem+json`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes what millrace_http::problem writes")]
+pub struct ProblemDocument {
+    /// Stable name of the kind of error: `/problems/…`.
+    r#type: String,
+    /// The same for every occurrence.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// For the person.
+    detail: String,
+    /// What is wrong with single fields.
+    errors: Option<Vec<FieldProblemDocument>>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only describes what millrace_http::problem writes")]
+pub struct FieldProblemDocument {
+    /// JSON pointer into the body, or the query parameter.
+    pointer: String,
+    /// For the person.
+    detail: String,
+}
+
+/// Lists the live broadcasts, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams",
+    params(
+        ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of live broadcasts", body = StreamPage),
+        (status = 400, description = "A parameter is wrong", body = ProblemDocument,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let Paging { after, limit } = Paging::parse(query.as_deref().unwrap_or_default())?;
+    let (streams, more) = state.with_directory(|directory| directory.page(after, limit));
+    let next_cursor = streams.last().filter(|_| more).map(|stream| stream.broadcast.to_string());
+    let page = StreamPage { items: streams.into_iter().map(Stream::from).collect(), next_cursor };
+    Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(page)).into_response())
+}
+
+/// Shows the live broadcast of a channel.
+#[utoipa::path(
+    get,
+    path = "/api/v1/streams/{channel}",
+    params(("channel" = String, Path, description = "The channel's name")),
+    responses(
+        (status = 200, description = "The channel is live", body = Stream),
+        (status = 404, description = "The channel is not live", body = ProblemDocument,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Path(channel): Path<String>,
+) -> Result<Response, Problem> {
+    let stream = channel
+        .parse()
+        .ok()
+        .and_then(|channel: ChannelName| state.with_directory(|directory| directory.get(&channel).cloned()))
+        .ok_or_else(not_live)?;
+    Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(Stream::from(stream))).into_response())
+}
+
+fn not_live() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "channel-not-live",
+        "Channel not live",
+        "This channel is not broadcasting right now. Ask again in a moment.",
+    )
+    .with_header(header::CACHE_CONTROL, CACHE_ONE_SECOND)
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+struct Paging {
+    after: Option<BroadcastId>,
+    limit: usize,
+}
+
+impl Paging {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let bad = |pointer: &str, detail: &str| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad-parameter",
+                "Bad parameter",
+                "A query parameter is wrong; see errors.",
+            )
+            .with_error(pointer, detail)
+        };
+        let mut paging = Self { after: None, limit: DEFAULT_PAGE };
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some(("limit", text)) => {
+                    let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
+                    paging.limit = limit.ok_or_else(|| bad("limit", "is a whole number from 1 to 200"))?;
+                }
+                Some(("cursor", text)) => {
+                    let id = text.parse().map_err(|_| bad("cursor", "is next_cursor of the page before"))?;
+                    paging.after = Some(BroadcastId(id));
+                }
+                _ => {}
+            }
+        }
+        Ok(paging)
+    }
+}
+
+impl From<LiveStream> for Stream {
+    fn from(stream: LiveStream) -> Self {
+        let health = stream.health;
+        Self {
+            state: if stream.interrupted_until.is_some() {
+                StreamState::Interrupted
+            } else {
+                StreamState::Live
+            },
+            playback_url: format!("/live/{}/index.m3u8", stream.channel),
+            channel: stream.channel,
+            broadcast: stream.broadcast,
+            started_at: stream.started_at,
+            interrupted_until: stream.interrupted_until,
+            viewers: stream.viewers,
+            encoder: stream.encoder,
+            health: Health {
+                video: health.video.map(|video| Video {
+                    codec: video.codec,
+                    width: video.width,
+                    height: video.height,
+                    frame_rate: video.frame_rate,
+                    keyframe_interval: video.keyframe_interval,
+                    bitrate: video.bitrate,
+                    b_frames: video.b_frames,
+                }),
+                audio: health.audio.map(|audio| Audio {
+                    codec: audio.codec,
+                    sample_rate: audio.sample_rate,
+                    channels: audio.channels,
+                    bitrate: audio.bitrate,
+                }),
+                bitrate: health.bitrate,
+                warnings: health
+                    .warnings
+                    .into_iter()
+                    .map(|warning| Warning { code: warning.code, sentence: warning.sentence })
+                    .collect(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::tests::started;
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use millrace_core::bus::Bus;
+    use millrace_core::bus::{Topic, memory::MemoryBus};
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    async fn ask(state: &ApiState, uri: &str) -> (StatusCode, serde_json::Value) {
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        let response = crate::router(state.clone()).oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    async fn with_streams(count: u128) -> ApiState {
+        let state = ApiState::default();
+        let bus = MemoryBus::new();
+        let follow = state.follow(bus.as_ref(), CancellationToken::new());
+        for number in 1..=count {
+            bus.publish(Topic::Streams, started(&format!("channel_{number}"), number)).await.unwrap();
+        }
+        drop(bus);
+        follow.await;
+        state
+    }
+
+    #[tokio::test]
+    async fn the_list_pages_through_what_the_bus_said_is_live() {
+        let state = with_streams(3).await;
+        let (status, page) = ask(&state, "/api/v1/streams?limit=2").await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(page["items"][0]["channel"], "channel_3");
+        assert_eq!(page["items"][0]["state"], "live");
+        assert_eq!(page["items"][0]["playback_url"], "/live/channel_3/index.m3u8");
+        let cursor = page["next_cursor"].as_str().unwrap();
+        let (_, page) = ask(&state, &format!("/api/v1/streams?limit=2&cursor={cursor}")).await;
+        assert_eq!(page["items"][0]["channel"], "channel_1");
+        assert_eq!(page["next_cursor"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn wrong_parameters_and_silent_channels_say_so() {
+        let state = with_streams(1).await;
+        for (uri, status, kind) in [
+            ("/api/v1/streams?limit=0", 400, "/problems/bad-parameter"),
+            ("/api/v1/streams?limit=many", 400, "/problems/bad-parameter"),
+            ("/api/v1/streams?cursor=..", 400, "/problems/bad-parameter"),
+            ("/api/v1/streams/channel_9", 404, "/problems/channel-not-live"),
+            ("/api/v1/streams/..%2f..%2fetc", 404, "/problems/channel-not-live"),
+        ] {
+            let (found, problem) = ask(&state, uri).await;
+            assert_eq!((found.as_u16(), &problem["type"]), (status, &kind.into()), "{uri}");
+        }
+        assert_eq!(ask(&state, "/api/v1/streams/channel_1").await.0, StatusCode::OK);
+    }
+}
