@@ -166,7 +166,10 @@ mod tests {
         let now = Instant::now();
         let (sender, mut receiver) = feed();
         let mut context = Context::from_waker(Waker::noop());
-        assert_eq!(pin!(sender.send(tag(FEED_MAX_BYTES - PERMIT_BYTES, now))).poll(&mut context), Poll::Ready(Ok(())));
+        assert_eq!(
+            pin!(sender.send(tag(FEED_MAX_BYTES - PERMIT_BYTES, now))).poll(&mut context),
+            Poll::Ready(Ok(()))
+        );
         let mut second = pin!(sender.send(tag(2 * PERMIT_BYTES, now)));
         assert_eq!(second.as_mut().poll(&mut context), Poll::Pending);
         assert!(receiver.try_recv().is_some());

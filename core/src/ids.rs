@@ -143,7 +143,9 @@ mod tests {
         for good in ["abc", "a_1", "0123456789012345678901234"] {
             assert_eq!(good.parse::<ChannelName>().unwrap().as_str(), good);
         }
-        for bad in ["", "ab", "01234567890123456789012345", "Abc", "a-b", "a/../b", "..", "a b c", "caf\u{e9}"] {
+        for bad in
+            ["", "ab", "01234567890123456789012345", "Abc", "a-b", "a/../b", "..", "a b c", "caf\u{e9}"]
+        {
             assert!(bad.parse::<ChannelName>().is_err(), "{bad:?} was taken");
         }
         assert_eq!("ab/cd".parse::<ChannelName>(), Err(ChannelNameError::Character { found: '/', at: 2 }));

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod bus;
+pub mod config;
 pub mod event;
 pub mod feed;
 pub mod flv;
