@@ -1,0 +1,77 @@
+# `make` prints the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/package.json \
+	web/package-lock.json web/tsconfig.json web/vite.config.ts
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run dev build fmt lint test test-unit test-web test-e2e fuzz bench generate docs docker clean
+
+help: ## Print this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+run: build ## Build and run the server; anyone who reaches it may publish (until accounts exist)
+	MILLRACE_PUBLISH_AUTH=$${MILLRACE_PUBLISH_AUTH:-open} exec $(TARGET_DIR)/release/millrace serve
+
+dev: setup-build web/node_modules/.package-lock.json ## Run the server unoptimised, and the web app with hot reload on port 5173
+	trap 'kill 0' EXIT; (cd web && npm run dev) & MILLRACE_PUBLISH_AUTH=open cargo run -- serve
+
+build: setup-build web/dist/index.html ## Build the server with the web app in it
+	cargo build --release --locked
+
+fmt: web/node_modules/.package-lock.json ## Format everything
+	cargo fmt --all
+	cd web && npm run --if-present format
+
+lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.json ## Formatting, clippy, types, eslint, licences and advisories
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd web && npm run lint
+	scripts/deny.sh
+
+test: test-unit test-web test-e2e ## All tests
+
+test-unit: setup-build web/dist/index.html ## Unit, property and corpus tests of the Rust crates
+	cargo test --workspace --locked --lib --bins
+	cargo test --workspace --locked --exclude millrace --test '*'
+
+test-web: web/node_modules/.package-lock.json ## Tests of the web app
+	cd web && npm test
+
+test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium
+	cargo test --locked --test e2e
+
+fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+bench: setup-bench web/dist/index.html tests/browser/node_modules/.package-lock.json ## Measure, beside a peer or a floor in the same run
+	scripts/bench.sh
+
+generate: web/node_modules/.package-lock.json ## Write the OpenAPI description and the web client's types anew
+	UPDATE_OPENAPI=1 cargo test -p millrace-api --lib the_description_in_the_tree
+	cd web && npm run generate
+
+docs: ## Build the Rust documentation
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+docker: ## Build the container image (needs a Docker engine)
+	docker build -f docker_compose/Dockerfile --build-arg MILLRACE_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace .
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf web/dist web/node_modules tests/browser/node_modules
+
+.PHONY: setup-build setup-test setup-bench
+setup-build setup-test setup-bench: setup-%:
+	@scripts/setup.sh $*
+
+%/node_modules/.package-lock.json: %/package-lock.json %/package.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@

@@ -1,0 +1,116 @@
+// What the measurements share: processes that end with this one, CPU time from /proc, conditions with a deadline.
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync } from "node:fs";
+import { createServer } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+const TICKS_PER_SECOND = Number(execFileSync("getconf", ["CLK_TCK"]).toString());
+const children = new Set();
+
+process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
+
+export const temporary = () => mkdtempSync(join(tmpdir(), "millrace-bench-"));
+
+export function start(command, args, options = {}) {
+  const child = spawn(command, args, { stdio: ["pipe", "ignore", "inherit"], ...options });
+  children.add(child);
+  child.ended = new Promise((done) => child.on("exit", (code) => (children.delete(child), done(code))));
+  return child;
+}
+
+export async function stop(child) {
+  child.kill("SIGTERM");
+  await child.ended;
+}
+
+/** Asks `condition` until it answers something true; fails after `seconds`. */
+export async function until(what, condition, seconds = 20) {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await condition();
+    if (answer) return answer;
+    if (Date.now() > deadline) throw new Error(`waited ${seconds} s for ${what}`);
+    await new Promise((wake) => setTimeout(wake, 20));
+  }
+}
+
+export const seconds = (count) => new Promise((wake) => setTimeout(wake, count * 1000));
+
+export async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** CPU seconds (user and system) that a process and its children have used so far. */
+export function cpuSeconds(pid) {
+  const own = (id) => {
+    const fields = readFileSync(`/proc/${id}/stat`, "utf8").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  };
+  const childrenOf = (id) =>
+    readdirSync(`/proc/${id}/task`).flatMap((task) =>
+      readFileSync(`/proc/${id}/task/${task}/children`, "utf8").trim().split(" ").filter(Boolean));
+  return [pid, ...childrenOf(pid)].reduce((sum, id) => sum + own(id), 0);
+}
+
+/** The release binary on free ports, anyone may publish. Resolves when it is ready. */
+export async function millrace(environment = {}) {
+  const binary = resolve(process.env.MILLRACE_BIN ?? "target/release/millrace");
+  const any = "127.0.0.1:0";
+  const child = start(binary, ["serve"], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: {
+      ...process.env,
+      MILLRACE_DATA_DIR: temporary(),
+      MILLRACE_HTTP_ADDR: any,
+      MILLRACE_RTMP_ADDR: any,
+      MILLRACE_METRICS_ADDR: any,
+      MILLRACE_PUBLISH_AUTH: "open",
+      MILLRACE_LOG_FORMAT: "json",
+      ...environment,
+    },
+  });
+  const ready = new Promise((done, fail) => {
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      const { level, fields } = JSON.parse(line);
+      if (fields.message === "ready") done(fields);
+      else if (level === "ERROR") console.error(line);
+    });
+    child.ended.then((code) => fail(new Error(`millrace ended with ${code}`)));
+  });
+  const fields = await ready;
+  return { child, pid: child.pid, rtmp: `rtmp://${fields["rtmp.addr"]}/live`, http: `http://${fields["http.addr"]}` };
+}
+
+/** Ten seconds of 720p30 with a tone, made once: `bitrate` is ffmpeg's, as `2500k`. */
+export function fixture(bitrate) {
+  const folder = join(homedir(), ".cache/millrace/bench");
+  const path = join(folder, `720p30-${bitrate}.flv`);
+  if (existsSync(path)) return path;
+  mkdirSync(folder, { recursive: true });
+  execFileSync("ffmpeg", [
+    "-loglevel", "error", "-y", "-t", "10",
+    "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30,noise=alls=20:allf=t",
+    "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+    "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "60",
+    "-b:v", bitrate, "-maxrate", bitrate, "-bufsize", bitrate, "-c:a", "aac", "-b:a", "128k", "-t", "10",
+    "-f", "flv", `${path}.new`,
+  ]);
+  renameSync(`${path}.new`, path);
+  return path;
+}
+
+/** Publishes a file over and over in real time, without encoding. */
+export const publish = (file, url) =>
+  start("ffmpeg", ["-loglevel", "error", "-re", "-stream_loop", "-1", "-i", file, "-c", "copy", "-f", "flv", url]);
+
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
+}
