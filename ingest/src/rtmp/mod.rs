@@ -10,4 +10,7 @@
 
 pub mod amf0;
 pub mod chunk;
+pub mod command;
+pub mod handshake;
 pub mod limits;
+pub mod session;

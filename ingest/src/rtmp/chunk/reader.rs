@@ -248,7 +248,7 @@ impl ChunkReader {
         let index = self.find(basic.chunk_stream).ok_or(ChunkError::NoPreviousHeader {
             chunk_stream: basic.chunk_stream,
             format: basic.format,
-            at_byte: self.position,
+            at_byte: self.position.wrapping_sub(self.carried as u64),
         })?;
         let stream = &self.streams[usize::from(index)];
         let (dialect, length) = match (stream.extended, stream.dialect) {
