@@ -1,0 +1,32 @@
+import { queryOptions } from '@tanstack/react-query';
+import { api, ApiError, unwrap } from './client';
+import type { components } from './schema';
+
+/** A channel that is live, or whose publisher dropped and may still come back. */
+export type Stream = components['schemas']['Stream'];
+
+const LIST_REFRESH_MS = 5_000;
+const STREAM_REFRESH_MS = 4_000;
+
+/** The live channels, refreshed while the page is visible. */
+export const liveStreams = () =>
+  queryOptions({
+    queryKey: ['streams'],
+    queryFn: async () => (await unwrap(api.GET('/api/v1/streams'))).items,
+    refetchInterval: LIST_REFRESH_MS,
+  });
+
+/** One channel's broadcast, or `null` while it is offline. */
+export const streamOf = (channel: string) =>
+  queryOptions({
+    queryKey: ['streams', channel],
+    queryFn: async (): Promise<Stream | null> => {
+      try {
+        return await unwrap(api.GET('/api/v1/streams/{channel}', { params: { path: { channel } } }));
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) return null;
+        throw error;
+      }
+    },
+    refetchInterval: STREAM_REFRESH_MS,
+  });

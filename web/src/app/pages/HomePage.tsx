@@ -1,0 +1,8 @@
+import { LiveGrid } from '@/features/browse/components/LiveGrid';
+import { useTitle } from '@/lib/useTitle';
+import { t } from '@/text/t';
+
+export function HomePage() {
+  useTitle(`${t('browse.title')} · ${t('app.name')}`);
+  return <LiveGrid />;
+}

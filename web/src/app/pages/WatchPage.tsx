@@ -1,0 +1,37 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback } from 'react';
+import { streamOf } from '@/api/streams';
+import { PlayerFrame } from '@/features/player/components/PlayerFrame';
+import { useSettings } from '@/lib/useSettings';
+import { useTitle } from '@/lib/useTitle';
+import { t } from '@/text/t';
+import { AboutBroadcast } from './AboutBroadcast';
+import styles from './WatchPage.module.css';
+
+/** One channel: the player, and what is known of its broadcast. */
+export function WatchPage({ channel }: { readonly channel: string }) {
+  useTitle(t('watch.title', { channel }));
+  const queries = useQueryClient();
+  const { data: stream = null } = useQuery(streamOf(channel));
+  const [settings, change] = useSettings();
+  const { theatre } = settings;
+
+  const refresh = useCallback(() => {
+    void queries.invalidateQueries({ queryKey: ['streams'] });
+  }, [queries]);
+
+  return (
+    <div className={styles.page} data-theatre={theatre} data-bleed={theatre || undefined}>
+      <div className={styles.stage}>
+        <PlayerFrame
+          key={channel}
+          channel={channel}
+          stream={stream}
+          onTurned={refresh}
+          theatre={{ active: theatre, toggle: () => change({ theatre: !theatre }) }}
+        />
+      </div>
+      <AboutBroadcast channel={channel} stream={stream} />
+    </div>
+  );
+}

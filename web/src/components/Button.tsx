@@ -1,0 +1,12 @@
+import type { ButtonHTMLAttributes } from 'react';
+import styles from './Button.module.css';
+
+interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
+  readonly look?: 'brass' | 'quiet';
+}
+
+export function Button({ look = 'brass', className, ...rest }: Props) {
+  return (
+    <button type="button" className={[styles.button, styles[look], className].filter(Boolean).join(' ')} {...rest} />
+  );
+}

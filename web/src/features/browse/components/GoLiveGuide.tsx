@@ -1,0 +1,32 @@
+import { CopyField } from '@/components/CopyField';
+import { t } from '@/text/t';
+import { rtmpServer } from '../model/rtmp-server';
+import styles from './GoLiveGuide.module.css';
+
+/** How a streamer starts, with what to paste into OBS. */
+export function GoLiveGuide() {
+  return (
+    <section className={styles.guide} aria-labelledby="go-live">
+      <h2 id="go-live" className={styles.title}>
+        {t('golive.title')}
+      </h2>
+      <ol className={styles.steps}>
+        <li>
+          <p>{t('golive.step.service')}</p>
+        </li>
+        <li>
+          <CopyField label={t('golive.step.server')} value={rtmpServer(window.location.hostname)} />
+          <p className={styles.key}>
+            <strong>{t('golive.step.key')}:</strong> {t('golive.key.hint')}. {t('golive.key.open')}
+          </p>
+        </li>
+        <li>
+          <p>{t('golive.step.keyframe')}</p>
+        </li>
+        <li>
+          <p>{t('golive.step.start')}</p>
+        </li>
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,45 @@
+/** Writes a span of seconds as a clock: `4:05`, `1:02:03`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (n: number) => n.toString().padStart(2, '0');
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+/** Writes bits per second: `840 kbit/s`, `6.2 Mbit/s`. */
+export function bitrate(bitsPerSecond: number): string {
+  if (bitsPerSecond < 1_000_000) return `${Math.round(bitsPerSecond / 1000)} kbit/s`;
+  return `${(bitsPerSecond / 1_000_000).toFixed(1)} Mbit/s`;
+}
+
+/** Writes a head count in few letters: `7`, `1.2K`. */
+export function count(n: number): string {
+  return new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 }).format(n);
+}
+
+/** Writes a frame rate without needless digits: `60`, `29.97`. */
+export function frameRate(framesPerSecond: number): string {
+  return Number(framesPerSecond.toFixed(2)).toString();
+}
+
+/** Names a picture size as viewers do: `1080p60`, `720p` (30 and below go without saying). */
+export function pictureName(height: number, framesPerSecond?: number | null): string {
+  const rate = (framesPerSecond ?? 0) > 31 ? Math.round(framesPerSecond ?? 0) : '';
+  return `${height}p${rate}`;
+}
+
+const CODECS: readonly [RegExp, string][] = [
+  [/^avc[13]|^h264$/i, 'H.264'],
+  [/^(hvc1|hev1|hevc|h265)/i, 'HEVC'],
+  [/^av01|^av1$/i, 'AV1'],
+  [/^vp09|^vp9$/i, 'VP9'],
+  [/^mp4a\.40|^aac$/i, 'AAC'],
+  [/^mp4a\.(69|6b)|^mp3$/i, 'MP3'],
+  [/^opus$/i, 'Opus'],
+];
+
+/** Names a codec string (`avc1.64002a`) as people know it (`H.264`); an unknown one stays as it is. */
+export function codecName(codec: string): string {
+  return CODECS.find(([pattern]) => pattern.test(codec))?.[1] ?? codec;
+}

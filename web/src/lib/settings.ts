@@ -1,0 +1,64 @@
+import { shape } from './shape';
+
+/** What this browser remembers between visits. */
+export interface Settings {
+  /** Loudness, 0 to 1. */
+  readonly volume: number;
+  /** The person turned the sound off; not set when only the browser insisted on it. */
+  readonly muted: boolean;
+  readonly theatre: boolean;
+  /** Single-key shortcuts (WCAG 2.2 SC 2.1.4 wants them to be switchable). */
+  readonly shortcuts: boolean;
+  readonly stats: boolean;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  volume: 0.8,
+  muted: false,
+  theatre: false,
+  shortcuts: true,
+  stats: false,
+};
+
+const KEY = 'millrace.settings';
+
+/** Reads the settings; what is missing, foreign or out of bounds becomes the default. */
+export function readSettings(storage: Pick<Storage, 'getItem'> | null = browserStorage()): Settings {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(storage?.getItem(KEY) ?? '{}');
+  } catch {
+    stored = {};
+  }
+  const from = shape.record(stored);
+  return {
+    volume: shape.number(from.volume, 0, 1) ?? DEFAULT_SETTINGS.volume,
+    muted: shape.boolean(from.muted) ?? DEFAULT_SETTINGS.muted,
+    theatre: shape.boolean(from.theatre) ?? DEFAULT_SETTINGS.theatre,
+    shortcuts: shape.boolean(from.shortcuts) ?? DEFAULT_SETTINGS.shortcuts,
+    stats: shape.boolean(from.stats) ?? DEFAULT_SETTINGS.stats,
+  };
+}
+
+/** Changes some settings and keeps the others. A browser that refuses storage just forgets. */
+export function writeSettings(
+  change: Partial<Settings>,
+  storage: Pick<Storage, 'getItem' | 'setItem'> | null = browserStorage(),
+): Settings {
+  const settings = { ...readSettings(storage), ...change };
+  try {
+    storage?.setItem(KEY, JSON.stringify(settings));
+  } catch {
+    // Private windows and full disks: the setting then lasts as long as the page.
+  }
+  return settings;
+}
+
+/** Reading `localStorage` itself throws where cookies are blocked, as in many embedded pages. */
+function browserStorage(): Storage | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
+}

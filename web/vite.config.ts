@@ -1,0 +1,41 @@
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+/** Where `npm run dev` finds a running Millrace: the real binary or `npm run mock`. */
+const backend = process.env.MILLRACE_BACKEND ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  server: {
+    proxy: {
+      '/api': { target: backend, changeOrigin: true },
+      '/live': { target: backend, changeOrigin: true },
+    },
+  },
+  build: {
+    // The page runs under a Content-Security-Policy without 'unsafe-inline' and without data: addresses,
+    // so nothing may be inlined into the document, the styles or the scripts.
+    assetsInlineLimit: 0,
+    // hls.js alone is about 580 kB and has a chunk of its own that only pages with a player load.
+    chunkSizeWarningLimit: 640,
+    target: ['chrome107', 'edge107', 'firefox104', 'safari16'],
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            { name: 'hls', test: /node_modules[\\/]hls\.js/ },
+            { name: 'react', test: /node_modules[\\/](react|react-dom|react-router|scheduler)[\\/]/ },
+          ],
+        },
+      },
+    },
+  },
+  test: {
+    environment: 'jsdom',
+    setupFiles: ['./src/testing/setup.ts'],
+    css: { modules: { classNameStrategy: 'non-scoped' } },
+    restoreMocks: true,
+  },
+});
