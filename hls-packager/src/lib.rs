@@ -1,5 +1,15 @@
 //! FLV tags in, CMAF parts and Low-Latency HLS out.
 #![warn(missing_docs)]
 
+pub mod config;
 pub mod model;
+pub mod origin;
 pub mod packager;
+pub mod playlist;
+mod remember;
+pub mod run;
+pub mod window;
+
+pub use config::{Config, Latency};
+pub use origin::Origin;
+pub use run::PackagerService;

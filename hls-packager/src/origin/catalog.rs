@@ -1,0 +1,204 @@
+//! Which broadcasts can be watched, and what each of them shows right now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use axum::http::HeaderValue;
+use millrace_core::ids::ChannelName;
+use tokio::sync::watch;
+
+use super::view::{MultivariantView, View};
+use super::viewers::Viewers;
+use crate::model::RenditionId;
+use crate::playlist::MultivariantPlaylist;
+use crate::window::Window;
+
+/// One broadcast as viewers see it. Its task publishes, requests read; neither waits for the other.
+#[derive(Debug)]
+pub struct Broadcast {
+    prefix: Arc<str>,
+    multivariant: ArcSwap<MultivariantView>,
+    multivariant_version: AtomicU64,
+    renditions: Vec<Published>,
+    viewers: Viewers,
+    satisfied_cache: HeaderValue,
+}
+
+/// A rendition of a broadcast.
+#[derive(Debug)]
+struct Published {
+    name: &'static str,
+    view: watch::Sender<Arc<View>>,
+}
+
+impl Broadcast {
+    /// A broadcast whose window has been opened; `None` before.
+    #[must_use]
+    pub fn new(prefix: Arc<str>, window: &Window) -> Option<Self> {
+        let target_duration = window.target_duration()?;
+        let published = |(index, name): (usize, &'static str)| {
+            let snapshot = window.snapshot(RenditionId(index))?;
+            Some(Published { name, view: watch::Sender::new(Arc::new(View::new(snapshot))) })
+        };
+        let names = window.renditions().map(|(info, _)| info.name).enumerate();
+        let multivariant = MultivariantView::new(MultivariantPlaylist::new(window), &prefix, 0);
+        // Blocking answers may be cached for six target durations (RFC 8216bis appendix B.1): the URL names a part,
+        // and the answer lists it for ever after.
+        let satisfied_cache =
+            HeaderValue::try_from(format!("public, max-age={}", u64::from(target_duration) * 6));
+        Some(Self {
+            multivariant: ArcSwap::from_pointee(multivariant),
+            multivariant_version: AtomicU64::new(0),
+            renditions: names.map(published).collect::<Option<_>>()?,
+            viewers: Viewers::default(),
+            satisfied_cache: satisfied_cache.expect("digits are visible ASCII"),
+            prefix,
+        })
+    }
+
+    /// Shows what the window holds now, and wakes who waits for it. Bytes are in the snapshot, so nothing is
+    /// announced before it can be read.
+    pub fn publish(&self, window: &Window) {
+        for (index, published) in self.renditions.iter().enumerate() {
+            let id = RenditionId(index);
+            let shown = published.view.borrow().snapshot.version();
+            if window.version(id).is_some_and(|version| version != shown)
+                && let Some(snapshot) = window.snapshot(id)
+            {
+                published.view.send_replace(Arc::new(View::new(snapshot)));
+            }
+        }
+        // Players ask for it once: it changes with segments, not with parts.
+        let playlist = MultivariantPlaylist::new(window);
+        if *self.multivariant.load().model() != playlist {
+            let version = self.multivariant_version.fetch_add(1, Relaxed) + 1;
+            self.multivariant.store(Arc::new(MultivariantView::new(playlist, &self.prefix, version)));
+        }
+    }
+
+    /// Answers everybody who waits with what there is: the server stops.
+    pub fn stop(&self) {
+        for published in &self.renditions {
+            published.view.send_modify(|view| *view = Arc::new(View::new(view.snapshot.stopping())));
+        }
+    }
+
+    /// The multivariant playlist.
+    #[must_use]
+    pub fn multivariant(&self) -> Arc<MultivariantView> {
+        self.multivariant.load_full()
+    }
+
+    /// A rendition by name.
+    #[must_use]
+    pub fn rendition(&self, name: &str) -> Option<&watch::Sender<Arc<View>>> {
+        self.renditions.iter().find(|published| published.name == name).map(|published| &published.view)
+    }
+
+    /// Who watches.
+    #[must_use]
+    pub fn viewers(&self) -> &Viewers {
+        &self.viewers
+    }
+
+    /// `Cache-Control` of an answer that stays true.
+    #[must_use]
+    pub fn satisfied_cache(&self) -> HeaderValue {
+        self.satisfied_cache.clone()
+    }
+}
+
+/// A channel's broadcasts that can be fetched.
+#[derive(Debug, Clone, Default)]
+pub struct Channel {
+    live: Option<Arc<Broadcast>>,
+    ended: Option<Arc<Broadcast>>,
+}
+
+impl Channel {
+    /// The broadcast that runs.
+    #[must_use]
+    pub fn live(&self) -> Option<&Arc<Broadcast>> {
+        self.live.as_ref()
+    }
+
+    /// Whose media playlists the channel's URLs show: the one that runs, else the one that ended a moment ago.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Arc<Broadcast>> {
+        self.live.as_ref().or(self.ended.as_ref())
+    }
+
+    /// The broadcast whose names begin with `prefix`.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Option<&Arc<Broadcast>> {
+        self.live.iter().chain(&self.ended).find(|broadcast| &*broadcast.prefix == prefix)
+    }
+}
+
+/// All channels. Reading takes no lock; broadcasts begin and end rarely.
+#[derive(Debug, Default)]
+pub struct Catalog(ArcSwap<HashMap<ChannelName, Channel>>);
+
+impl Catalog {
+    /// The channel, if it has anything to fetch.
+    #[must_use]
+    pub fn channel(&self, name: &ChannelName) -> Option<Channel> {
+        self.0.load().get(name).cloned()
+    }
+
+    /// The broadcast can be watched from now on; one that runs on this channel is replaced.
+    pub fn go_live(&self, name: &ChannelName, broadcast: &Arc<Broadcast>) {
+        self.change(name, |channel| {
+            if let Some(before) = channel.live.replace(Arc::clone(broadcast)) {
+                channel.ended = Some(before);
+            }
+        });
+    }
+
+    /// The broadcast is over: its multivariant playlist is gone, its media can still be fetched.
+    pub fn end(&self, name: &ChannelName, broadcast: &Arc<Broadcast>) {
+        self.change(name, |channel| {
+            if is(channel.live.as_ref(), broadcast) {
+                channel.ended = channel.live.take();
+            }
+        });
+    }
+
+    /// Nothing of the broadcast can be fetched any more.
+    pub fn forget(&self, name: &ChannelName, broadcast: &Arc<Broadcast>) {
+        self.change(name, |channel| {
+            for slot in [&mut channel.live, &mut channel.ended] {
+                if is(slot.as_ref(), broadcast) {
+                    *slot = None;
+                }
+            }
+        });
+    }
+
+    /// Answers everybody who waits: the server stops.
+    pub fn stop(&self) {
+        for channel in self.0.load().values() {
+            for broadcast in channel.live.iter().chain(&channel.ended) {
+                broadcast.stop();
+            }
+        }
+    }
+
+    fn change(&self, name: &ChannelName, change: impl Fn(&mut Channel)) {
+        self.0.rcu(|channels| {
+            let mut channels = HashMap::clone(channels);
+            let mut channel = channels.remove(name).unwrap_or_default();
+            change(&mut channel);
+            if channel.shown().is_some() {
+                channels.insert(name.clone(), channel);
+            }
+            channels
+        });
+    }
+}
+
+fn is(slot: Option<&Arc<Broadcast>>, broadcast: &Arc<Broadcast>) -> bool {
+    slot.is_some_and(|held| Arc::ptr_eq(held, broadcast))
+}

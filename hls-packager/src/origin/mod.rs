@@ -1,0 +1,297 @@
+//! The HTTP origin: playlists that wait for media, parts, segments.
+//!
+//! A request reads an immutable view; when what it asks for is not there yet, it waits on that rendition's `watch`
+//! until the view has it. So a viewer costs a wake-up and a write, and neither the packager nor another stream ever
+//! waits for a viewer.
+//!
+//! | Rule | Clause |
+//! |---|---|
+//! | blocking playlist reload | RFC 8216bis-22 §6.2.5.2 |
+//! | hinted parts | RFC 8216bis-22 §6.2.6 |
+//! | caching | RFC 8216bis-22 appendix B.1 |
+//! | ranges, validators | RFC 9110 §13, §14 |
+#![expect(clippy::disallowed_methods, reason = "shell: waits for media and reads the clock for its latency")]
+
+mod answer;
+mod blocked;
+mod body;
+mod catalog;
+mod metrics;
+mod name;
+#[cfg(test)]
+mod tests;
+mod view;
+mod viewers;
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use millrace_core::ids::ChannelName;
+use tokio::sync::watch;
+
+use crate::playlist::Directives;
+use crate::window::{Cache, Found, Request};
+use answer::{Refusal, Wish};
+use blocked::Blocked;
+pub use catalog::{Broadcast, Catalog};
+use metrics::Kind;
+pub use metrics::Metrics;
+pub use name::MediaName;
+pub use view::{Rendered, View};
+
+/// The origin of this process. Clones share it.
+#[derive(Clone)]
+pub struct Origin(Arc<Shared>);
+
+struct Shared {
+    catalog: Catalog,
+    blocked: Blocked,
+    metrics: Metrics,
+    /// Random per process: nobody can tell from the bits of a viewer count who watched.
+    salt: RandomState,
+}
+
+/// Media of a rendition, or why not.
+type Answer<T> = Result<T, Refusal>;
+
+/// What waiting came to.
+struct Awaited {
+    view: Arc<View>,
+    found: Found,
+    waited: bool,
+}
+
+impl Origin {
+    /// An origin without broadcasts in which at most `max_blocked_requests` wait. Metrics go to the recorder that is
+    /// installed now.
+    #[must_use]
+    pub fn new(max_blocked_requests: usize) -> Self {
+        let metrics = Metrics::new();
+        Self(Arc::new(Shared {
+            catalog: Catalog::default(),
+            blocked: Blocked::new(max_blocked_requests, metrics.blocked.clone()),
+            metrics,
+            salt: RandomState::new(),
+        }))
+    }
+
+    /// The broadcasts.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Requests that wait right now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.blocked.waiting()
+    }
+
+    /// Awaits the view in which `request` finds something.
+    async fn find(&self, view: &watch::Sender<Arc<View>>, request: Request) -> Answer<Awaited> {
+        let now = Arc::clone(&view.borrow());
+        match now.snapshot.find(&request) {
+            Found::NotYet => {}
+            found => return Ok(Awaited { view: now, found, waited: false }),
+        }
+        let _slot = self.0.blocked.take().ok_or(Refusal::TooManyWait)?;
+        let longest = now.snapshot.longest_wait();
+        drop(now);
+        let mut views = view.subscribe();
+        let mut found = Found::NotYet;
+        let there = views.wait_for(|view| {
+            found = view.snapshot.find(&request);
+            found != Found::NotYet
+        });
+        match tokio::time::timeout(longest, there).await {
+            Err(_) => Err(Refusal::WaitedTooLong),
+            Ok(Err(_)) => Err(Refusal::Gone),
+            Ok(Ok(view)) => {
+                let view = Arc::clone(&view);
+                Ok(Awaited { view, found, waited: true })
+            }
+        }
+    }
+
+    fn multivariant(&self, channel: &str, wish: &Wish<'_>) -> Answer<Response> {
+        let name: ChannelName = channel.parse().map_err(|_| Refusal::NotFound)?;
+        let channel = self.0.catalog.channel(&name);
+        let live = channel
+            .as_ref()
+            .and_then(catalog::Channel::live)
+            .ok_or_else(|| Refusal::NotLive(name.clone()))?;
+        let (view, gzip) = (live.multivariant(), wish.gzip());
+        let bytes = self.0.metrics.bytes(Kind::Multivariant);
+        Ok(answer::playlist(wish, view.playlist(gzip), gzip, answer::ONE_SECOND, bytes))
+    }
+
+    async fn playlist(
+        &self,
+        target: Target<'_>,
+        query: &str,
+        wish: &Wish<'_>,
+        viewer: u64,
+    ) -> Answer<Response> {
+        let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
+        let channel = self.0.catalog.channel(&name);
+        let broadcast = channel
+            .as_ref()
+            .and_then(catalog::Channel::shown)
+            .ok_or_else(|| Refusal::NotLive(name.clone()))?;
+        let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
+        let directives = Directives::parse(query).map_err(Refusal::Malformed)?;
+        broadcast.viewers().saw(viewer);
+        let Awaited { view, found, waited } = self.find(rendition, Request::Playlist(directives)).await?;
+        self.note_latency(&view, waited);
+        match found {
+            Found::Playlist { form, cache } => {
+                let gzip = wish.gzip();
+                let cache = match cache {
+                    Cache::Satisfied => broadcast.satisfied_cache(),
+                    Cache::Newest => answer::NEWEST,
+                };
+                let bytes = self.0.metrics.bytes(Kind::Playlist);
+                Ok(answer::playlist(wish, view.playlist(form, gzip), gzip, cache, bytes))
+            }
+            Found::BadRequest(error) => Err(Refusal::Directive(error)),
+            Found::Stopping => Err(Refusal::Stopping),
+            Found::Gone | Found::NotYet | Found::Body(_) => Err(Refusal::Gone),
+        }
+    }
+
+    async fn media(
+        &self,
+        target: Target<'_>,
+        media: MediaName<'_>,
+        kind: Kind,
+        wish: &Wish<'_>,
+    ) -> Answer<Response> {
+        let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
+        let channel = self.0.catalog.channel(&name).ok_or(Refusal::Gone)?;
+        let broadcast = channel.with_prefix(media.prefix).ok_or(Refusal::Gone)?;
+        let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
+        let Awaited { view, found, waited } = self.find(rendition, media.request).await?;
+        self.note_latency(&view, waited);
+        match found {
+            Found::Body(chunks) => {
+                let content_type = if kind == Kind::Init { answer::MP4 } else { answer::SEGMENT };
+                answer::media(wish, target.file, chunks, content_type, self.0.metrics.bytes(kind))
+            }
+            Found::Stopping => Err(Refusal::Stopping),
+            _ => Err(Refusal::Gone),
+        }
+    }
+
+    fn note_latency(&self, view: &View, waited: bool) {
+        if let Some(arrived) = view.snapshot.newest_arrival().filter(|_| waited) {
+            self.0.metrics.viewer_answered(Instant::now().saturating_duration_since(arrived));
+        }
+    }
+
+    fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> u64 {
+        let peer: Option<IpAddr> = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        self.0.salt.hash_one((peer, headers.get(header::USER_AGENT).map(HeaderValue::as_bytes)))
+    }
+
+    fn finish(&self, kind: Kind, answer: Answer<Response>) -> Response {
+        let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+        self.0.metrics.request(kind, response.status());
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+        headers.insert(TIMING_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response
+    }
+}
+
+/// What players on other sites may read. `Age` and `Date` let them find out how old a cached playlist is.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("age, cache-control, content-length, content-range, date, etag, retry-after");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
+
+/// A path below a channel.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    channel: &'a str,
+    rendition: &'a str,
+    file: &'a str,
+}
+
+/// The routes `/live/{channel}/index.m3u8` and `/live/{channel}/{rendition}/{file}`.
+pub fn router(origin: Origin) -> Router {
+    Router::new()
+        .route("/live/{channel}/index.m3u8", get(get_multivariant).options(preflight))
+        .route("/live/{channel}/{rendition}/{file}", get(get_file).options(preflight))
+        .with_state(origin)
+}
+
+async fn get_multivariant(
+    State(origin): State<Origin>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let answer = match &path {
+        Ok(Path(channel)) => origin.multivariant(channel, &Wish::new(&headers)),
+        Err(_) => Err(Refusal::NotFound),
+    };
+    origin.finish(Kind::Multivariant, answer)
+}
+
+async fn get_file(
+    State(origin): State<Origin>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Response {
+    let Ok(Path((channel, rendition, file))) = path else {
+        return origin.finish(Kind::Unknown, Err(Refusal::NotFound));
+    };
+    let target = Target { channel: &channel, rendition: &rendition, file: &file };
+    let wish = Wish::new(&headers);
+    if file == "index.m3u8" {
+        let viewer = origin.viewer(&extensions, &headers);
+        let answer = origin.playlist(target, query.as_deref().unwrap_or_default(), &wish, viewer).await;
+        return origin.finish(Kind::Playlist, answer);
+    }
+    let Some(media) = MediaName::parse(&file) else {
+        return origin.finish(Kind::Unknown, Err(Refusal::NotFound));
+    };
+    let kind = match media.request {
+        Request::Init(_) => Kind::Init,
+        Request::Part(_) => Kind::Part,
+        Request::Segment(_) | Request::Playlist(_) => Kind::Segment,
+    };
+    let answer = origin.media(target, media, kind, &wish).await;
+    origin.finish(kind, answer)
+}
+
+/// CORS preflight: players on any site may read, with ranges and validators.
+async fn preflight() -> (StatusCode, [(HeaderName, HeaderValue); 4]) {
+    let value = HeaderValue::from_static;
+    (
+        StatusCode::NO_CONTENT,
+        [
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, value("*")),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, value("GET, HEAD, OPTIONS")),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, value("*")),
+            (header::ACCESS_CONTROL_MAX_AGE, value("86400")),
+        ],
+    )
+}

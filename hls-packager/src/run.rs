@@ -1,0 +1,362 @@
+//! The shell of a broadcast: feed → packager → window → watchers. One task each.
+#![expect(clippy::disallowed_methods, reason = "shell: starts tasks, reads clocks, makes ids")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use millrace_core::bus::{Bus, Topic};
+use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated};
+use millrace_core::feed::{
+    BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
+};
+use millrace_core::flv::FlvTag;
+use millrace_core::ids::ConnectionId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::model::{Output, RenditionId};
+use crate::origin::{Broadcast, Origin};
+use crate::packager::{Packager, PackagerStart};
+use crate::remember::ChannelMemory;
+use crate::window::{Window, WindowStart};
+
+/// Refusals that may wait for ingest: a publisher is refused once.
+const REPLIES: usize = 4;
+/// Reports between two rotations of a viewer count: six seconds.
+const REPORTS_PER_ROTATION: u32 = 3;
+/// Channels whose last numbers are remembered.
+const REMEMBERED_CHANNELS: usize = 10_000;
+
+/// Packages every broadcast that ingest opens. Clones share it.
+#[derive(Clone)]
+pub struct PackagerService(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    origin: Origin,
+    bus: Arc<dyn Bus>,
+    source: String,
+    memory: ChannelMemory,
+    tasks: TaskTracker,
+    /// From now on the end of a feed is not the end of the broadcast.
+    stopping: CancellationToken,
+    /// From now on nobody waits for ingest.
+    cut: CancellationToken,
+}
+
+impl PackagerService {
+    /// A service that publishes into `origin` and tells `bus` what it measures, as the node `node`.
+    #[must_use]
+    pub fn new(config: Config, origin: Origin, bus: Arc<dyn Bus>, node: &str) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            origin,
+            bus,
+            source: format!("/nodes/{node}"),
+            memory: ChannelMemory::new(REMEMBERED_CHANNELS),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }))
+    }
+
+    /// Says that the server stops. Feeds that end from now on leave no `EXT-X-ENDLIST`: players go on after the
+    /// restart. Call it before ingest closes its publishers.
+    pub fn stop(&self) {
+        self.0.stopping.cancel();
+    }
+
+    /// Waits for ingest to close its feeds, at most `grace`; flushes the last parts, then answers every waiting
+    /// request. After it no request waits any more, and nothing new is published. Returns how many broadcasts had to
+    /// be cut because their feed was still open.
+    pub async fn drain(&self, grace: Duration) -> usize {
+        self.stop();
+        self.0.tasks.close();
+        let cut = match tokio::time::timeout(grace, self.0.tasks.wait()).await {
+            Ok(()) => 0,
+            Err(_) => {
+                let cut = self.0.tasks.len();
+                self.0.cut.cancel();
+                self.0.tasks.wait().await;
+                cut
+            }
+        };
+        self.0.origin.catalog().stop();
+        cut
+    }
+}
+
+impl BroadcastSink for PackagerService {
+    fn open(&self, start: BroadcastStart) -> FeedHandle {
+        let shared = Arc::clone(&self.0);
+        let (items, receiver) = feed();
+        let (replies, reply_receiver) = mpsc::channel(REPLIES);
+        let task = BroadcastTask::new(shared, start, receiver, replies);
+        self.0.tasks.spawn(task.run());
+        FeedHandle { items, replies: reply_receiver }
+    }
+}
+
+/// How a feed came to its end.
+enum End {
+    /// The broadcast is over.
+    Over,
+    /// The server stops; the broadcast goes on elsewhere or later.
+    Stopped,
+}
+
+struct BroadcastTask {
+    shared: Arc<Shared>,
+    start: BroadcastStart,
+    feed: FeedReceiver,
+    replies: mpsc::Sender<FeedReply>,
+    updates: mpsc::Sender<Event>,
+    packager: Packager,
+    window: Window,
+    prefix: Arc<str>,
+    published: Option<Arc<Broadcast>>,
+    publisher: Option<Publisher>,
+    reports: u32,
+    viewers: u64,
+}
+
+struct Publisher {
+    connection: ConnectionId,
+    refused: bool,
+}
+
+impl BroadcastTask {
+    fn new(
+        shared: Arc<Shared>,
+        start: BroadcastStart,
+        feed: FeedReceiver,
+        replies: mpsc::Sender<FeedReply>,
+    ) -> Self {
+        let remembered = shared.memory.recall(&start.channel);
+        let unix_seconds =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let prefix = prefix();
+        let packager_start = PackagerStart {
+            now: Instant::now(),
+            wall: Timestamp::now(),
+            last_keyframe_interval: remembered.keyframe_interval,
+        };
+        let window_start =
+            WindowStart { prefix: Arc::clone(&prefix), first_msn: unix_seconds.max(remembered.next_msn) };
+        let updates = spawn_reporter(&shared);
+        Self {
+            packager: Packager::new(shared.config.packager(), packager_start),
+            window: Window::new(shared.config.window(), window_start),
+            shared,
+            start,
+            feed,
+            replies,
+            updates,
+            prefix,
+            published: None,
+            publisher: None,
+            reports: 0,
+            viewers: 0,
+        }
+    }
+
+    async fn run(mut self) {
+        let end = self.follow_feed().await;
+        let now = Instant::now();
+        match end {
+            End::Over => self.packager.handle_end(now),
+            // The open part goes out; gaps that would follow do not, for nobody calls the packager again.
+            End::Stopped => self.packager.handle_publisher_left(now),
+        }
+        self.publish();
+        self.remember();
+        let metrics = self.shared.origin.metrics().clone();
+        metrics.viewers.decrement(as_gauge(self.viewers));
+        let Some(broadcast) = self.published.take() else { return };
+        metrics.streams.decrement(1.0);
+        let Self { shared, start, window, packager, .. } = self;
+        drop((window, packager));
+        match end {
+            End::Over => {
+                shared.origin.catalog().end(&start.channel, &broadcast);
+                info!(broadcast.id = %start.id, channel = %start.channel, "playlists of {} ended", start.channel);
+                tokio::select! {
+                    () = tokio::time::sleep(shared.config.ended_retention) => {}
+                    () = shared.stopping.cancelled() => return,
+                }
+                shared.origin.catalog().forget(&start.channel, &broadcast);
+            }
+            End::Stopped => broadcast.stop(),
+        }
+    }
+
+    async fn follow_feed(&mut self) -> End {
+        let cut = self.shared.cut.clone();
+        let mut report = tokio::time::interval(STREAM_UPDATE_INTERVAL);
+        report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let due = self.packager.poll_timeout().map(tokio::time::Instant::from_std);
+            let timer = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Timers first: a feed that is always full must not keep them from firing.
+                biased;
+                () = cut.cancelled() => return End::Stopped,
+                () = timer => self.packager.handle_timeout(Instant::now()),
+                _ = report.tick() => self.report(),
+                item = self.feed.recv() => match item {
+                    Some(FeedItem::Ended) | None => {
+                        return if self.shared.stopping.is_cancelled() { End::Stopped } else { End::Over };
+                    }
+                    Some(FeedItem::PublisherJoined(publisher)) => {
+                        self.publisher = Some(Publisher { connection: publisher.connection, refused: false });
+                        self.packager.handle_publisher_joined(Instant::now());
+                    }
+                    Some(FeedItem::PublisherLeft) => {
+                        self.publisher = None;
+                        self.packager.handle_publisher_left(Instant::now());
+                    }
+                    Some(FeedItem::Tag { tag, arrived }) => self.take_tag(arrived, tag),
+                },
+            }
+            self.publish();
+        }
+    }
+
+    fn take_tag(&mut self, arrived: Instant, tag: FlvTag) {
+        let Some(publisher) = self.publisher.as_mut().filter(|publisher| !publisher.refused) else { return };
+        if let Err(refusal) = self.packager.handle_tag(Instant::now(), arrived, tag) {
+            publisher.refused = true;
+            let connection = publisher.connection;
+            warn!(
+                broadcast.id = %self.start.id, channel = %self.start.channel, connection.id = %connection, err = %refusal,
+                "refused the publisher of {}: {refusal}", self.start.channel
+            );
+            // Ingest reads replies while it sends; a full queue means it knows already.
+            let _ = self.replies.try_send(FeedReply::Refuse { connection, sentence: refusal.to_string() });
+        }
+    }
+
+    /// Moves the packager's outputs into the window and shows what changed.
+    fn publish(&mut self) {
+        let mut changed = false;
+        let mut arrivals = Vec::new();
+        while let Some(output) = self.packager.poll_output() {
+            changed = true;
+            if let Output::Part(part) = &output {
+                arrivals.extend(part.arrived);
+            }
+            if let Err(err) = self.window.apply(output) {
+                error!(broadcast.id = %self.start.id, err = %err, "failed to keep what the packager made: {err}");
+            }
+        }
+        if !changed {
+            return;
+        }
+        match &self.published {
+            Some(broadcast) => broadcast.publish(&self.window),
+            None => self.go_live(),
+        }
+        if self.published.is_some() {
+            let now = Instant::now();
+            for arrived in arrivals {
+                self.shared.origin.metrics().part_published(now.saturating_duration_since(arrived));
+            }
+        }
+    }
+
+    /// Appears in the origin with the first part.
+    fn go_live(&mut self) {
+        let playable = self.window.snapshot(RenditionId(0)).is_some_and(|snapshot| snapshot.is_playable());
+        if !playable {
+            return;
+        }
+        let Some(broadcast) = Broadcast::new(Arc::clone(&self.prefix), &self.window).map(Arc::new) else {
+            return;
+        };
+        self.shared.origin.catalog().go_live(&self.start.channel, &broadcast);
+        self.shared.origin.metrics().streams.increment(1.0);
+        self.published = Some(broadcast);
+        info!(
+            broadcast.id = %self.start.id, channel = %self.start.channel,
+            "{} can be watched", self.start.channel
+        );
+        self.report();
+    }
+
+    fn report(&mut self) {
+        self.remember();
+        let mut viewers = 0;
+        if let Some(broadcast) = &self.published {
+            viewers = broadcast.viewers().estimate();
+            self.reports = (self.reports + 1) % REPORTS_PER_ROTATION;
+            if self.reports == 0 {
+                broadcast.viewers().rotate();
+            }
+        }
+        self.shared.origin.metrics().viewers.increment(as_gauge(viewers) - as_gauge(self.viewers));
+        self.viewers = viewers;
+        if self.publisher.is_none() {
+            return;
+        }
+        let health = self.packager.health(Instant::now());
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::now_v7(),
+            source: self.shared.source.clone(),
+            subject: self.start.channel.clone(),
+            time: Timestamp::now(),
+            body: EventBody::StreamUpdated(StreamUpdated { broadcast: self.start.id, health, viewers }),
+        };
+        // The bus is behind: the next report replaces this one.
+        let _ = self.updates.try_send(event);
+    }
+
+    fn remember(&self) {
+        if self.window.target_duration().is_some() {
+            let interval = self.packager.keyframe_interval();
+            self.shared.memory.remember(&self.start.channel, self.window.next_msn(), interval);
+        }
+    }
+}
+
+/// Publishes one broadcast's reports, so that a slow bus holds up neither its media nor another's reports. Ends with
+/// the broadcast.
+fn spawn_reporter(shared: &Arc<Shared>) -> mpsc::Sender<Event> {
+    let (sender, mut events) = mpsc::channel::<Event>(1);
+    let bus = Arc::clone(&shared.bus);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Err(err) = bus.publish(Topic::Streams, event).await {
+                warn!(err = %err, "failed to report a broadcast's health: {err}");
+                return;
+            }
+        }
+    });
+    sender
+}
+
+/// Ten characters of `[a-z0-9]`: 51 bits, so that no cache holds another broadcast's media under the same name.
+fn prefix() -> Arc<str> {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random: u64 = rand::random();
+    let mut letter = || {
+        let index = usize::try_from(random % 36).expect("less than 36");
+        random /= 36;
+        char::from(ALPHABET[index])
+    };
+    (0..10).map(|_| letter()).collect::<String>().into()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "viewer counts are small")]
+fn as_gauge(count: u64) -> f64 {
+    count as f64
+}

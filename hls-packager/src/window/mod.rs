@@ -1,0 +1,458 @@
+//! The window: what of a broadcast is still served, under which names and numbers. Sans-IO.
+//!
+//! [`Window`] takes the media side's outputs and assigns media sequence numbers (msn), part numbers and names. It
+//! hands out [`Snapshot`]s: immutable views of one rendition that cost a few pointers, in which a request finds its
+//! answer. Nobody who reads a snapshot can hold up the packager.
+//!
+//! ```text
+//!            retained                          open
+//! ├───────────────┬───────────────────────┬──────────┤
+//!  fetchable only   listed: segments,      listed:     ← hinted: the next part
+//!                   parts near the end     parts
+//! ```
+//!
+//! Names, relative to `/live/{channel}/{rendition}/`: init segments `{prefix}-i{n}.mp4`, parts `{prefix}-p{n}.m4s`,
+//! segments `{prefix}-s{msn}.m4s`. The prefix is random per broadcast, so a cache never holds a wrong body; `n` of a
+//! part runs on over segments, so the hinted name is the next part's name even if its segment ends early.
+//!
+//! | Rule | Clause of RFC 8216bis-22 |
+//! |---|---|
+//! | a removed segment stays available | §6.2.2 |
+//! | part tags go after three target durations, parts stay three more | §6.2.2 |
+//! | blocking requests | §6.2.5.2 |
+//! | hinted parts | §6.2.6 |
+
+mod rate;
+mod segment;
+mod snapshot;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::{Opened, Output, Part, RenditionId, RenditionInfo, SegmentStarted};
+pub use rate::Rate;
+use rate::RateMeter;
+pub use segment::{Init, Segment, SegmentPart};
+pub use snapshot::{BadDirective, Cache, Form, Found, Position, Report, Request, Snapshot};
+
+/// Gap segments of one target duration each that stand before a broadcast's first segment.
+///
+/// Without a complete segment hls.js calls the playlist empty (`levelEmptyError`) and iOS waits for three target
+/// durations of media (HOLD-BACK); with these three, both start at the first part.
+pub const LEADING_GAPS: u64 = 3;
+
+/// How long a segment stays fetchable after later segments of this many windows and target durations.
+///
+/// RFC 8216bis §6.2.2: a removed segment stays for its own duration and that of the longest playlist that listed it
+/// (a window, the segment whose removal was due, and the open segment).
+const RETAIN_WINDOWS: u32 = 2;
+const RETAIN_TARGET_DURATIONS: u32 = 3;
+
+/// Bounds of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowConfig {
+    /// Media that stays listed, or `None` for eight target durations. Raised to four target durations.
+    pub window: Option<Duration>,
+    /// Most bytes of bodies kept, all renditions together. Beyond it the oldest segments go.
+    pub memory_cap_bytes: u64,
+}
+
+/// What the caller chooses for a broadcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowStart {
+    /// Random, `[a-z0-9]+`, different for each broadcast.
+    pub prefix: Arc<str>,
+    /// Media sequence number of the first entry: the Unix time in seconds, or one more than the last number this
+    /// channel had, whichever is greater.
+    pub first_msn: u64,
+}
+
+/// An output that cannot follow the ones before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WindowError {
+    /// Something came before `Opened`.
+    #[error("an output came before the renditions were opened")]
+    NotOpened,
+    /// `Opened` came twice.
+    #[error("the renditions were opened twice")]
+    OpenedTwice,
+    /// A part came outside of a segment.
+    #[error("a part came outside of a segment")]
+    NoSegment,
+    /// A rendition that was not opened.
+    #[error("rendition {index} was not opened, there are {count}")]
+    UnknownRendition {
+        /// What was named.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// Something came after `Ended`.
+    #[error("an output came after the end of the broadcast")]
+    Ended,
+}
+
+/// The numbers, names and bytes of one broadcast.
+#[derive(Debug)]
+pub struct Window {
+    config: WindowConfig,
+    prefix: Arc<str>,
+    next_msn: u64,
+    first_discontinuity: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    Open(Broadcast),
+    Ended(Broadcast),
+}
+
+#[derive(Debug)]
+struct Broadcast {
+    target_duration: u32,
+    renditions: Vec<Rendition>,
+    /// Bodies of everything retained and open, in bytes.
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Rendition {
+    info: RenditionInfo,
+    retained: VecDeque<Arc<Segment>>,
+    /// Index in `retained` of the first listed segment.
+    listed_from: usize,
+    open: Option<Arc<Segment>>,
+    /// `EXT-X-DISCONTINUITY` tags that have left the list.
+    discontinuities_removed: u64,
+    next_part: u64,
+    inits: u64,
+    init: Option<Arc<Init>>,
+    rate: RateMeter,
+    version: u64,
+}
+
+impl Window {
+    /// A window that waits for `Opened`.
+    #[must_use]
+    pub fn new(config: WindowConfig, start: WindowStart) -> Self {
+        /// 2026-01-01T00:00:00Z.
+        const EPOCH: u64 = 1_767_225_600;
+        Self {
+            config,
+            prefix: start.prefix,
+            next_msn: start.first_msn,
+            // Counting on from the msn keeps the discontinuity sequence from going back over a restart, and gives
+            // each broadcast its own: hls.js keeps one timestamp offset per discontinuity sequence. The epoch keeps
+            // it below 2^31, which is what Media3 reads.
+            first_discontinuity: start.first_msn.saturating_sub(EPOCH),
+            state: State::Waiting,
+        }
+    }
+
+    /// Takes the media side's next output.
+    ///
+    /// # Errors
+    /// [`WindowError`] when it cannot follow the ones before; the window is unchanged.
+    pub fn apply(&mut self, output: Output) -> Result<(), WindowError> {
+        match (&mut self.state, output) {
+            (State::Ended(_), _) => return Err(WindowError::Ended),
+            (State::Waiting, Output::Opened(opened)) => self.state = State::Open(Broadcast::new(opened)),
+            // Nothing was ever published.
+            (State::Waiting, Output::Ended) => {}
+            (State::Waiting, _) => return Err(WindowError::NotOpened),
+            (State::Open(_), Output::Opened(_)) => return Err(WindowError::OpenedTwice),
+            (State::Open(broadcast), Output::SegmentStarted(started)) => {
+                broadcast.end_segment(&self.config);
+                if broadcast.is_empty() {
+                    broadcast.lead_in(&started, self.next_msn);
+                    self.next_msn = self.next_msn.saturating_add(LEADING_GAPS);
+                }
+                broadcast.start_segment(&started, self.next_msn);
+                self.next_msn = self.next_msn.saturating_add(1);
+            }
+            (State::Open(broadcast), Output::Part(part)) => broadcast.push(part, &self.config)?,
+            (State::Open(broadcast), Output::SegmentEnded) => broadcast.end_segment(&self.config),
+            (State::Open(broadcast), Output::Renditions(infos)) => broadcast.describe(infos),
+            (State::Open(broadcast), Output::Ended) => {
+                broadcast.end_segment(&self.config);
+                for rendition in &mut broadcast.renditions {
+                    rendition.version += 1;
+                }
+                if let State::Open(broadcast) = std::mem::replace(&mut self.state, State::Waiting) {
+                    self.state = State::Ended(broadcast);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number the next segment gets: greater than every number used so far.
+    #[must_use]
+    pub fn next_msn(&self) -> u64 {
+        self.next_msn
+    }
+
+    /// Bytes of bodies kept.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.broadcast().map_or(0, |broadcast| broadcast.bytes)
+    }
+
+    /// `EXT-X-TARGETDURATION` in seconds, once opened.
+    #[must_use]
+    pub fn target_duration(&self) -> Option<u32> {
+        self.broadcast().map(|broadcast| broadcast.target_duration)
+    }
+
+    /// What the multivariant playlist says of each rendition, in its order, with measured bit rates.
+    pub fn renditions(&self) -> impl Iterator<Item = (&RenditionInfo, Rate)> {
+        self.broadcast().into_iter().flat_map(|broadcast| {
+            broadcast
+                .renditions
+                .iter()
+                .map(|rendition| (&rendition.info, rendition.rate.rate(rendition.open())))
+        })
+    }
+
+    /// Whether every listed segment of every rendition starts with an independent part.
+    #[must_use]
+    pub fn independent_segments(&self) -> bool {
+        self.broadcast().is_some_and(|b| b.renditions.iter().all(|r| r.listed().all(|s| s.decodes_alone())))
+    }
+
+    /// Changes with whatever a snapshot of this rendition shows.
+    #[must_use]
+    pub fn version(&self, rendition: RenditionId) -> Option<u64> {
+        self.broadcast()?.renditions.get(rendition.0).map(|rendition| rendition.version)
+    }
+
+    /// The rendition as it stands.
+    #[must_use]
+    pub fn snapshot(&self, rendition: RenditionId) -> Option<Snapshot> {
+        let broadcast = self.broadcast()?;
+        let this = broadcast.renditions.get(rendition.0)?;
+        let reports = broadcast.renditions.iter().enumerate().filter(|(index, _)| *index != rendition.0);
+        let reports = reports.filter_map(|(_, other)| {
+            other.last_position().map(|last| Report { rendition: other.info.name, last })
+        });
+        Some(Snapshot {
+            prefix: Arc::clone(&self.prefix),
+            version: this.version,
+            target_duration: broadcast.target_duration,
+            part_target: this.info.part_target,
+            longest_part_target: broadcast
+                .renditions
+                .iter()
+                .map(|r| r.info.part_target)
+                .max()
+                .unwrap_or_default(),
+            segments: this.retained.iter().cloned().collect(),
+            listed_from: this.listed_from,
+            open: this.open.clone(),
+            discontinuity_sequence: self.first_discontinuity.saturating_add(this.discontinuities_removed),
+            next_part: this.next_part,
+            reports: reports.collect(),
+            ended: matches!(self.state, State::Ended(_)),
+            stopping: false,
+        })
+    }
+
+    fn broadcast(&self) -> Option<&Broadcast> {
+        match &self.state {
+            State::Waiting => None,
+            State::Open(broadcast) | State::Ended(broadcast) => Some(broadcast),
+        }
+    }
+}
+
+impl Broadcast {
+    fn new(opened: Opened) -> Self {
+        let target_duration = opened.target_duration.max(1);
+        let renditions = opened.renditions.into_iter().map(|info| Rendition {
+            info,
+            retained: VecDeque::new(),
+            listed_from: 0,
+            open: None,
+            discontinuities_removed: 0,
+            next_part: 0,
+            inits: 0,
+            init: None,
+            rate: RateMeter::new(target_duration),
+            version: 0,
+        });
+        Self { target_duration, renditions: renditions.collect(), bytes: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.renditions.iter().all(|rendition| rendition.retained.is_empty())
+    }
+
+    /// Lists [`LEADING_GAPS`] segments before the first one.
+    fn lead_in(&mut self, first: &SegmentStarted, first_msn: u64) {
+        let duration = Duration::from_secs(u64::from(self.target_duration));
+        for (index, rendition) in self.renditions.iter_mut().enumerate() {
+            // The init segment belongs to the first segment, but the tag stands before everything: a player that
+            // reads fMP4 from the first line on does not take the gaps for MPEG-2 transport streams.
+            rendition.take_init(first.init.get(index).cloned().flatten());
+            for gap in 0..LEADING_GAPS {
+                let before = duration * u32::try_from(LEADING_GAPS - gap).unwrap_or(u32::MAX);
+                let start = first.program_date_time.checked_sub(before).unwrap_or(first.program_date_time);
+                let mut segment = Segment::new(first_msn.saturating_add(gap), start, rendition.next_part);
+                segment.gap = true;
+                segment.init.clone_from(&rendition.init);
+                segment.duration = duration;
+                rendition.retained.push_back(Arc::new(segment));
+            }
+        }
+    }
+
+    fn start_segment(&mut self, started: &SegmentStarted, msn: u64) {
+        let first = started.init.clone();
+        for (rendition, init) in
+            self.renditions.iter_mut().zip(first.into_iter().chain(std::iter::repeat(None)))
+        {
+            rendition.take_init(init);
+            let mut segment = Segment::new(msn, started.program_date_time, rendition.next_part);
+            segment.discontinuity = started.discontinuity;
+            segment.gap = started.gap;
+            segment.init.clone_from(&rendition.init);
+            rendition.open = Some(Arc::new(segment));
+        }
+    }
+
+    fn push(&mut self, part: Part, config: &WindowConfig) -> Result<(), WindowError> {
+        let count = self.renditions.len();
+        let index = part.rendition.0;
+        let rendition =
+            self.renditions.get_mut(index).ok_or(WindowError::UnknownRendition { index, count })?;
+        let open = rendition.open.as_mut().ok_or(WindowError::NoSegment)?;
+        let bytes = part.body.len() as u64;
+        Arc::make_mut(open).push(SegmentPart {
+            duration: part.duration,
+            independent: part.independent,
+            body: if part.body.is_empty() { None } else { Some(part.body) },
+            arrived: part.arrived,
+        });
+        rendition.next_part += 1;
+        rendition.version += 1;
+        self.bytes += bytes;
+        self.keep_under(config.memory_cap_bytes);
+        Ok(())
+    }
+
+    fn end_segment(&mut self, config: &WindowConfig) {
+        let target = Duration::from_secs(u64::from(self.target_duration));
+        let window = config.window.unwrap_or(target * 8).max(target * 4);
+        for rendition in &mut self.renditions {
+            let Some(segment) = rendition.open.take() else { continue };
+            rendition.rate.segment(&segment);
+            rendition.retained.push_back(segment);
+            rendition.version += 1;
+            rendition.unlist(window);
+        }
+        let retention = window * RETAIN_WINDOWS + target * RETAIN_TARGET_DURATIONS;
+        while self.renditions.iter().any(|rendition| rendition.first_is_older_than(retention)) {
+            self.drop_oldest();
+        }
+    }
+
+    fn describe(&mut self, infos: Vec<RenditionInfo>) {
+        for (rendition, info) in self.renditions.iter_mut().zip(infos) {
+            // Its name and part target are in playlists that players hold: they stay.
+            rendition.info =
+                RenditionInfo { name: rendition.info.name, part_target: rendition.info.part_target, ..info };
+        }
+    }
+
+    /// Drops oldest segments, then oldest parts of the open one, until the bodies fit.
+    fn keep_under(&mut self, cap: u64) {
+        while self.bytes > cap {
+            if self.renditions.iter().any(|rendition| rendition.retained.len() > 1) {
+                self.drop_oldest();
+            } else if !self.drop_oldest_body() {
+                return;
+            }
+        }
+    }
+
+    /// Drops the oldest complete segment of each rendition that has more than one: a playlist keeps a segment.
+    fn drop_oldest(&mut self) {
+        for rendition in &mut self.renditions {
+            if rendition.retained.len() > 1
+                && let Some(segment) = rendition.retained.pop_front()
+            {
+                self.bytes = self.bytes.saturating_sub(segment.bytes());
+                if rendition.listed_from == 0 {
+                    rendition.discontinuities_removed += u64::from(segment.discontinuity);
+                    rendition.version += 1;
+                } else {
+                    rendition.listed_from -= 1;
+                }
+            }
+        }
+    }
+
+    /// Makes the oldest part that has a body a gap. Whether there was one.
+    fn drop_oldest_body(&mut self) -> bool {
+        for rendition in &mut self.renditions {
+            for segment in rendition.retained.iter_mut().chain(rendition.open.as_mut()) {
+                let Some(index) = segment.parts.iter().position(|part| part.body.is_some()) else { continue };
+                let dropped = Arc::make_mut(segment).drop_body(index);
+                self.bytes = self.bytes.saturating_sub(dropped);
+                rendition.version += 1;
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Rendition {
+    fn take_init(&mut self, init: Option<Bytes>) {
+        let Some(body) = init else { return };
+        if self.init.as_ref().is_some_and(|now| now.body == body) {
+            return;
+        }
+        self.inits += 1;
+        self.init = Some(Arc::new(Init { number: self.inits, body }));
+    }
+
+    fn open(&self) -> Option<&Segment> {
+        self.open.as_deref()
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &Segment> {
+        let open = self.open().filter(|segment| !segment.parts.is_empty());
+        self.retained.iter().skip(self.listed_from).map(Arc::as_ref).chain(open)
+    }
+
+    /// Takes segments off the list while what stays is at least `window` long.
+    fn unlist(&mut self, window: Duration) {
+        let mut listed: Duration = self.retained.iter().skip(self.listed_from).map(|s| s.duration).sum();
+        while let Some(first) = self.retained.get(self.listed_from)
+            && listed.saturating_sub(first.duration) >= window
+        {
+            listed = listed.saturating_sub(first.duration);
+            self.discontinuities_removed += u64::from(first.discontinuity);
+            self.listed_from += 1;
+        }
+    }
+
+    fn first_is_older_than(&self, age: Duration) -> bool {
+        self.listed_from > 0
+            && self.retained.iter().skip(1).map(|segment| segment.duration).sum::<Duration>() >= age
+    }
+
+    /// The last part that is listed (`LAST-MSN`, `LAST-PART`; RFC 8216bis §4.4.5.4).
+    fn last_position(&self) -> Option<Position> {
+        let last = self.listed().last()?;
+        Some(Position { msn: last.msn, part: (last.parts.len() as u64).saturating_sub(1) })
+    }
+}
