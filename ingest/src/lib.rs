@@ -1,4 +1,21 @@
 //! RTMP in: a publish server that is safe on a public port.
+//!
+//! [`run`] is the server. It asks a [`PublishAuthority`] who may publish, hands media to a
+//! [`BroadcastSink`](millrace_core::feed::BroadcastSink) over one bounded feed per broadcast, and tells the bus about
+//! broadcasts. Inside, [`rtmp`], [`publish`] and [`hold`] decide and know no sockets; the rest carries out.
 #![warn(missing_docs)]
 
+pub mod authority;
+mod broadcasts;
+pub mod config;
+mod connection;
+pub mod hold;
+mod places;
+pub mod publish;
 pub mod rtmp;
+pub mod server;
+mod telemetry;
+
+pub use authority::{NoKeysAuthority, OpenAuthority, PublishAttempt, PublishAuthority, PublishRefusal};
+pub use config::Config;
+pub use server::{Deps, Listener, run};

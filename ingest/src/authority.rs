@@ -1,0 +1,107 @@
+//! Who may publish where.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use millrace_core::ids::{ChannelName, StreamKey};
+
+/// Somebody wants to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishAttempt {
+    /// The RTMP application.
+    pub app: String,
+    /// The stream key, without its query.
+    pub key: StreamKey,
+    /// What followed a `?` in the key or the address; may hold secrets too.
+    pub query: Option<StreamKey>,
+    /// From where.
+    pub peer: SocketAddr,
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishRefusal {
+    /// For counting: one of few, lower case.
+    pub reason: &'static str,
+    /// For the person at the encoder: what is wrong and what to do. Never the key.
+    pub sentence: String,
+}
+
+/// A decision under way.
+pub type Authorising<'a> = Pin<Box<dyn Future<Output = Result<ChannelName, PublishRefusal>> + Send + 'a>>;
+
+/// Decides which channel a key publishes to. Asked once per publish; dropping the future takes the question back.
+pub trait PublishAuthority: Send + Sync + 'static {
+    /// The channel of the key.
+    fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_>;
+}
+
+/// `MILLRACE_PUBLISH_AUTH=open`: the key is the channel's name. For trusted networks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenAuthority;
+
+impl PublishAuthority for OpenAuthority {
+    fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_> {
+        let decision = match attempt.key.expose() {
+            "" => Err(PublishRefusal {
+                reason: "no_key",
+                sentence: "There is no stream key. Put the name of your channel into the encoder's stream key field."
+                    .to_owned(),
+            }),
+            key => key.parse().map_err(|_| PublishRefusal {
+                reason: "bad_key",
+                sentence: "This stream key is no channel name. Use 3 to 25 of a-z, 0-9 and _ as the stream key."
+                    .to_owned(),
+            }),
+        };
+        Box::pin(std::future::ready(decision))
+    }
+}
+
+/// `MILLRACE_PUBLISH_AUTH=keys` as long as there are no accounts that could have keys: nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoKeysAuthority;
+
+impl PublishAuthority for NoKeysAuthority {
+    fn authorise(&self, _attempt: PublishAttempt) -> Authorising<'_> {
+        let refusal = PublishRefusal {
+            reason: "no_keys",
+            sentence: "This server has no stream keys yet. Start it with MILLRACE_PUBLISH_AUTH=open to publish with \
+                       the channel's name as the key."
+                .to_owned(),
+        };
+        Box::pin(std::future::ready(Err(refusal)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(authority: &dyn PublishAuthority, key: &str) -> Result<ChannelName, PublishRefusal> {
+        let attempt = PublishAttempt {
+            app: "live".into(),
+            key: StreamKey::new(key),
+            query: None,
+            peer: ([127, 0, 0, 1], 1).into(),
+        };
+        authority.authorise(attempt).await
+    }
+
+    #[tokio::test]
+    async fn open_takes_channel_names_and_keys_takes_nothing() {
+        assert_eq!(ask(&OpenAuthority, "studio").await.unwrap().as_str(), "studio");
+        for bad in ["", "ab", "Studio", "a/b", "caf\u{e9}x"] {
+            let refusal = ask(&OpenAuthority, bad).await.unwrap_err();
+            assert!(bad.is_empty() || !refusal.sentence.contains(bad), "{bad}");
+        }
+        assert!(
+            ask(&NoKeysAuthority, "studio")
+                .await
+                .unwrap_err()
+                .sentence
+                .contains("MILLRACE_PUBLISH_AUTH=open")
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The task that owns the [`Registry`]: carries out what it decides, and knows how to reach connections, feeds and
+//! the bus. It waits for none of them but the bus queue, so no connection can hold up another.
+#![expect(clippy::disallowed_methods, reason = "shell: clock, identifiers, tasks")]
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use millrace_core::bus::{Bus, Topic};
+use millrace_core::event::{
+    Event, EventBody, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted,
+};
+use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
+use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::publish::{Command, Entry, Output, Reason, Registry, RegistryConfig};
+
+/// Orders that can wait for one connection; it gets four in its life.
+pub(crate) const CONTROL_QUEUE: usize = 8;
+/// Commands that can wait for the task.
+const COMMAND_QUEUE: usize = 1024;
+/// Events that can wait for the bus.
+const EVENT_QUEUE: usize = 1024;
+
+/// What a connection is told.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// It may publish.
+    Accept { challenger: bool },
+    /// It may not.
+    Deny(Reason),
+    /// Here is the feed.
+    Grant { feed: FeedSender, channel: ChannelName, broadcast: BroadcastId },
+    /// Leave the feed, tell the publisher, close.
+    Evict(Reason),
+}
+
+/// What reaches the task.
+#[derive(Debug)]
+pub(crate) enum ToBroadcasts {
+    /// A publisher asks for its channel; its orders go to `control`.
+    Publish { connection: ConnectionId, channel: ChannelName, control: mpsc::Sender<Control> },
+    /// Everything else.
+    Command(Command),
+}
+
+/// What the task is given.
+pub(crate) struct Deps {
+    pub(crate) sink: Arc<dyn BroadcastSink>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) node: String,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Starts the task; it ends after [`Command::Stop`] once every publisher has left.
+pub(crate) fn start(config: RegistryConfig, deps: Deps) -> mpsc::Sender<ToBroadcasts> {
+    let (sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (events, waiting) = mpsc::channel(EVENT_QUEUE);
+    deps.tasks.spawn(publish_events(Arc::clone(&deps.bus), waiting));
+    let tasks = deps.tasks.clone();
+    let broadcasts = Broadcasts {
+        registry: Registry::new(config),
+        deps,
+        events,
+        commands: sender.downgrade(),
+        connections: HashMap::new(),
+        feeds: HashMap::new(),
+    };
+    tasks.spawn(broadcasts.run(commands));
+    sender
+}
+
+async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        let channel = event.subject.clone();
+        if let Err(err) = bus.publish(Topic::Streams, event).await {
+            error!(stream.id = %channel, %err, "lost an event of channel {channel}");
+        }
+    }
+}
+
+/// A broadcast's feed, and the end of its task: `true` says `Ended` on the feed.
+struct Feed {
+    items: FeedSender,
+    end: oneshot::Sender<bool>,
+}
+
+struct Broadcasts {
+    registry: Registry,
+    deps: Deps,
+    events: mpsc::Sender<Event>,
+    commands: mpsc::WeakSender<ToBroadcasts>,
+    connections: HashMap<ConnectionId, mpsc::Sender<Control>>,
+    feeds: HashMap<BroadcastId, Feed>,
+}
+
+impl Broadcasts {
+    async fn run(mut self, mut commands: mpsc::Receiver<ToBroadcasts>) {
+        while !self.registry.is_stopped() {
+            let timeout = self.registry.poll_timeout();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(ToBroadcasts::Publish { connection, channel, control }) => {
+                        self.connections.insert(connection, control);
+                        self.registry.handle_command(Instant::now(), Command::Publish { connection, channel });
+                    }
+                    Some(ToBroadcasts::Command(command)) => {
+                        let left = match &command {
+                            Command::Lost { connection } | Command::Unpublish { connection } => Some(*connection),
+                            _ => None,
+                        };
+                        self.registry.handle_command(Instant::now(), command);
+                        if let Some(connection) = left {
+                            self.connections.remove(&connection);
+                        }
+                    }
+                    None => break,
+                },
+                () = async {
+                    match timeout {
+                        Some(at) => tokio::time::sleep_until(at.into()).await,
+                        None => pending().await,
+                    }
+                } => self.registry.handle_timeout(Instant::now()),
+            }
+            while let Some(output) = self.registry.poll_output() {
+                self.carry_out(output).await;
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Accept { connection, challenger } => {
+                self.tell(connection, Control::Accept { challenger })
+            }
+            Output::Deny { connection, reason } => {
+                self.tell(connection, Control::Deny(reason));
+                self.connections.remove(&connection);
+            }
+            Output::Evict { connection, reason } => self.tell(connection, Control::Evict(reason)),
+            Output::Grant { connection, channel, broadcast, entry } => {
+                if entry == Entry::Begins {
+                    self.open(broadcast, channel.clone());
+                }
+                if let Some(feed) = self.feeds.get(&broadcast) {
+                    let feed = feed.items.clone();
+                    self.tell(connection, Control::Grant { feed, channel, broadcast });
+                }
+            }
+            Output::Close { broadcast } => self.finish(broadcast, true),
+            Output::Release { broadcast } => self.finish(broadcast, false),
+            Output::Started { channel, broadcast, encoder } => {
+                info!(stream.id = %channel, broadcast.id = %broadcast, "broadcast of channel {channel} started");
+                self.publish(channel, EventBody::StreamStarted(StreamStarted { broadcast, encoder })).await;
+            }
+            Output::Interrupted { channel, broadcast, window } => {
+                warn!(
+                    stream.id = %channel, broadcast.id = %broadcast,
+                    "publisher of channel {channel} is gone; its broadcast waits {} s", window.as_secs_f64()
+                );
+                let until = Timestamp::now().saturating_add(window).unwrap_or(Timestamp::MAX);
+                self.publish(channel, EventBody::StreamInterrupted(StreamInterrupted { broadcast, until }))
+                    .await;
+            }
+            Output::Resumed { channel, broadcast, encoder } => {
+                info!(stream.id = %channel, broadcast.id = %broadcast, "broadcast of channel {channel} goes on");
+                self.publish(channel, EventBody::StreamResumed(StreamResumed { broadcast, encoder })).await;
+            }
+            Output::Ended { channel, broadcast, reason } => {
+                info!(
+                    stream.id = %channel, broadcast.id = %broadcast, reason = ?reason,
+                    "broadcast of channel {channel} ended"
+                );
+                self.publish(channel, EventBody::StreamEnded(StreamEnded { broadcast, reason })).await;
+            }
+        }
+    }
+
+    fn tell(&mut self, connection: ConnectionId, control: Control) {
+        if let Some(sender) = self.connections.get(&connection)
+            && let Err(mpsc::error::TrySendError::Full(control)) = sender.try_send(control)
+        {
+            error!(connection.id = %connection, "connection {connection} takes no orders: {control:?}");
+        }
+    }
+
+    fn open(&mut self, broadcast: BroadcastId, channel: ChannelName) {
+        let FeedHandle { items, replies } = self.deps.sink.open(BroadcastStart { id: broadcast, channel });
+        let (end, ended) = oneshot::channel();
+        self.deps.tasks.spawn(attend(items.clone(), replies, ended, self.commands.clone()));
+        self.feeds.insert(broadcast, Feed { items, end });
+    }
+
+    fn finish(&mut self, broadcast: BroadcastId, say_ended: bool) {
+        if let Some(feed) = self.feeds.remove(&broadcast) {
+            // The task may be gone already, with its packager.
+            let _ = feed.end.send(say_ended);
+        }
+    }
+
+    async fn publish(&self, channel: ChannelName, body: EventBody) {
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::now_v7(),
+            source: format!("/nodes/{}", self.deps.node),
+            subject: channel,
+            time: Timestamp::now(),
+            body,
+        };
+        // Closed only if the bus task panicked, which is logged by the runtime.
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// Hears what the packager of one broadcast says, and says `Ended` to it at the end.
+async fn attend(
+    items: FeedSender,
+    mut replies: mpsc::Receiver<FeedReply>,
+    mut ended: oneshot::Receiver<bool>,
+    commands: mpsc::WeakSender<ToBroadcasts>,
+) {
+    let mut listening = true;
+    let say_ended = loop {
+        tokio::select! {
+            reply = replies.recv(), if listening => match reply {
+                Some(FeedReply::Refuse { connection, sentence }) => {
+                    let Some(commands) = commands.upgrade() else { continue };
+                    let _ = commands.send(ToBroadcasts::Command(Command::Refuse { connection, sentence })).await;
+                }
+                // A connection notices when the feed itself is closed.
+                None => listening = false,
+            },
+            say_ended = &mut ended => break say_ended.unwrap_or(false),
+        }
+    };
+    if say_ended {
+        // A packager that is gone knows already.
+        let _ = items.send(FeedItem::Ended).await;
+    }
+}

@@ -1,0 +1,406 @@
+//! One task per socket: reads, feeds the [`Session`], carries out what it wants, sleeps until its timeout.
+#![expect(clippy::disallowed_methods, reason = "shell: clock, identifiers, timers")]
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_core::feed::{FeedItem, FeedSender, PublisherInfo};
+use millrace_core::flv::FlvTag;
+use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::authority::{Authorising, PublishAttempt, PublishAuthority, PublishRefusal};
+use crate::broadcasts::{CONTROL_QUEUE, Control, ToBroadcasts};
+use crate::hold::Hold;
+use crate::places::Place;
+use crate::publish::{Command, Reason};
+use crate::rtmp::command::Status;
+use crate::rtmp::session::{
+    Disconnect, Event, Input, Output, PublishRequest, RequestId, Session, SessionConfig,
+};
+use crate::telemetry::{Counted, Telemetry};
+
+/// Read buffer before a publish: a connection that only waits costs little.
+const SMALL_READ: usize = 4 << 10;
+/// Read buffer of a publisher.
+const LARGE_READ: usize = 64 << 10;
+/// How long a peer may take nothing of what we write.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+/// How long we go on reading after the last word, so that the peer reads it before its own writes fail.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a connection needs of the server.
+pub(crate) struct Context {
+    pub(crate) id: ConnectionId,
+    pub(crate) peer: SocketAddr,
+    /// When the peer was accepted; its handshake time began then.
+    pub(crate) accepted: Instant,
+    pub(crate) session: SessionConfig,
+    pub(crate) authority: Arc<dyn PublishAuthority>,
+    pub(crate) broadcasts: mpsc::Sender<ToBroadcasts>,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) shutdown: CancellationToken,
+    /// Its place among those of its address that do not publish yet.
+    pub(crate) place: Place,
+}
+
+/// How far the publish of this connection is.
+enum Publish {
+    Idle,
+    /// The authority thinks.
+    Asking {
+        id: RequestId,
+        answer: Authorising<'static>,
+    },
+    /// The channel is asked for.
+    Registering {
+        id: RequestId,
+        channel: ChannelName,
+    },
+    /// Accepted; nothing to start with yet. `ready`: there is, and the feed was asked for.
+    Opening {
+        hold: Hold,
+        ready: bool,
+    },
+    Feeding {
+        feed: FeedSender,
+        channel: ChannelName,
+        broadcast: BroadcastId,
+        _live: Counted,
+    },
+}
+
+/// What happened while waiting.
+enum Woken {
+    Read(std::io::Result<usize>),
+    Control(Control),
+    Answer(Result<ChannelName, PublishRefusal>),
+    Timeout,
+    Shutdown,
+}
+
+struct Connection<S> {
+    stream: S,
+    context: Context,
+    session: Session,
+    control: mpsc::Receiver<Control>,
+    control_sender: mpsc::Sender<Control>,
+    publish: Publish,
+    encoder: Option<String>,
+    out: Vec<u8>,
+    /// When the newest bytes were read.
+    arrived: Instant,
+    closing: Option<Disconnect>,
+    /// Why the registry wants it closed, for counting.
+    reason: Option<&'static str>,
+}
+
+/// Serves one peer to its end.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context: Context) {
+    let (control_sender, control) = mpsc::channel(CONTROL_QUEUE);
+    let session = Session::new(context.accepted, context.session);
+    let arrived = context.accepted;
+    let mut connection = Connection {
+        stream,
+        context,
+        session,
+        control,
+        control_sender,
+        publish: Publish::Idle,
+        encoder: None,
+        out: Vec::new(),
+        arrived,
+        closing: None,
+        reason: None,
+    };
+    let failure = connection.run().await.err();
+    connection.leave(false).await;
+    connection.say_goodbye(failure).await;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(&mut self) -> std::io::Result<()> {
+        let mut buffer = vec![0; SMALL_READ];
+        let mut shut = false;
+        let mut armed = self.session.poll_timeout();
+        let mut sleep = Box::pin(sleep_until(armed.unwrap_or(self.arrived).into()));
+        loop {
+            self.drain().await;
+            if self.closing.is_some() {
+                return Ok(());
+            }
+            self.flush().await?;
+            if buffer.len() < LARGE_READ && self.session.is_publishing() {
+                buffer = vec![0; LARGE_READ];
+            }
+            // A deadline that moves back with every read is only looked at when the old one is reached.
+            let due = self.session.poll_timeout();
+            if due < armed
+                && let Some(at) = due
+            {
+                armed = due;
+                sleep.as_mut().reset(at.into());
+            }
+            let waits_for_feed = matches!(self.publish, Publish::Opening { ready: true, .. });
+            let woken = tokio::select! {
+                biased;
+                Some(control) = self.control.recv() => Woken::Control(control),
+                answer = async {
+                    match &mut self.publish {
+                        Publish::Asking { answer, .. } => answer.await,
+                        _ => pending().await,
+                    }
+                } => Woken::Answer(answer),
+                () = self.context.shutdown.cancelled(), if !shut => Woken::Shutdown,
+                read = self.stream.read(&mut buffer), if !self.session.is_paused() && !waits_for_feed => {
+                    Woken::Read(read)
+                }
+                () = &mut sleep => Woken::Timeout,
+            };
+            match woken {
+                Woken::Read(read) => {
+                    let bytes = read?;
+                    if bytes == 0 {
+                        return Ok(());
+                    }
+                    self.arrived = Instant::now();
+                    self.context.telemetry.bytes.increment(bytes as u64);
+                    self.session.handle_input(self.arrived, &buffer[..bytes]);
+                }
+                Woken::Control(control) => self.handle_control(control).await,
+                Woken::Answer(answer) => self.handle_answer(answer).await,
+                Woken::Timeout => {
+                    self.session.handle_timeout(Instant::now());
+                    armed = self.session.poll_timeout();
+                    if let Some(at) = armed {
+                        sleep.as_mut().reset(at.into());
+                    }
+                }
+                Woken::Shutdown => {
+                    shut = true;
+                    // Who has a channel hears from the registry.
+                    if matches!(self.publish, Publish::Idle | Publish::Asking { .. }) {
+                        let sentence = Reason::Stopping.to_string();
+                        let status = Status::StreamFailed;
+                        self.session.handle_command(Instant::now(), Input::Close { status, sentence });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries out everything the session wants.
+    async fn drain(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send(bytes) => self.out.extend_from_slice(&bytes),
+                Output::Event(Event::Tag(tag)) => self.handle_tag(tag).await,
+                Output::Event(Event::PublishRequested { id, request }) => self.ask(id, request),
+                Output::Event(Event::Encoder(encoder)) => self.encoder = Some(encoder),
+                Output::Event(Event::DataSkipped(err)) => {
+                    debug!(connection.id = %self.context.id, %err, "left out a data message");
+                }
+                Output::Event(Event::Unpublished) => self.leave(true).await,
+                Output::Disconnect(reason) => self.closing = Some(reason),
+            }
+        }
+    }
+
+    fn ask(&mut self, id: RequestId, request: PublishRequest) {
+        let PublishRequest { app, key, query, encoder } = request;
+        self.encoder = encoder;
+        let attempt = PublishAttempt { app, key, query, peer: self.context.peer };
+        let authority = Arc::clone(&self.context.authority);
+        let answer = Box::pin(async move { authority.authorise(attempt).await });
+        self.publish = Publish::Asking { id, answer };
+    }
+
+    async fn handle_answer(&mut self, answer: Result<ChannelName, PublishRefusal>) {
+        let Publish::Asking { id, .. } = std::mem::replace(&mut self.publish, Publish::Idle) else { return };
+        match answer {
+            Ok(channel) => {
+                self.publish = Publish::Registering { id, channel: channel.clone() };
+                let control = self.control_sender.clone();
+                let ask = ToBroadcasts::Publish { connection: self.context.id, channel, control };
+                if self.context.broadcasts.send(ask).await.is_err() {
+                    self.publish = Publish::Idle;
+                    self.refuse(id, Reason::Stopping.to_string(), "stopping");
+                }
+            }
+            Err(PublishRefusal { reason, sentence }) => self.refuse(id, sentence, reason),
+        }
+    }
+
+    fn refuse(&mut self, id: RequestId, sentence: String, reason: &'static str) {
+        self.reason = Some(reason);
+        self.session.handle_command(Instant::now(), Input::Refuse { id, sentence });
+    }
+
+    async fn handle_control(&mut self, control: Control) {
+        let now = Instant::now();
+        match (control, std::mem::replace(&mut self.publish, Publish::Idle)) {
+            (Control::Accept { challenger }, Publish::Registering { id, channel }) => {
+                self.context.place.give_up();
+                info!(
+                    connection.id = %self.context.id, peer.addr = %self.context.peer, stream.id = %channel,
+                    encoder = self.encoder.as_deref().unwrap_or_default(),
+                    "publisher of channel {channel} connected"
+                );
+                self.publish = Publish::Opening { hold: Hold::new(now, challenger), ready: false };
+                self.session.handle_command(now, Input::Accept(id));
+            }
+            (Control::Deny(reason), Publish::Registering { id, .. }) => {
+                self.refuse(id, reason.to_string(), reason.label());
+            }
+            (Control::Grant { feed, channel, broadcast }, Publish::Opening { hold, .. }) => {
+                let live = Counted::new(&self.context.telemetry.publishers);
+                let info = PublisherInfo { connection: self.context.id, encoder: self.encoder.clone() };
+                self.publish = Publish::Feeding { feed, channel, broadcast, _live: live };
+                self.send(FeedItem::PublisherJoined(info)).await;
+                for (tag, arrived) in hold.into_tags() {
+                    self.send(FeedItem::Tag { tag, arrived }).await;
+                }
+            }
+            (Control::Evict(reason), publish) => {
+                self.publish = publish;
+                self.evict(&reason).await;
+            }
+            // The publish ended while the order was under way.
+            (_, publish) => self.publish = publish,
+        }
+    }
+
+    /// Leaves the feed first, so that nobody waits for this peer to take the news.
+    async fn evict(&mut self, reason: &Reason) {
+        self.leave(false).await;
+        let status = match reason {
+            Reason::Unpackageable(_) => Status::PublishDenied,
+            Reason::TakenOver { .. } => Status::PublishRejected,
+            _ => Status::StreamFailed,
+        };
+        self.reason = Some(reason.label());
+        let sentence = reason.to_string();
+        self.session.handle_command(Instant::now(), Input::Close { status, sentence });
+    }
+
+    async fn handle_tag(&mut self, tag: FlvTag) {
+        let starts = match &mut self.publish {
+            Publish::Feeding { .. } => return self.send(FeedItem::Tag { tag, arrived: self.arrived }).await,
+            Publish::Opening { ready: true, hold } => return hold.push_ready(tag, self.arrived),
+            Publish::Opening { hold, ready } => {
+                *ready = hold.push(tag, self.arrived);
+                *ready
+            }
+            // The rest of what was read before an eviction.
+            _ => false,
+        };
+        if starts {
+            let command = Command::Ready {
+                connection: self.context.id,
+                encoder: self.encoder.clone(),
+                fresh: BroadcastId(uuid::Uuid::now_v7()),
+            };
+            self.tell(command).await;
+        }
+    }
+
+    /// Feeds one item, unless the feed is taken away meanwhile.
+    async fn send(&mut self, item: FeedItem) {
+        let Publish::Feeding { feed, broadcast, .. } = &self.publish else { return };
+        let broadcast = *broadcast;
+        let control = tokio::select! {
+            biased;
+            sent = feed.send(item) => match sent {
+                Ok(()) => return,
+                Err(_) => None,
+            },
+            control = self.control.recv() => control,
+        };
+        match control {
+            Some(Control::Evict(reason)) => self.evict(&reason).await,
+            Some(_) => {}
+            None => {
+                // The registry evicts whoever feeds a broadcast without a packager.
+                self.tell(Command::PackagerGone { broadcast }).await;
+                if let Some(Control::Evict(reason)) = self.control.recv().await {
+                    self.evict(&reason).await;
+                }
+            }
+        }
+    }
+
+    /// Gives up the channel, if there is one. What was fed before is complete.
+    async fn leave(&mut self, clean: bool) {
+        let connection = self.context.id;
+        match std::mem::replace(&mut self.publish, Publish::Idle) {
+            Publish::Idle | Publish::Asking { .. } => return,
+            Publish::Feeding { feed, channel, .. } => {
+                // A packager that is gone needs no goodbye.
+                let _ = feed.send(FeedItem::PublisherLeft).await;
+                info!(
+                    connection.id = %connection, stream.id = %channel, clean,
+                    "publisher of channel {channel} left"
+                );
+            }
+            Publish::Registering { .. } | Publish::Opening { .. } => {}
+        }
+        self.tell(if clean { Command::Unpublish { connection } } else { Command::Lost { connection } }).await;
+    }
+
+    async fn tell(&mut self, command: Command) {
+        // The task is gone only when the server stops, and then nobody has to know.
+        let _ = self.context.broadcasts.send(ToBroadcasts::Command(command)).await;
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await
+        };
+        timeout(WRITE_STALL, write).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Sends the last words, closes our half, and reads on for a moment: closing a socket with unread input resets
+    /// it, and the peer would lose the words.
+    async fn say_goodbye(&mut self, failure: Option<std::io::Error>) {
+        let (id, peer) = (self.context.id, self.context.peer);
+        let Some(reason) = self.closing.take() else {
+            match failure {
+                Some(err) => debug!(connection.id = %id, peer.addr = %peer, %err, "connection broke"),
+                None => debug!(connection.id = %id, peer.addr = %peer, "peer closed the connection"),
+            }
+            return;
+        };
+        let label = self.reason.unwrap_or(reason.label());
+        self.context.telemetry.refused(label);
+        let cause = std::error::Error::source(&reason).map(ToString::to_string).unwrap_or_default();
+        if matches!(reason, Disconnect::Handshake(_) | Disconnect::HandshakeTimeout { .. }) {
+            // Scanners, mostly.
+            debug!(connection.id = %id, peer.addr = %peer, reason = label, cause, "turned away: {reason}");
+        } else {
+            warn!(connection.id = %id, peer.addr = %peer, reason = label, cause, "closed connection: {reason}");
+        }
+        if self.flush().await.is_err() {
+            return;
+        }
+        let goodbye = async {
+            self.stream.shutdown().await?;
+            let mut scrap = vec![0; SMALL_READ];
+            while self.stream.read(&mut scrap).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        // Whether the peer hangs up or not, this is the end.
+        let _ = timeout(LINGER, goodbye).await;
+    }
+}
