@@ -4,7 +4,7 @@ import styles from './ChannelArt.module.css';
 const WIDTH = 640;
 const HEIGHT = 360;
 const LINES = 15;
-const STEPS = 22;
+const STEPS = 64;
 
 /** A still picture for a channel that has none: currents, the same for the same name. */
 export function ChannelArt({ name }: { readonly name: string }) {

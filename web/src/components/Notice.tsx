@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { ChannelArt } from './ChannelArt';
 import styles from './Notice.module.css';
 
 interface Props {
@@ -13,6 +14,9 @@ interface Props {
 export function Notice({ title, body, icon, children, level: Heading = 'h2' }: Props) {
   return (
     <div className={styles.notice}>
+      <div className={styles.currents} aria-hidden="true">
+        <ChannelArt name="millrace" />
+      </div>
       {icon !== undefined && <div className={styles.icon}>{icon}</div>}
       <Heading className={styles.title}>{title}</Heading>
       <p className={styles.body}>{body}</p>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bitrate, clock, codecName, count, frameRate, pictureName } from './format';
+import { bitrate, clock, codecName, count, encoderName, frameRate, pictureName } from './format';
 
 describe('format', () => {
   it.each([
@@ -21,6 +21,11 @@ describe('format', () => {
       '720p',
       '360p',
     ]);
+  });
+
+  it('names encoders as people do', () => {
+    expect(encoderName('obs-output module (libobs version 29.0.2)')).toBe('OBS 29.0.2');
+    expect(encoderName('Lavf59.27.100')).toBe('Lavf59.27.100');
   });
 
   it.each([

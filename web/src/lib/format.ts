@@ -29,6 +29,12 @@ export function pictureName(height: number, framesPerSecond?: number | null): st
   return `${height}p${rate}`;
 }
 
+/** Shortens what encoders call themselves: `obs-output module (libobs version 29.0.2)` is `OBS 29.0.2` to people. */
+export function encoderName(encoder: string): string {
+  const obs = /libobs version ([\d.]+)/.exec(encoder);
+  return obs?.[1] === undefined ? encoder : `OBS ${obs[1].replace(/\.$/, '')}`;
+}
+
 const CODECS: readonly [RegExp, string][] = [
   [/^avc[13]|^h264$/i, 'H.264'],
   [/^(hvc1|hev1|hevc|h265)/i, 'HEVC'],

@@ -5,7 +5,6 @@
  */
 export const MESSAGES = {
   'app.name': 'Millrace',
-  'app.tagline': 'Live, about a second behind the camera.',
   'app.skip': 'Skip to content',
   'app.home': 'Millrace, live channels',
   'app.goLive': 'Go live',
@@ -46,19 +45,13 @@ export const MESSAGES = {
   'golive.step.start': 'Start streaming. Your channel shows up here within two seconds.',
 
   'watch.title': '{channel} · Millrace',
-  'watch.live': 'Live',
   'watch.offline': 'Offline',
   'watch.interrupted': 'Reconnecting',
   'watch.uptime': 'Live for',
   'watch.viewers': 'Watching',
-  'watch.picture': 'Picture',
-  'watch.encoder': 'Encoder',
-  'watch.started': 'Started',
-  'watch.about': 'This broadcast',
   'watch.share': 'Share',
   'watch.link': 'Link',
   'watch.embed': 'Embed',
-  'watch.unknown': 'unknown',
   'watch.warnings': 'For the streamer',
 
   'notfound.title': 'This water goes nowhere',
@@ -77,7 +70,6 @@ export const MESSAGES = {
   'player.unmuteWhy': 'The browser starts videos without sound',
   'player.live': 'Live',
   'player.jump': 'Jump to live',
-  'player.behind': '{seconds} s behind',
   'player.latency': '{seconds} s',
   'player.latencyLabel': 'Behind the camera: {seconds} seconds',
   'player.uptime': 'Live for {time}',
@@ -88,8 +80,6 @@ export const MESSAGES = {
   'player.quality.source': 'Source',
   'player.quality.sourceOf': '{name} (source)',
   'player.quality.audio': 'Audio only',
-  'player.settings': 'Settings',
-  'player.captions': 'Captions',
   'player.pip': 'Picture in picture',
   'player.pip.leave': 'Leave picture in picture',
   'player.theatre': 'Theatre mode',
@@ -146,7 +136,6 @@ export const MESSAGES = {
   'help.pip': 'Picture in picture',
   'help.stats': 'Stats',
   'help.help': 'This list',
-  'help.off': 'Shortcuts are off. Buttons work with the keyboard as always.',
 } as const;
 
 export type MessageKey = keyof typeof MESSAGES;

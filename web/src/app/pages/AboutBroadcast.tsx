@@ -3,7 +3,7 @@ import type { Stream } from '@/api/streams';
 import { Avatar } from '@/components/Avatar';
 import { CopyField } from '@/components/CopyField';
 import { LiveBadge } from '@/components/LiveBadge';
-import { bitrate, clock, codecName, count, pictureName } from '@/lib/format';
+import { bitrate, clock, codecName, count, encoderName, pictureName } from '@/lib/format';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
 import styles from './AboutBroadcast.module.css';
@@ -74,7 +74,7 @@ function factsOf({ health, encoder }: Stream): string {
     video && `${pictureName(video.height, video.frame_rate)} · ${codecName(video.codec)}`,
     audio && codecName(audio.codec),
     bitrate(health.bitrate),
-    encoder,
+    encoder && encoderName(encoder),
   ]
     .filter(Boolean)
     .join(' · ');

@@ -29,23 +29,27 @@ interface Props {
 export function Controls(props: Props) {
   const { player, view, stream, shortcuts, active, possible, run } = props;
   const hint = (key: string) => (shortcuts ? key : undefined);
-  const paused = view.state.kind === 'paused';
-  const onAir = view.state.kind !== 'offline';
+  const { kind } = view.state;
+  const paused = kind === 'paused';
+  const watching = kind !== 'offline' && kind !== 'error';
+  const onAir = watching && kind !== 'interrupted';
   return (
     <div className={styles.bar}>
-      <ControlButton
-        testid="play"
-        label={paused ? t('player.play') : t('player.pause')}
-        hint={hint('K')}
-        onPress={() => run('play')}
-      >
-        {paused ? <Play aria-hidden="true" fill="currentColor" /> : <Pause aria-hidden="true" fill="currentColor" />}
-      </ControlButton>
+      {watching && (
+        <ControlButton
+          testid="play"
+          label={paused ? t('player.play') : t('player.pause')}
+          hint={hint('K')}
+          onPress={() => run('play')}
+        >
+          {paused ? <Play aria-hidden="true" fill="currentColor" /> : <Pause aria-hidden="true" fill="currentColor" />}
+        </ControlButton>
+      )}
       <VolumeControl view={view} hint={hint('M')} onMuted={props.onMuted} onVolume={props.onVolume} />
       {onAir && <LiveButton view={view} player={player} />}
-      {onAir && stream !== null && <Uptime startedAt={stream.started_at} />}
+      {watching && stream !== null && <Uptime startedAt={stream.started_at} />}
       <span className={styles.space} />
-      {onAir && stream !== null && (
+      {watching && stream !== null && (
         <span className={styles.viewers} data-testid="player-viewers">
           {t('player.viewers', { count: count(stream.viewers) })}
         </span>
@@ -57,7 +61,7 @@ export function Controls(props: Props) {
       <ControlButton testid="help" label={t('player.help')} hint="?" onPress={() => run('help')} className={styles.wide}>
         <Keyboard aria-hidden="true" />
       </ControlButton>
-      {possible.pip && (
+      {possible.pip && watching && (
         <ControlButton
           testid="pip"
           label={active.pip ? t('player.pip.leave') : t('player.pip')}

@@ -24,7 +24,7 @@ export function LiveButton({ view, player }: { readonly view: PlayerView; readon
         {t('player.live')}
         {!edge && <span className={styles.jump}>{t('player.jump')}</span>}
       </button>
-      {seconds !== undefined && state.kind !== 'interrupted' && (
+      {seconds !== undefined && (
         <span
           className={styles.latency}
           data-testid="latency"
