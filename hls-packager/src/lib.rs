@@ -1,13 +1,19 @@
 //! FLV tags in, CMAF parts and Low-Latency HLS out.
 #![warn(missing_docs)]
 
+pub mod cmaf;
 pub mod config;
+pub mod demux;
+mod health;
 pub mod model;
 pub mod origin;
 pub mod packager;
 pub mod playlist;
 mod remember;
 pub mod run;
+mod segmenter;
+pub mod suite;
+pub mod timeline;
 pub mod window;
 
 pub use config::{Config, Latency};
