@@ -58,7 +58,7 @@ docs: ## Build the Rust documentation
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 docker: ## Build the container image (needs a Docker engine)
-	docker build -f docker_compose/Dockerfile --build-arg MILLRACE_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace .
+	docker build -f docker_compose/Dockerfile --build-arg BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace .
 
 clean: ## Remove what was built
 	cargo clean

@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked
 cargo bench --locked -p millrace-ingest -p millrace-hls-packager
-export MILLRACE_BIN="$target/release/millrace"
+export BENCH_BINARY="$target/release/millrace"
 node tests/bench/cpu-per-stream.mjs
 node tests/bench/glass-to-glass.mjs

@@ -1,3 +1,74 @@
-//! The `millrace` binary.
+//! The `millrace` binary: arguments, logging, configuration, run, drain, exit code.
 
-fn main() {}
+mod cli;
+mod config;
+mod descriptors;
+mod drain;
+mod health;
+mod logging;
+mod metrics;
+mod roles;
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::{Config, ConfigError};
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const COMMIT: &str = env!("BUILD_COMMIT");
+
+/// Usage or configuration is wrong (sysexits.h, `EX_USAGE`).
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors.
+            let code = if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+            let _ = error.print();
+            return code;
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("millrace: {error:#}"));
+            if error.is::<ConfigError>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(serve) => {
+            let config = Config::load(serve.file.config.as_deref(), serve.roles)?;
+            logging::start(&config);
+            serve::run(config)
+        }
+        Command::Config { command: ConfigCommand::Check(file) } => {
+            Config::load(file.config.as_deref(), None)?;
+            say("the configuration is valid");
+            Ok(())
+        }
+        Command::Config { command: ConfigCommand::Print(file) } => {
+            print(&toml::to_string(&Config::load(file.config.as_deref(), None)?)?);
+            Ok(())
+        }
+        Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),
+    }
+}
+
+/// For the person at the terminal; the log is elsewhere. Nobody may be listening.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The output of a command. Nobody may be listening.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

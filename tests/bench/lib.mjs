@@ -61,7 +61,7 @@ export function cpuSeconds(pid) {
 
 /** The release binary on free ports, anyone may publish. Resolves when it is ready. */
 export async function millrace(environment = {}) {
-  const binary = resolve(process.env.MILLRACE_BIN ?? "target/release/millrace");
+  const binary = resolve(process.env.BENCH_BINARY ?? "target/release/millrace");
   const any = "127.0.0.1:0";
   const child = start(binary, ["serve"], {
     stdio: ["ignore", "ignore", "pipe"],

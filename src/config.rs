@@ -1,0 +1,324 @@
+//! Composes the configuration of every crate: defaults < file < environment < flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::roles::Role;
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "millrace.toml";
+const PREFIX: &str = "MILLRACE_";
+
+/// Everything that can be set. `docs/configuration.md` describes each key for people; `docs/millrace.toml` is the
+/// same as a file, and a test keeps it equal to the defaults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// What this process runs. All roles; split roles need a bus and a store that connect processes.
+    pub(crate) roles: Vec<Role>,
+    /// Where things are kept that must survive.
+    pub(crate) data_dir: PathBuf,
+    /// Web, API and HLS.
+    pub(crate) http_addr: SocketAddr,
+    /// The same over TLS, HTTP/2 by ALPN. Off if absent; needs `tls_cert` and `tls_key`.
+    pub(crate) https_addr: Option<SocketAddr>,
+    /// RTMP.
+    pub(crate) rtmp_addr: SocketAddr,
+    /// RTMP over TLS. Off if absent; needs `tls_cert` and `tls_key`.
+    pub(crate) rtmps_addr: Option<SocketAddr>,
+    /// Prometheus text at `/metrics`, never on the public listener.
+    pub(crate) metrics_addr: SocketAddr,
+    /// PEM file with the full certificate chain.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the private key of `tls_cert`.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// What people type to come here, if that is not this machine's own address: `https://live.example.org`.
+    pub(crate) public_url: Option<String>,
+    /// `sqlite`. (`mongodb://…` comes with accounts.)
+    pub(crate) store: String,
+    /// `memory`. (`kafka://…` comes with split roles.)
+    pub(crate) bus: String,
+    /// Who may publish.
+    pub(crate) publish_auth: PublishAuth,
+    /// A tracing filter: `info`, `debug`, `millrace_ingest=trace,info`.
+    pub(crate) log: String,
+    /// For people or for machines.
+    pub(crate) log_format: LogFormat,
+    /// How long running requests and connections may take to end after the first Ctrl-C.
+    #[serde(with = "millrace_core::config::duration")]
+    pub(crate) shutdown_grace: Duration,
+    /// HTTP limits.
+    pub(crate) http: HttpConfig,
+    /// RTMP limits and the life cycle of publishers.
+    pub(crate) ingest: millrace_ingest::Config,
+    /// Parts, segments and playlists.
+    pub(crate) hls: millrace_hls_packager::Config,
+}
+
+/// Who may publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PublishAuth {
+    /// A stream key made in the stream manager.
+    Keys,
+    /// Any key of `[a-z0-9_]{3,25}` publishes to the channel of that name: trusted networks and benchmarks.
+    Open,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// HTTP limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HttpConfig {
+    /// For a TLS handshake, the first byte, and the head of each request.
+    #[serde(with = "millrace_core::config::duration")]
+    pub(crate) header_timeout: Duration,
+    /// A write that makes no progress for this long ends the connection.
+    #[serde(with = "millrace_core::config::duration")]
+    pub(crate) write_stall: Duration,
+    /// Connections at once; 0 derives it from the descriptor limit.
+    pub(crate) max_connections: usize,
+    /// HTTP/2 streams at once per connection.
+    pub(crate) max_streams: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        Self {
+            roles: Role::ALL.to_vec(),
+            data_dir: "./data".into(),
+            http_addr: any(8080),
+            https_addr: None,
+            rtmp_addr: any(1935),
+            rtmps_addr: None,
+            metrics_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            tls_cert: None,
+            tls_key: None,
+            public_url: None,
+            store: "sqlite".into(),
+            bus: "memory".into(),
+            publish_auth: PublishAuth::Keys,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            shutdown_grace: Duration::from_secs(10),
+            http: HttpConfig::default(),
+            ingest: millrace_ingest::Config::default(),
+            hls: millrace_hls_packager::Config::default(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        let limits = millrace_http::server::Limits::default();
+        Self {
+            header_timeout: limits.header_timeout,
+            write_stall: limits.write_stall,
+            max_connections: 0,
+            max_streams: limits.max_streams,
+        }
+    }
+}
+
+/// The configuration cannot be used; lists everything that is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
+pub(crate) struct ConfigError(pub(crate) Vec<String>);
+
+impl Config {
+    /// Reads and checks it all. `roles` are those of the command line.
+    pub(crate) fn load(file: Option<&Path>, roles: Option<Vec<Role>>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        match file {
+            Some(path) if !path.is_file() => {
+                let problem =
+                    format!("--config: there is no file {}; give the path of a TOML file", path.display());
+                return Err(ConfigError(vec![problem]));
+            }
+            Some(path) => figment = figment.merge(Toml::file_exact(path)),
+            None if Path::new(DEFAULT_FILE).is_file() => {
+                figment = figment.merge(Toml::file_exact(DEFAULT_FILE))
+            }
+            None => {}
+        }
+        let mut config: Self = figment
+            .merge(environment())
+            .extract()
+            .map_err(|errors| ConfigError(errors.into_iter().map(|error| readable(&error)).collect()))?;
+        if let Some(roles) = roles {
+            config.roles = roles;
+        }
+        let problems = config.validate();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+
+    /// Everything that is wrong with values that can be read: the key, the value, the remedy.
+    fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut wrong = |problem: String| problems.push(problem);
+        if self.roles.is_empty() {
+            wrong("roles: is empty; name at least one of ingest, api, or leave it out to run all".into());
+        } else if Role::ALL.iter().any(|role| !self.roles.contains(role)) {
+            wrong(
+                "roles: split roles need a bus and a store that connect processes (MILLRACE_BUS=kafka://… and \
+                 MILLRACE_STORE=mongodb://…), which this version does not have yet; leave roles out to run all in \
+                 one process"
+                    .into(),
+            );
+        }
+        if self.store != "sqlite" {
+            wrong("store: this version only has sqlite; leave MILLRACE_STORE unset".into());
+        }
+        if self.bus != "memory" {
+            wrong("bus: this version only has memory; leave MILLRACE_BUS unset".into());
+        }
+        for (name, addr) in [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr)] {
+            if addr.is_some() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
+                wrong(format!(
+                    "{name}: needs a certificate; set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY to PEM files"
+                ));
+            }
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            wrong(format!("public_url: {url:?} is no address; write it as https://live.example.org"));
+        }
+        if self.log.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            wrong(format!(
+                "log: {:?} is no tracing filter; write info, debug or millrace_ingest=trace,info",
+                self.log
+            ));
+        }
+        for (name, value) in [
+            ("http.header_timeout", self.http.header_timeout),
+            ("http.write_stall", self.http.write_stall),
+            ("shutdown_grace", self.shutdown_grace),
+        ] {
+            if value.is_zero() || value > Duration::from_secs(3600) {
+                wrong(format!("{name}: must be above 0s and at most 1h, is {value:?}"));
+            }
+        }
+        if self.http.max_streams == 0 {
+            wrong("http.max_streams: must be at least 1".into());
+        }
+        problems.extend(self.ingest.validate());
+        problems.extend(self.hls.validate());
+        problems
+    }
+}
+
+/// `MILLRACE_` + upper-case path with `__` between levels, and the short names of the contract.
+fn environment() -> Env {
+    Env::prefixed(PREFIX)
+        // For the tests of the project itself.
+        .filter(|key| !key.as_str().to_ascii_lowercase().starts_with("test_"))
+        .map(|key| {
+            let key = key.as_str().to_ascii_lowercase();
+            match key.as_str() {
+                "latency" => "hls__latency".into(),
+                "hls_target_duration" => "hls__target_duration".into(),
+                "hls_window" => "hls__window".into(),
+                _ => key.into(),
+            }
+        })
+        .split("__")
+}
+
+/// One of figment's errors as a sentence that names the key and where its value came from.
+fn readable(error: &figment::Error) -> String {
+    let key = error.path.join(".");
+    let source = error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
+        Some(source) => format!(" (in {source})"),
+        None => format!(" (set as {PREFIX}{})", key.to_ascii_uppercase().replace('.', "__")),
+    });
+    if key.is_empty() { format!("{}{source}", error.kind) } else { format!("{key}: {}{source}", error.kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figment::Jail;
+
+    #[test]
+    fn the_documented_file_holds_the_defaults() {
+        let sample = include_str!("../docs/millrace.toml");
+        let config: Config = Figment::from(Toml::string(sample)).extract().unwrap();
+        assert_eq!(config, Config::default());
+        let keys: toml::Table = sample.parse().unwrap();
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        for (key, value) in &defaults {
+            let documented = keys.get(key).unwrap_or_else(|| panic!("docs/millrace.toml lacks {key}"));
+            if let (Some(inner), Some(documented)) = (value.as_table(), documented.as_table()) {
+                for key in inner.keys() {
+                    assert!(documented.contains_key(key), "docs/millrace.toml lacks {key}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "figment's own error type")]
+    fn environment_beats_file_beats_defaults() {
+        Jail::expect_with(|jail| {
+            jail.create_file(DEFAULT_FILE, "http_addr = \"127.0.0.1:1\"\nrtmp_addr = \"127.0.0.1:2\"")?;
+            jail.set_env("MILLRACE_RTMP_ADDR", "127.0.0.1:3");
+            jail.set_env("MILLRACE_HLS_TARGET_DURATION", "6s");
+            jail.set_env("MILLRACE_INGEST__RECONNECT_WINDOW", "5s");
+            jail.set_env("MILLRACE_PUBLISH_AUTH", "open");
+            jail.set_env("MILLRACE_TEST_MONGODB", "whatever");
+            let config = Config::load(None, None).unwrap();
+            assert_eq!(config.http_addr.port(), 1);
+            assert_eq!(config.rtmp_addr.port(), 3);
+            assert_eq!(config.hls.target_duration, Duration::from_secs(6));
+            assert_eq!(config.ingest.reconnect_window, Duration::from_secs(5));
+            assert_eq!(config.publish_auth, PublishAuth::Open);
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "figment's own error type")]
+    fn what_is_wrong_is_named_with_its_key_and_the_remedy() {
+        let table = [
+            ("MILLRACE_HTTP_ADR", "127.0.0.1:1", "http_adr"),
+            ("MILLRACE_HTTP_ADDR", "here", "http_addr"),
+            ("MILLRACE_BUS", "kafka://localhost:9092", "MILLRACE_BUS"),
+            ("MILLRACE_STORE", "mongodb://localhost", "MILLRACE_STORE"),
+            ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
+            ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
+            ("MILLRACE_LOG", "a=b=c", "log:"),
+            ("MILLRACE_HTTP__HEADER_TIMEOUT", "soon", "such as 200ms"),
+            ("MILLRACE_HTTP__WRITE_STALL", "0s", "http.write_stall"),
+        ];
+        for (name, value, expected) in table {
+            Jail::expect_with(|jail| {
+                jail.set_env(name, value);
+                let error = Config::load(None, None).expect_err(name).to_string();
+                assert!(error.contains(expected), "{name}={value}: {error}");
+                Ok(())
+            });
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error() {
+        let error = Config::load(Some(Path::new("/nowhere.toml")), None).unwrap_err().to_string();
+        assert!(error.contains("/nowhere.toml"), "{error}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Builds the roles of this process, runs them, drains them.
+#![expect(clippy::disallowed_methods, reason = "shell: binds sockets and starts tasks")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use millrace_core::bus::Bus;
+use millrace_core::bus::memory::MemoryBus;
+use millrace_hls_packager::{Origin, PackagerService};
+use millrace_http::server::{Limits, Listener};
+use tokio::net::TcpListener;
+
+use crate::config::{Config, PublishAuth};
+use crate::health::Readiness;
+use crate::{descriptors, drain, health, metrics};
+
+/// Connections that may ask for metrics at once.
+const METRICS_CONNECTIONS: usize = 16;
+
+/// Runs until a signal, then drains.
+///
+/// # Errors
+/// An address cannot be bound, a certificate cannot be read, the runtime cannot start.
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?
+        .block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let shutdown = drain::on_signals().context("failed to set up signal handlers")?;
+    let shares = descriptors::share_out();
+    let recorder = metrics::start()?;
+    let readiness = Readiness::default();
+    let bus: Arc<dyn Bus> = MemoryBus::new();
+    let bound = Bound::bind(&config).await?;
+    let node = node_name(bound.http);
+
+    let origin = Origin::new(config.hls.max_blocked_requests);
+    let packager =
+        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
+    let api = millrace_api::ApiState::default();
+    let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
+    let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
+
+    let router = millrace_http::layers::finish(
+        health::router(readiness.clone())
+            .merge(millrace_hls_packager::origin::router(origin))
+            .merge(millrace_api::router(api)),
+    );
+    let limits = Limits {
+        header_timeout: config.http.header_timeout,
+        write_stall: config.http.write_stall,
+        max_connections: or_derived(config.http.max_connections, shares.http),
+        max_streams: config.http.max_streams,
+        grace: config.shutdown_grace,
+    };
+    let ingest_config = millrace_ingest::Config {
+        max_connections: or_derived(config.ingest.max_connections, shares.rtmp),
+        ..config.ingest.clone()
+    };
+    tracing::info!(
+        descriptors = shares.limit,
+        rtmp.max_connections = ingest_config.max_connections,
+        http.max_connections = limits.max_connections,
+        "limits derived from the descriptor limit"
+    );
+    let deps = millrace_ingest::Deps {
+        authority: authority(config.publish_auth),
+        sink: Arc::new(packager.clone()),
+        bus: Arc::clone(&bus),
+        node,
+    };
+    let addresses = bound.addresses();
+    let ingest =
+        tokio::spawn(millrace_ingest::run(bound.rtmp_listeners, ingest_config, deps, shutdown.clone()));
+    // HTTP outlives ingest, so that viewers get the last part before they are told to come back.
+    let http_shutdown = tokio_util::sync::CancellationToken::new();
+    let http = tokio::spawn(millrace_http::server::serve(
+        bound.http_listeners,
+        router,
+        limits,
+        http_shutdown.clone(),
+    ));
+    let metrics_limits = Limits { max_connections: METRICS_CONNECTIONS, ..limits };
+    let metrics_server = tokio::spawn(millrace_http::server::serve(
+        vec![bound.metrics_listener],
+        millrace_http::layers::finish(metrics::router(recorder)),
+        metrics_limits,
+        http_shutdown.clone(),
+    ));
+    for part in ["rtmp", "hls", "api"] {
+        readiness.set(part, Ok(()));
+    }
+    announce(&config, &addresses);
+
+    shutdown.cancelled().await;
+    packager.stop();
+    for part in ["rtmp", "hls", "api"] {
+        readiness.set(part, Err("the server is stopping"));
+    }
+    ingest.await.context("the RTMP server failed")?;
+    let unfinished = packager.drain(config.shutdown_grace).await;
+    http_shutdown.cancel();
+    let cut = http.await.context("the HTTP server failed")?;
+    let _ = metrics_server.await;
+    directory.await.context("the directory failed")?;
+    upkeep.await.context("metrics upkeep failed")?;
+    if unfinished > 0 {
+        tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
+    }
+    if cut > 0 {
+        tracing::warn!(connections = cut, "cut HTTP connections that did not end within the grace period");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn or_derived(setting: usize, derived: usize) -> usize {
+    if setting == 0 { derived } else { setting }
+}
+
+fn authority(auth: PublishAuth) -> Arc<dyn millrace_ingest::PublishAuthority> {
+    match auth {
+        PublishAuth::Open => {
+            tracing::warn!(
+                "MILLRACE_PUBLISH_AUTH=open: whoever reaches the RTMP port may publish to any channel. Use this on \
+                 trusted networks only"
+            );
+            Arc::new(millrace_ingest::OpenAuthority)
+        }
+        PublishAuth::Keys => {
+            tracing::warn!(
+                "MILLRACE_PUBLISH_AUTH=keys: this version has no stream keys yet, so nobody can publish. On a \
+                 trusted network, set MILLRACE_PUBLISH_AUTH=open"
+            );
+            Arc::new(millrace_ingest::NoKeysAuthority)
+        }
+    }
+}
+
+/// The name of this process on the bus.
+fn node_name(http: SocketAddr) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String =
+        host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
+    format!("{}:{}", if host.is_empty() { "localhost" } else { &host }, http.port())
+}
+
+/// Every socket, bound before anything runs.
+struct Bound {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    rtmp: SocketAddr,
+    rtmps: Option<SocketAddr>,
+    metrics: SocketAddr,
+    http_listeners: Vec<Listener>,
+    rtmp_listeners: Vec<millrace_ingest::Listener>,
+    metrics_listener: Listener,
+}
+
+/// Where the process really listens.
+struct Addresses {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    rtmp: SocketAddr,
+    rtmps: Option<SocketAddr>,
+    metrics: SocketAddr,
+}
+
+impl Bound {
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let tls = |alpn: &[&[u8]]| match (&config.tls_cert, &config.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(millrace_http::tls::server_config(cert, key, alpn)?)),
+            _ => anyhow::Ok(None),
+        };
+        let (http, plain) = bind("MILLRACE_HTTP_ADDR", config.http_addr).await?;
+        let mut http_listeners = vec![Listener { tcp: plain, tls: None }];
+        let mut https = None;
+        if let Some(addr) = config.https_addr {
+            let (bound, tcp) = bind("MILLRACE_HTTPS_ADDR", addr).await?;
+            http_listeners.push(Listener { tcp, tls: tls(&[b"h2", b"http/1.1"])? });
+            https = Some(bound);
+        }
+        let (rtmp, plain) = bind("MILLRACE_RTMP_ADDR", config.rtmp_addr).await?;
+        let mut rtmp_listeners = vec![millrace_ingest::Listener { tcp: plain, tls: None }];
+        let mut rtmps = None;
+        if let Some(addr) = config.rtmps_addr {
+            let (bound, tcp) = bind("MILLRACE_RTMPS_ADDR", addr).await?;
+            rtmp_listeners.push(millrace_ingest::Listener { tcp, tls: tls(&[])? });
+            rtmps = Some(bound);
+        }
+        let (metrics, tcp) = bind("MILLRACE_METRICS_ADDR", config.metrics_addr).await?;
+        let metrics_listener = Listener { tcp, tls: None };
+        Ok(Self { http, https, rtmp, rtmps, metrics, http_listeners, rtmp_listeners, metrics_listener })
+    }
+
+    fn addresses(&self) -> Addresses {
+        let Self { http, https, rtmp, rtmps, metrics, .. } = *self;
+        Addresses { http, https, rtmp, rtmps, metrics }
+    }
+}
+
+async fn bind(setting: &str, addr: SocketAddr) -> anyhow::Result<(SocketAddr, TcpListener)> {
+    let listener = TcpListener::bind(addr).await.with_context(|| {
+        format!("cannot listen on {addr}; free the port or set {setting} to another address")
+    })?;
+    Ok((listener.local_addr()?, listener))
+}
+
+fn announce(config: &Config, addresses: &Addresses) {
+    let shown = |addr: Option<SocketAddr>| addr.map(tracing::field::display);
+    tracing::info!(
+        version = crate::VERSION,
+        http.addr = %addresses.http,
+        rtmp.addr = %addresses.rtmp,
+        metrics.addr = %addresses.metrics,
+        https.addr = shown(addresses.https),
+        rtmps.addr = shown(addresses.rtmps),
+        "ready"
+    );
+    if config.log_format == crate::config::LogFormat::Text {
+        crate::print(&welcome(config, addresses));
+    }
+}
+
+/// What a person needs to go live.
+fn welcome(config: &Config, addresses: &Addresses) -> String {
+    let host = |addr: SocketAddr| {
+        if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
+    };
+    let page = config.public_url.clone().unwrap_or_else(|| match addresses.https {
+        Some(https) => format!("https://{}", host(https)),
+        None => format!("http://{}", host(addresses.http)),
+    });
+    let page = page.trim_end_matches('/');
+    let key = match config.publish_auth {
+        PublishAuth::Open => "studio        (any name of 3 to 25 characters a-z, 0-9 and _)",
+        PublishAuth::Keys => "none yet      (set MILLRACE_PUBLISH_AUTH=open on a trusted network)",
+    };
+    format!(
+        "\n  Millrace {} is running.\n\n  Watch       {page}/@studio\n  All live    {page}/\n\n  In OBS, Settings > \
+         Stream > Service: Custom...\n  Server      rtmp://{}/live\n  Stream key  {key}\n\n  Ctrl-C stops it.\n",
+        crate::VERSION,
+        host(addresses.rtmp),
+    )
+}
