@@ -49,9 +49,16 @@ struct Shared {
 }
 
 impl PackagerService {
-    /// A service that publishes into `origin` and tells `bus` what it measures, as the node `node`.
+    /// A service that publishes into `origin` and tells `bus` what it measures, as the node `node`. `shutdown` is
+    /// the token that ingest stops by: see [`Self::stop`].
     #[must_use]
-    pub fn new(config: Config, origin: Origin, bus: Arc<dyn Bus>, node: &str) -> Self {
+    pub fn new(
+        config: Config,
+        origin: Origin,
+        bus: Arc<dyn Bus>,
+        node: &str,
+        shutdown: &CancellationToken,
+    ) -> Self {
         Self(Arc::new(Shared {
             config,
             origin,
@@ -59,13 +66,13 @@ impl PackagerService {
             source: format!("/nodes/{node}"),
             memory: ChannelMemory::new(REMEMBERED_CHANNELS),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping: shutdown.child_token(),
             cut: CancellationToken::new(),
         }))
     }
 
     /// Says that the server stops. Feeds that end from now on leave no `EXT-X-ENDLIST`: players go on after the
-    /// restart. Call it before ingest closes its publishers.
+    /// restart. The `shutdown` token says the same, before ingest can end a feed because of it.
     pub fn stop(&self) {
         self.0.stopping.cancel();
     }
@@ -360,3 +367,6 @@ fn prefix() -> Arc<str> {
 fn as_gauge(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests;

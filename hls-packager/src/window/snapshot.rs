@@ -275,7 +275,7 @@ impl Snapshot {
             return Ok(true);
         }
         // Parts from the last one to the one asked for, if the open segment ended now.
-        let ahead = if msn == open { part - open_parts + 1 } else { part.saturating_add(1) };
+        let ahead = if msn == open { (part - open_parts).saturating_add(1) } else { part.saturating_add(1) };
         let limit = self.advance_part_limit();
         if ahead > limit { Err(BadDirective::PartTooFar { ahead, limit }) } else { Ok(false) }
     }

@@ -265,6 +265,10 @@ fn past_the_end_of_the_last_segment_waits_for_the_next_part() {
         (ask(last, 5, false), playlist(Form::Full, Cache::Satisfied)),
         (ask(last, None, false), playlist(Form::Full, Cache::Satisfied)),
         (ask(last + 1, 0, false), Found::NotYet),
+        (
+            ask(last + 1, u64::MAX, false),
+            Found::BadRequest(BadDirective::PartTooFar { ahead: u64::MAX, limit: 9 }),
+        ),
     ] {
         assert_eq!(studio.main().find(&request), wanted, "{request:?}");
     }

@@ -1,1 +1,4 @@
 //! Fuzz targets as plain functions: libfuzzer/ wraps them, `cargo test` replays the corpora.
+
+pub mod hls;
+pub mod rtmp;
