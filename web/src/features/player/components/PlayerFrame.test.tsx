@@ -55,7 +55,7 @@ async function goOn(latency = 1) {
   await act(async () => {
     media.video.currentTime = 20 - latency;
     media.buffer([0, 19.9]);
-    source().now = { edge: 20, holdBack: 1, pictureTime: null, gap: false, resumeAt: null };
+    source().now = { edge: 20, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: null };
     source().events.emit('qualities', QUALITIES);
     await Promise.resolve();
   });
@@ -102,7 +102,7 @@ describe('PlayerFrame', () => {
     await goOn();
     act(() => {
       media.buffer();
-      source().now = { edge: 20, holdBack: 1, pictureTime: null, gap: true, resumeAt: null };
+      source().now = { edge: 20, holdBack: 1, pictureTime: null, live: true, gap: true, resumeAt: null };
     });
     expect(await screen.findByText(/connection dropped/)).toBeVisible();
     expect(screen.getByText(/another (19|20) s/)).toBeVisible();

@@ -89,6 +89,7 @@ export class HlsSource implements Source {
       edge: details.edge + (details.live ? details.age : 0),
       holdBack: details.partHoldBack || details.holdBack || details.targetduration * 3,
       pictureTime: this.#hls.playingDate?.getTime() ?? null,
+      live: details.live,
       gap: details.live && endsInGap(details),
       resumeAt: endOfGap(details, time),
     };

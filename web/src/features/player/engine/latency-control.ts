@@ -9,6 +9,10 @@ export interface LatencyLimits {
   /** Distance from the target at which correction begins, and at which it ends. */
   readonly begin: number;
   readonly end: number;
+  /** Someone who has just joined and is farther behind than this is moved up at once: no one notices yet. */
+  readonly joinBehind: number;
+  /** For this long one counts as having just joined. */
+  readonly joinFor: number;
   /** With less than this buffered ahead, playback is never sped up. */
   readonly reserve: number;
   /** What one stall adds to the target, and the most that stalls may add altogether. */
@@ -30,6 +34,8 @@ export const LATENCY_LIMITS: LatencyLimits = {
   jumpBehind: 4,
   begin: 0.15,
   end: 0.04,
+  joinBehind: 0.3,
+  joinFor: 3,
   reserve: 0.25,
   stallStep: 0.35,
   stallMost: 2,
@@ -71,6 +77,8 @@ export class LatencyControl {
   #lastJump = Number.NEGATIVE_INFINITY;
   #correcting = false;
   #farBehindSince: number | null = null;
+  /** `null`: not joining; negative infinity: joining from the next sample on. */
+  #joinedAt: number | null = Number.NEGATIVE_INFINITY;
 
   constructor(limits: LatencyLimits = LATENCY_LIMITS) {
     this.#limits = limits;
@@ -79,6 +87,12 @@ export class LatencyControl {
   /** The latency aimed at, for a stream that asks for `holdBack`. */
   target(holdBack: number): number {
     return holdBack + this.#stallAllowance;
+  }
+
+  /** A new broadcast, or a new start into one: what was learnt of the network stays. */
+  handleJoin(): void {
+    this.handlePause();
+    this.#joinedAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Playback ran dry although it should have gone on. */
@@ -108,6 +122,10 @@ export class LatencyControl {
     const target = this.target(holdBack);
     const behind = latency - target;
 
+    if (this.#isJoining(now) && behind > limits.joinBehind && latency - ahead <= target - limits.reserve) {
+      this.#joinedAt = null;
+      return { kind: 'jump', latency: target };
+    }
     const jumpBehind = canChangeRate ? limits.jumpBehind : Math.min(limits.jumpBehind, 2);
     if (behind <= jumpBehind) this.#farBehindSince = null;
     else {
@@ -134,6 +152,11 @@ export class LatencyControl {
       return { kind: 'rate', rate: step(Math.min(limits.fastest, 1.02 + behind * 0.06)) };
     }
     return { kind: 'rate', rate: step(Math.max(limits.slowest, 0.99 + behind * 0.06)) };
+  }
+
+  #isJoining(now: number): boolean {
+    if (this.#joinedAt === Number.NEGATIVE_INFINITY) this.#joinedAt = now;
+    return this.#joinedAt !== null && now - this.#joinedAt <= this.#limits.joinFor * 1000;
   }
 
   /** Where a jump should land, as a latency; `null` to wait for more of the way to be loaded. */

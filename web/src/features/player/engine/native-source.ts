@@ -37,6 +37,7 @@ export class NativeSource implements Source {
       edge: seekable.end(seekable.length - 1),
       holdBack: ASSUMED_HOLD_BACK,
       pictureTime: start === null ? null : start + currentTime * 1000,
+      live: !Number.isFinite(this.#video.duration),
       gap: false,
       resumeAt: null,
     };

@@ -51,7 +51,7 @@ function stage(options: Partial<PlayerOptions> = {}) {
     goOn(edge: number, latency: number, more: Partial<Position> = {}) {
       media.video.currentTime = edge - latency;
       media.buffer([0, edge - 0.3]);
-      acts.source.now = { edge, holdBack: 1, pictureTime: null, gap: false, resumeAt: null, ...more };
+      acts.source.now = { edge, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: null, ...more };
     },
   };
   return { stage: acts, start: () => (acts.player = create()) };
@@ -174,13 +174,35 @@ describe('Player', () => {
     await tick();
     expect(s.state.kind).toBe('interrupted');
     await tick(10_000);
-    s.source.now = { edge: 34, holdBack: 1, pictureTime: null, gap: false, resumeAt: 33 };
+    s.source.now = { edge: 34, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: 33 };
     s.buffer([33, 33.8]);
     await tick();
     expect(s.video.currentTime).toBeCloseTo(33, 1);
     await tick();
     expect(s.state.kind).toBe('playing');
     expect(s.sources).toHaveLength(1);
+  });
+
+  it('ends with a broadcast whose publisher never came back', async () => {
+    const s = playing();
+    s.goOn(20, 0.3, { gap: true });
+    s.buffer([0, s.video.currentTime]);
+    await tick(20_000);
+    expect(s.state.kind).toBe('interrupted');
+    s.source.now = { edge: 50, holdBack: 1, pictureTime: null, live: false, gap: false, resumeAt: null };
+    await tick(1_500);
+    expect(s.state.kind).toBe('offline');
+  });
+
+  it('leaves a hole that nothing fills', async () => {
+    const s = playing();
+    s.goOn(20, 1);
+    s.video.currentTime = 2;
+    s.buffer([10, 19.7]);
+    await tick(500);
+    expect(s.video.currentTime).toBe(2);
+    await tick(500);
+    expect(s.video.currentTime).toBeCloseTo(19);
   });
 
   it('recovers from media errors, then loads anew, and gives up only when nothing helps', async () => {
@@ -220,8 +242,10 @@ describe('Player', () => {
 
   it('catches up when it fell behind', async () => {
     const s = playing();
+    s.goOn(20, 1);
+    await tick(4_000);
     s.goOn(20, 2);
-    await tick(500);
+    await tick();
     expect(s.video.playbackRate).toBeGreaterThan(1);
     expect(s.video.playbackRate).toBeLessThanOrEqual(1.1);
     s.goOn(40, 12);

@@ -1,5 +1,6 @@
 import { Backoff } from '@/lib/backoff';
 import { Emitter } from '@/lib/emitter';
+import { aheadOf, spansOf, wayOut } from '@/lib/ranges';
 import { latencyShown } from './latency-shown';
 import { LatencyControl } from './latency-control';
 import { LiveEdge } from './live-edge';
@@ -61,6 +62,8 @@ const MOST_MEDIA_FAILURES = 4;
 const MEDIA_FAILURE_MEMORY_MS = 60_000;
 /** A viewer who chose to be behind is taken back to live beyond this, in seconds: the window ends soon after. */
 const MOST_BEHIND = 25;
+/** How long playback may wait at a hole before the player leaves it; hls.js closes small ones sooner. */
+const MOST_STUCK_MS = 600;
 const HAVE_FUTURE_DATA = 3;
 
 /**
@@ -86,6 +89,7 @@ export class Player {
   #follows = true;
   #pausedAt: number | null = null;
   #pausedByHiding = false;
+  #stuckSince: number | null = null;
   #audioOnly = false;
   #soundBlocked = false;
   #qualities: readonly Quality[] = [];
@@ -211,6 +215,7 @@ export class Player {
     this.#follows = true;
     this.#pausedAt = null;
     this.#edge.reset();
+    this.#control.handleJoin();
     const source = this.#deps.createSource(this.#video, { audioOnly: this.#audioOnly });
     if (source === null) {
       this.#giveUp({ kind: 'unsupported', detail: 'no media source extensions and no native HLS' });
@@ -396,10 +401,31 @@ export class Player {
   #tick(): void {
     const position = this.#source?.position() ?? null;
     if (position !== null) {
-      if (position.resumeAt !== null && !this.#hasMedia()) this.#seek(position.resumeAt + 0.01);
+      this.#leaveHole(position);
       this.#keepLatency(position);
     }
     this.#refresh(position);
+  }
+
+  /** Goes on where there is media again if playback waits at a hole that nothing will fill. */
+  #leaveHole(position: Position): void {
+    const video = this.#video;
+    if (!this.#wantsPlay || this.#hasMedia() || video.seeking) {
+      this.#stuckSince = null;
+      return;
+    }
+    if (position.resumeAt !== null) {
+      this.#seek(position.resumeAt + 0.01);
+      return;
+    }
+    const now = this.#deps.now();
+    this.#stuckSince ??= now;
+    if (now - this.#stuckSince < MOST_STUCK_MS) return;
+    const wanted = position.edge - this.#control.target(position.holdBack);
+    const to = wayOut(spansOf(video.buffered), video.currentTime + 0.1, wanted);
+    if (to !== null) this.#seek(to);
+    // The end of a broadcast that stopped in an interruption is a gap, which no player reaches the end of.
+    else if (!position.live) this.#goOffline();
   }
 
   #keepLatency(position: Position): void {
@@ -416,7 +442,7 @@ export class Player {
       now: this.#deps.now(),
       latency,
       holdBack: position.holdBack,
-      ahead: this.#ahead(),
+      ahead: aheadOf(spansOf(video.buffered), video.currentTime),
       canChangeRate: this.#deps.canChangeRate,
     });
     if (action.kind === 'jump') {
@@ -429,16 +455,6 @@ export class Player {
 
   #seek(to: number): void {
     if (Number.isFinite(to)) this.#video.currentTime = Math.max(0, to);
-  }
-
-  #ahead(): number {
-    const { buffered, currentTime } = this.#video;
-    for (let range = 0; range < buffered.length; range += 1) {
-      if (buffered.start(range) <= currentTime + 0.1 && currentTime < buffered.end(range)) {
-        return buffered.end(range) - currentTime;
-      }
-    }
-    return 0;
   }
 
   #hasMedia(): boolean {

@@ -30,6 +30,8 @@ export interface Position {
   readonly holdBack: number;
   /** When the picture at the playhead reached the server, as Unix milliseconds. */
   readonly pictureTime: number | null;
+  /** The playlist goes on; otherwise the broadcast has ended. */
+  readonly live: boolean;
   /** The newest media is a gap: the publisher is away. */
   readonly gap: boolean;
   /** If the playhead waits in a gap that is over: where media goes on. */

@@ -1,3 +1,5 @@
+import { aheadOf, spansOf } from '@/lib/ranges';
+
 /** What the media element tells about itself at one moment. */
 export interface Measured {
   readonly at: number;
@@ -21,13 +23,6 @@ type Video = Pick<
 /** Measures `video`; `last` is the measurement before this one, `now` a monotonic clock in milliseconds. */
 export function measure(video: Video, last: Measured | null, now: number): Measured {
   const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
-  const { buffered, currentTime } = video;
-  let buffer = 0;
-  for (let range = 0; range < buffered.length; range += 1) {
-    if (buffered.start(range) <= currentTime + 0.1 && currentTime < buffered.end(range)) {
-      buffer = buffered.end(range) - currentTime;
-    }
-  }
   const elapsed = last === null ? 0 : (now - last.at) / 1000;
   // Counts start over with each broadcast.
   const shown = last === null ? -1 : totalVideoFrames - last.frames;
@@ -40,7 +35,7 @@ export function measure(video: Video, last: Measured | null, now: number): Measu
     frames: totalVideoFrames,
     dropped: droppedVideoFrames,
     framesPerSecond: smoothed,
-    buffer,
+    buffer: aheadOf(spansOf(video.buffered), video.currentTime),
     rate: video.playbackRate,
   };
 }
