@@ -53,6 +53,13 @@ pub const LEADING_GAPS: u64 = 3;
 const RETAIN_WINDOWS: u32 = 2;
 const RETAIN_TARGET_DURATIONS: u32 = 3;
 
+/// A broadcast's discontinuity sequence starts below this, at a number that follows from its first msn.
+///
+/// Players keep one timestamp offset per discontinuity sequence, and a player that goes on over a restart of the
+/// server must not use the last broadcast's for the next one: so the numbers of two broadcasts differ. They are small
+/// because hls.js 1.7 walks an array from zero to the number on every reload.
+const FIRST_DISCONTINUITIES: u64 = 1024;
+
 /// Bounds of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowConfig {
@@ -142,16 +149,11 @@ impl Window {
     /// A window that waits for `Opened`.
     #[must_use]
     pub fn new(config: WindowConfig, start: WindowStart) -> Self {
-        /// 2026-01-01T00:00:00Z.
-        const EPOCH: u64 = 1_767_225_600;
         Self {
             config,
             prefix: start.prefix,
             next_msn: start.first_msn,
-            // Counting on from the msn keeps the discontinuity sequence from going back over a restart, and gives
-            // each broadcast its own: hls.js keeps one timestamp offset per discontinuity sequence. The epoch keeps
-            // it below 2^31, which is what Media3 reads.
-            first_discontinuity: start.first_msn.saturating_sub(EPOCH),
+            first_discontinuity: start.first_msn % FIRST_DISCONTINUITIES,
             state: State::Waiting,
         }
     }
