@@ -199,6 +199,13 @@ impl Checker {
         }
     }
 
+    /// Forgets all segments but the last of each rendition, for broadcasts of days.
+    pub fn forget(&mut self) {
+        for segments in &mut self.segments {
+            segments.drain(..segments.len().saturating_sub(1));
+        }
+    }
+
     /// Samples of one track of one rendition, in order.
     #[must_use]
     pub fn samples(&self, rendition: usize, track: u32) -> Vec<SampleOut> {

@@ -14,7 +14,7 @@ use millrace_core::time::Timescale;
 
 use super::PackagerConfig;
 use super::audio_part::{AudioPart, AudioSample, audio_run};
-use super::program::Program;
+use super::program::{Program, Segment};
 use crate::cmaf::fragment::{Run, Sample, write_fragment};
 use crate::cmaf::init::write_init;
 use crate::cmaf::{AUDIO_TRACK, VIDEO_TRACK};
@@ -100,6 +100,8 @@ pub(super) struct Live {
     alone_audio: AudioPart,
     audio_run: Vec<Sample>,
     need_sync: bool,
+    /// The segment cannot take another part.
+    full: bool,
     stalled: bool,
     last_published: Instant,
     last_video: Instant,
@@ -133,6 +135,7 @@ impl Live {
             alone_audio: AudioPart::default(),
             audio_run: Vec::new(),
             need_sync: true,
+            full: false,
             stalled: false,
             last_published: seen,
             last_video: seen,
@@ -195,6 +198,7 @@ impl Live {
         self.horizon = self.horizon.max(self.part.end);
         let latest = program.segment().map_or(i64::MAX, |s| program.segments.latest_end(s.start));
         let end = if self.part.end.saturating_add(unit.duration) > latest {
+            self.full = true;
             Some(self.part.end)
         } else if self.part.samples.len() >= self.max_samples || self.part.bytes >= self.max_bytes {
             Some(program.main.bounds.clamp(program.main.at, self.part.end))
@@ -230,10 +234,9 @@ impl Live {
         out: &mut VecDeque<Output>,
     ) {
         let part = program.main.bounds.longest();
-        let full = program.segment().is_some_and(|s| {
-            program.segments.ends_without_sync(s.start, program.end(), part, self.next_sync)
-        });
-        if full {
+        let ends =
+            |s: Segment| program.segments.ends_without_sync(s.start, program.end(), part, self.next_sync);
+        if self.full || program.segment().is_some_and(ends) {
             self.end_segment(program, out);
             program.start_segment(Some(seen), sync, None, out);
         }
@@ -407,6 +410,7 @@ impl Live {
             }
             self.alone_audio.flush(lane, out);
         }
+        self.full = false;
         program.end_segment(out);
     }
 

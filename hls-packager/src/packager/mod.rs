@@ -316,6 +316,9 @@ impl Packager {
         self.begin_late(now);
         self.leave(now, now);
         self.publisher = None;
+        if let Some(program) = &mut self.program {
+            program.end_segment(&mut self.outputs);
+        }
         self.ended = true;
         self.outputs.push_back(Output::Ended);
     }

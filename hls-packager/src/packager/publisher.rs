@@ -74,7 +74,7 @@ pub(super) struct Publisher {
     /// What `onMetaData` announced: video, audio.
     announced: Option<(bool, bool)>,
     nominal: Option<FrameRate>,
-    /// When the first configuration came; the wait counts from there.
+    /// When the first configuration came (or the first unit after a silence); the wait counts from there.
     since: Option<Instant>,
     impatient: bool,
     waiting: VecDeque<Unit>,
@@ -162,6 +162,7 @@ impl Publisher {
     /// Puts a picture on the publisher's line; also whether its timestamps jumped.
     pub(super) fn place_video(&mut self, unit: VideoUnit, arrived: Instant) -> Option<(PlacedVideo, bool)> {
         let config = Arc::clone(self.video.as_ref()?);
+        self.since.get_or_insert(arrived);
         let step = self.grid.duration().unwrap_or(3_000);
         let place = self.timeline.place(Track::Video, unit.timestamp, unit.nanos, step, arrived);
         if place.moved != 0 {
@@ -188,6 +189,7 @@ impl Publisher {
             return None;
         }
         let config = Arc::clone(self.audio.as_ref()?);
+        self.since.get_or_insert(arrived);
         let clock = self.clock.as_mut()?;
         let step = crate::timeline::VIDEO_SCALE.rescale(config.frame_samples.into(), config.scale);
         let place = self.timeline.place(Track::Audio, unit.timestamp, unit.nanos, step, arrived);
@@ -206,6 +208,7 @@ impl Publisher {
     /// Nothing came for long; what comes next is placed anew.
     pub(super) fn fell_silent(&mut self) {
         self.grid.restart();
+        self.since = None;
         if let Some(clock) = &mut self.clock {
             clock.reset();
         }

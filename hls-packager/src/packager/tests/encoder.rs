@@ -19,6 +19,8 @@ pub(super) struct Encoder {
     pub(super) gop: i64,
     /// Whether every third frame is a P and the others are B.
     pub(super) b_frames: bool,
+    /// Whether B-frames have negative composition offsets instead of delaying the others.
+    pub(super) negative: bool,
     /// Sample rate.
     pub(super) audio: Option<u32>,
     /// Timestamp of the first frame.
@@ -38,6 +40,7 @@ impl Encoder {
             rate: Some(FrameRate::new(numerator, denominator).unwrap()),
             gop: i64::from(2 * numerator / denominator),
             b_frames: false,
+            negative: false,
             audio: Some(48_000),
             start_ms: 0,
             audio_after_ms: 0,
@@ -97,8 +100,8 @@ impl Encoder {
             (true, 0) => 1,
             (true, n) if n % 3 == 1 => 3,
             (true, _) => 0,
-        };
-        let composition = (rate.ticks(n + frames) / 90 - rate.ticks(n) / 90) as i32;
+        } - i64::from(self.b_frames && self.negative);
+        let composition = i32::try_from(rate.ticks(n + frames) / 90 - rate.ticks(n) / 90).unwrap();
         let mut body = vec![if key { 0x17 } else { 0x27 }, 1];
         body.extend_from_slice(&composition.to_be_bytes()[1..]);
         body.extend_from_slice(&[0, 0, 0, 9, if key { 0x65 } else { 0x41 }]);

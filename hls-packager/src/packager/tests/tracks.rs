@@ -1,0 +1,236 @@
+//! Which tracks there are, and when that changes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_core::flv::TagKind;
+
+use super::encoder::{Encoder, Run, broadcast};
+use super::{count, numbers, parts};
+use crate::packager::PackagerConfig;
+
+fn names(run: &Run) -> Vec<(&'static str, Vec<String>)> {
+    let renditions = &run.checker.opened.as_ref().unwrap().renditions;
+    renditions.iter().map(|rendition| (rendition.name, rendition.codecs.clone())).collect()
+}
+
+#[test]
+fn sound_and_picture_give_a_muxed_and_an_audio_rendition_that_are_aligned() {
+    let encoder = Encoder::new(30_000, 1001);
+    let run = broadcast(&encoder, 333, 60);
+    assert_eq!(
+        names(&run),
+        [
+            ("main", vec!["avc1.64001e".to_owned(), "mp4a.40.2".to_owned()]),
+            ("audio", vec!["mp4a.40.2".to_owned()])
+        ]
+    );
+    let frame = Duration::from_micros(21_400);
+    let (mut main, mut audio) = (Duration::ZERO, Duration::ZERO);
+    for (one, other) in run.checker.segments[0].iter().zip(&run.checker.segments[1]) {
+        main += one.duration();
+        audio += other.duration();
+        assert!(main.abs_diff(audio) <= frame, "{main:?} {audio:?}");
+    }
+    assert!(parts(&run, 1).iter().all(|part| part.independent));
+}
+
+#[test]
+fn audio_alone_is_one_rendition() {
+    let encoder = Encoder { rate: None, ..Encoder::new(30, 1) };
+    let run = broadcast(&encoder, 333, 20);
+    assert_eq!(names(&run), [("main", vec!["mp4a.40.2".to_owned()])]);
+    count(0, &numbers(&run, 0, 2));
+    assert_eq!(numbers(&run, 0, 2).len(), 938);
+    assert!((9..=11).contains(&run.checker.segments[0].len()));
+    assert_eq!(run.part_times[0], Duration::from_millis(320), "with the sixteenth frame");
+}
+
+#[test]
+fn video_alone_is_one_rendition() {
+    let encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
+    let run = broadcast(&encoder, 333, 20);
+    assert_eq!(names(&run), [("main", vec!["avc1.64001e".to_owned()])]);
+    assert_eq!(numbers(&run, 0, 1).len(), 600);
+    assert_eq!(run.part_times[0], Duration::from_millis(300), "metadata says that no audio will come");
+}
+
+#[test]
+fn without_metadata_the_second_track_is_waited_for_but_not_long() {
+    let encoder = Encoder { audio: None, metadata: false, ..Encoder::new(30, 1) };
+    let run = broadcast(&encoder, 333, 5);
+    assert_eq!(run.part_times[0], Duration::from_millis(500));
+    assert_eq!(numbers(&run, 0, 1).len(), 150);
+}
+
+#[test]
+fn sound_that_starts_later_joins_the_picture_at_a_keyframe() {
+    let mut encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 5_000);
+    encoder.audio = Some(48_000);
+    let header = encoder.headers().pop().unwrap();
+    run.tag(header).unwrap();
+    run.play(&encoder, 5_000, 10_000);
+    run.end();
+    assert_eq!(run.checker.inits[0].len(), 2);
+    assert_eq!(run.checker.opened.as_ref().unwrap().renditions.len(), 1);
+    count(0, &numbers(&run, 0, 1));
+    let sounds = run.checker.samples(0, 2);
+    let first = sounds[0].dts * 90 / 48;
+    // At the keyframe of 6 s, ten seconds into the line.
+    assert!((900_000 + 540_000 - 2000..900_000 + 540_000 + 2000).contains(&first), "{first}");
+}
+
+#[test]
+fn sound_that_stops_is_left_out_and_comes_back() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 5_000);
+    let silent = Encoder { audio: None, ..encoder.clone() };
+    run.play(&silent, 5_000, 15_000);
+    run.play(&encoder, 15_000, 20_000);
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    let tracks: Vec<_> = run.checker.inits[0]
+        .iter()
+        .map(|init| [b"vide", b"soun"].map(|kind| init.windows(4).any(|bytes| bytes == kind)))
+        .collect();
+    assert_eq!(tracks, [[true, true], [true, false], [true, true]]);
+    assert!(parts(&run, 1).iter().any(|part| part.gap));
+    let total = |rendition| -> Duration { parts(&run, rendition).iter().map(|part| part.duration).sum() };
+    assert!(total(0).abs_diff(total(1)) < Duration::from_millis(50), "{:?} {:?}", total(0), total(1));
+}
+
+#[test]
+fn a_late_picture_lets_the_sound_go_on_alone() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 4_100);
+    let sound_only = Encoder { rate: None, ..encoder.clone() };
+    let published = run.part_times.len();
+    run.play(&sound_only, 4_100, 6_500);
+    // A part within one and a quarter part target, then one each part target.
+    let times: Vec<_> = run.part_times[published..].iter().map(Duration::as_millis).collect();
+    assert!(times[0] <= 4_000 + 334 + 334 / 4, "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 334 + 22), "{times:?}");
+    // The picture goes on where it was, in the middle of a group of pictures: none is lost, none is doubled.
+    run.play(&encoder, 6_500, 12_000);
+    run.end();
+    let pictures = numbers(&run, 0, 1);
+    count(0, &pictures[..123]);
+    count(195, &pictures[123..]);
+    count(0, &numbers(&run, 0, 2));
+    let samples = run.checker.samples(0, 1);
+    for pair in samples.windows(2) {
+        assert_eq!(pair[1].dts - pair[0].dts, i64::from(pair[0].duration), "a hole in decode time");
+    }
+    for (number, sample) in pictures.iter().zip(&samples) {
+        assert_eq!(sample.pts, 900_000 + number * 3000);
+    }
+    assert!(run.checker.segments[0].iter().all(|segment| !segment.discontinuity));
+}
+
+#[test]
+fn a_picture_that_stays_away_leaves_audio_only_until_it_is_back() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 4_000);
+    run.play(&Encoder { rate: None, ..encoder.clone() }, 4_000, 14_000);
+    run.play(&encoder, 14_000, 20_000);
+    run.end();
+    assert_eq!(run.checker.inits[0].len(), 3);
+    count(0, &numbers(&run, 0, 2));
+    count(420, &numbers(&run, 0, 1)[120..]);
+}
+
+#[test]
+fn another_resolution_is_a_new_init_segment_behind_a_discontinuity() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 4_000);
+    let record = Bytes::from_static(include_bytes!("../../../tests/fixtures/avc_320x180_30.avcc"));
+    let smaller = Encoder { record, ..encoder.clone() };
+    for tag in smaller.headers() {
+        run.tag(tag).unwrap();
+    }
+    run.play(&smaller, 4_000, 8_000);
+    let health = run.packager.health(run.now).video.unwrap();
+    assert_eq!((health.width, health.height), (320, 180));
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    count(0, &numbers(&run, 0, 2));
+    let discontinuities: Vec<_> =
+        run.checker.segments[0].iter().filter(|segment| segment.discontinuity).collect();
+    assert_eq!(discontinuities.len(), 1);
+    assert_eq!(super::numbers_of(&discontinuities[0].parts[0].samples)[0], 120);
+    assert_eq!(run.checker.inits.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn in_band_parameter_sets_that_change_count_like_a_new_header() {
+    let encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 2_000);
+    let record = include_bytes!("../../../tests/fixtures/avc_320x180_30.avcc");
+    let sps_length = usize::from(u16::from_be_bytes([record[6], record[7]]));
+    let (sps, rest) = record[8..].split_at(sps_length);
+    let pps = &rest[3..3 + usize::from(u16::from_be_bytes([rest[1], rest[2]]))];
+    let mut body = vec![0x17, 1, 0, 0, 0];
+    for nal in [sps, pps, &[&[0x65][..], &60i64.to_be_bytes()].concat()] {
+        body.extend_from_slice(&u32::try_from(nal.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(nal);
+    }
+    run.tag(encoder.tag(TagKind::Video, 2_000, body)).unwrap();
+    run.play(&encoder, 2_001, 4_000);
+    assert_eq!(run.packager.health(run.now).video.unwrap().width, 320);
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    assert_eq!(run.checker.inits[0].len(), 2);
+    assert_eq!(run.checker.segments[0].iter().filter(|segment| segment.discontinuity).count(), 1);
+}
+
+#[test]
+fn another_audio_configuration_goes_on_air_at_a_keyframe() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 4_000);
+    let mono = Encoder { asc: [0x12, 0x08], audio: Some(44_100), ..encoder.clone() };
+    for tag in mono.headers() {
+        run.tag(tag).unwrap();
+    }
+    run.play(&mono, 4_000, 8_000);
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    assert_eq!(run.checker.inits.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
+fn sound_that_starts_seconds_after_the_picture_is_in_its_place() {
+    let encoder = Encoder { audio_after_ms: 3_000, ..Encoder::new(30, 1) };
+    let run = broadcast(&encoder, 333, 12);
+    count(0, &numbers(&run, 0, 1));
+    let sounds = run.checker.samples(0, 2);
+    let number = numbers(&run, 0, 2)[0];
+    assert_eq!(sounds[0].dts - number * 1024, 480_000 + 3 * 48_000);
+}
+
+#[test]
+fn a_missing_first_keyframe_lets_the_sound_begin() {
+    let encoder = Encoder { gop: 300, ..Encoder::new(30, 1) };
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    // The first ten seconds without the keyframe of frame 0.
+    run.play(&encoder, 10, 15_000);
+    run.end();
+    assert_eq!(numbers(&run, 0, 1)[0], 300);
+    assert!(numbers(&run, 0, 2)[0] < 3);
+    assert_eq!(run.checker.inits[0].len(), 2);
+}
