@@ -9,7 +9,7 @@ const MILLISECOND: i64 = SECOND / 1000;
 /// A sync sample this long after the segment's start begins the next: one second, less the jitter of timestamps.
 const MIN_SEGMENT: i64 = SECOND * 9 / 10;
 /// Length of a segment without video: every sample is a sync sample.
-pub(crate) const AUDIO_SEGMENT: i64 = 2 * SECOND;
+const AUDIO_SEGMENT: i64 = 2 * SECOND;
 /// A segment rounds to the target duration while it is less than half a second longer. Used only when a sync sample
 /// is expected within it.
 const ROUNDING: i64 = SECOND * 2 / 5;
@@ -105,6 +105,11 @@ impl SegmentBounds {
     /// Where a part ends at the latest, whether it is full or not, so that the segment still rounds to the target.
     pub(crate) fn latest_end(self, start: i64) -> i64 {
         start + self.target + ROUNDING
+    }
+
+    /// Length of a segment without video.
+    pub(crate) fn audio(self) -> i64 {
+        self.target.min(AUDIO_SEGMENT)
     }
 
     /// Length of a gap segment.

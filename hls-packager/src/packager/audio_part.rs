@@ -67,24 +67,24 @@ impl AudioPart {
     ) {
         while frame.at >= lane.latest() {
             // The frames there are last until the bound; where there are none, there is a gap.
-            let end = lane.latest();
-            self.close(end, lane, out);
+            self.end(lane.latest(), lane, out);
         }
         let (end, length) = (frame.end, frame.end - frame.at);
         self.frames.push(frame);
         if end.saturating_add(length) > lane.latest() || self.frames.len() >= max {
-            self.close(end, lane, out);
+            self.end(end, lane, out);
         }
     }
 
     /// Ends the part where its last frame ends, if it has one.
     pub(super) fn flush(&mut self, lane: &mut Lane, out: &mut VecDeque<Output>) {
         if let Some(end) = self.frames.last().map(|frame| frame.end) {
-            self.close(end, lane, out);
+            self.end(end, lane, out);
         }
     }
 
-    fn close(&mut self, end: i64, lane: &mut Lane, out: &mut VecDeque<Output>) {
+    /// Ends the part at `end`. Without a frame it is a gap.
+    pub(super) fn end(&mut self, end: i64, lane: &mut Lane, out: &mut VecDeque<Output>) {
         match audio_run(self.frames.drain(..), &mut lane.last_audio, &mut self.run) {
             Some((decode_time, arrived)) => {
                 let run = Run { track: AUDIO_TRACK, decode_time, samples: &self.run };

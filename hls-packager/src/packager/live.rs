@@ -20,7 +20,6 @@ use crate::cmaf::init::write_init;
 use crate::cmaf::{AUDIO_TRACK, VIDEO_TRACK};
 use crate::demux::{AudioConfig, VideoConfig};
 use crate::model::Output;
-use crate::segmenter::AUDIO_SEGMENT;
 
 /// Without a picture for this long while sound goes on, the broadcast goes on as audio only.
 const VIDEO_LOST: Duration = Duration::from_secs(5);
@@ -275,8 +274,12 @@ impl Live {
     /// Publishes the open part of the main rendition, which then ends at `end` (or as near as its bounds allow):
     /// its video samples, and the audio before that point. Without either it is a gap part.
     fn close(&mut self, end: i64, now: Instant, program: &mut Program, out: &mut VecDeque<Output>) {
+        let latest = program.segment().map_or(i64::MAX, |s| program.segments.latest_end(s.start));
         let lane = &mut program.main;
-        let end = end.min(lane.latest()).max(lane.at + 1);
+        let mut end = end.min(lane.latest()).max(lane.at + 1);
+        if end >= latest {
+            (end, self.full) = (latest.max(lane.at + 1), true);
+        }
         let part = &mut self.part;
         if let Some(last) = part.samples.last_mut() {
             // Contiguous with the next part; the sample itself may have been squeezed in just before the end.
@@ -379,16 +382,32 @@ impl Live {
     }
 
     fn push_leading_audio(&mut self, frame: AudioSample, program: &mut Program, out: &mut VecDeque<Output>) {
-        let full = program.segment().is_some_and(|segment| frame.at - segment.start >= AUDIO_SEGMENT);
-        if full {
-            self.main_audio.flush(&mut program.main, out);
-            self.end_segment(program, out);
-            program.start_segment(Some(frame.arrived), true, None, out);
+        while frame.at >= program.main.latest() {
+            let end = program.main.latest();
+            self.bound_audio_segment(end, frame.arrived, program, out);
+            self.main_audio.end(end, &mut program.main, out);
         }
+        self.bound_audio_segment(frame.at, frame.arrived, program, out);
         if let Some(lane) = &mut program.audio {
             self.alone_audio.push(frame.clone(), self.max_samples, lane, out);
         }
         self.main_audio.push(frame, self.max_samples, &mut program.main, out);
+    }
+
+    /// Begins a new segment when the running one would reach beyond its length at `until`.
+    fn bound_audio_segment(
+        &mut self,
+        until: i64,
+        seen: Instant,
+        program: &mut Program,
+        out: &mut VecDeque<Output>,
+    ) {
+        let length = program.segments.audio();
+        if program.segment().is_some_and(|segment| until - segment.start >= length) {
+            self.main_audio.flush(&mut program.main, out);
+            self.end_segment(program, out);
+            program.start_segment(Some(seen), true, None, out);
+        }
     }
 
     /// Hands the audio-only rendition the audio that is known to belong to the running segment.

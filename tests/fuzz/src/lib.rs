@@ -1,4 +1,5 @@
 //! Fuzz targets as plain functions: libfuzzer/ wraps them, `cargo test` replays the corpora.
 
 pub mod hls;
+pub mod media;
 pub mod rtmp;

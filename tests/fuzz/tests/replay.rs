@@ -8,7 +8,9 @@ type Target = (&'static str, fn(&[u8]));
 const TARGETS: &[Target] = &[
     ("amf0", millrace_fuzz::rtmp::amf0),
     ("chunk", millrace_fuzz::rtmp::chunk),
+    ("flv_demux", millrace_fuzz::media::flv_demux),
     ("hls_query", millrace_fuzz::hls::hls_query),
+    ("packager_ops", millrace_fuzz::media::packager_ops),
     ("rtmp_session", millrace_fuzz::rtmp::rtmp_session),
 ];
 
