@@ -3,7 +3,7 @@ import type { ErrorData, HlsConfig, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
 import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure } from './source';
-import { endOfGap, endsInGap, joinPosition } from './timeline';
+import { endOfGap, endsInGap } from './timeline';
 
 /**
  * What differs from hls.js's defaults, and why.
@@ -54,7 +54,8 @@ export class HlsSource implements Source {
   #variants: readonly LevelParsed[] = [];
   #audioOnlyUrl: string | null = null;
   readonly #audioOnly: boolean;
-  #joined = false;
+  /** A live playlist was seen. */
+  #live = false;
   #recoveries = 0;
 
   static isSupported(): boolean {
@@ -69,8 +70,9 @@ export class HlsSource implements Source {
     this.#hls = hls;
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => this.#handleManifest(levels));
     hls.on(Events.LEVEL_LOADED, (_event, { details }) => {
-      if (details.live) this.#join();
-      else if (!this.#joined) this.events.emit('ended', null);
+      // The tail of a broadcast that is over: whoever comes now waits for the next one.
+      if (!details.live && !this.#live) this.events.emit('ended', null);
+      this.#live ||= details.live;
     });
     hls.on(Events.MEDIA_ENDED, () => this.events.emit('ended', null));
     hls.on(Events.ERROR, (_event, error) => this.#handleError(error));
@@ -151,19 +153,6 @@ export class HlsSource implements Source {
       ...choices.reverse(),
       ...(this.#audioOnlyUrl === null ? [] : [{ id: 'audio' as const, ...plain }]),
     ];
-  }
-
-  /** Leads a joining viewer to a picture that decodes by itself. Once per source. */
-  #join(): void {
-    if (this.#joined) return;
-    this.#joined = true;
-    const details = this.#hls.latestLevelDetails;
-    const live = this.#hls.liveSyncPosition;
-    if (details === null || live === null) return;
-    const start = joinPosition(details, live);
-    if (start === null) return;
-    this.#hls.stopLoad();
-    this.#hls.startLoad(start);
   }
 
   #handleError(error: ErrorData): void {

@@ -482,7 +482,7 @@ export class Player {
       hasPlayed: this.#hasPlayed,
       gap: position?.gap ?? false,
     });
-    const measured = position !== null && (this.#hasPlayed || video.readyState > 0) && state.kind !== 'offline';
+    const measured = position !== null && this.#hasPlayed;
     const fromEdge = measured ? Math.max(0, position.edge - video.currentTime) : null;
     const target = measured ? this.#control.target(position.holdBack) : null;
     const atEdge =

@@ -1,7 +1,7 @@
 /** What the decisions below need of a media playlist; hls.js's `LevelDetails` fits. Times in seconds of the media timeline. */
 export interface Playlist {
   readonly fragments: readonly Piece[];
-  readonly partList: readonly PlaylistPart[] | null;
+  readonly partList: readonly Piece[] | null;
   /** End of the newest listed media. */
   readonly edge: number;
 }
@@ -11,10 +11,6 @@ export interface Piece {
   readonly end: number;
   /** EXT-X-GAP. hls.js leaves it out where it is not set. */
   readonly gap?: boolean | undefined;
-}
-
-export interface PlaylistPart extends Piece {
-  readonly independent: boolean;
 }
 
 /** Whether the newest media is a gap: the publisher is away and the server fills the time. */
@@ -38,28 +34,6 @@ export function endOfGap(playlist: Playlist, position: number): number | null {
 /** Rounding of durations in a playlist leaves neighbours up to this far apart, in seconds. */
 const TOLERANCE = 0.3;
 const EPSILON = 0.001;
-
-/**
- * Where a viewer who wants to be at `position` has to begin so that the first picture can be decoded at once:
- * the start of the newest part that decodes alone and is not after `position`.
- *
- * `null` when no earlier start is needed: segments begin with sync samples unless the encoder sends keyframes
- * less often than the target duration (OBS on "auto" sends one every 8.3 s), and only parts say which do.
- */
-export function joinPosition(playlist: Playlist, position: number): number | null {
-  const parts = playlist.partList;
-  if (!parts?.some((part) => part.independent)) return null;
-  const independent = parts.filter((p) => p.independent && !p.gap && p.start <= position).at(-1);
-  if (independent === undefined) return null;
-  // Inside one segment hls.js finds the independent part by itself.
-  const complete = playlist.fragments.at(-1)?.end ?? 0;
-  const segmentStart =
-    position >= complete
-      ? complete
-      : (playlist.fragments.findLast((segment) => segment.start <= position)?.start ?? 0);
-  if (independent.start >= segmentStart - EPSILON) return null;
-  return independent.start;
-}
 
 function newest(playlist: Playlist): Piece | undefined {
   const fragment = playlist.fragments.at(-1);
