@@ -46,6 +46,10 @@ export function fakeVideo(video: HTMLVideoElement = document.createElement('vide
     buffer: (...ranges: readonly Range[]) => {
       buffered = ranges;
     },
+    /** What loading other media does: paused, without an event. */
+    reset: () => {
+      paused = true;
+    },
     allow: (what: typeof allowed) => {
       allowed = what;
     },

@@ -293,6 +293,16 @@ describe('Player', () => {
     expect([s.sources.length, s.source.chosen]).toEqual([3, 0]);
   });
 
+  it('plays on when the element was paused by having its media replaced', async () => {
+    const s = playing();
+    s.goOn(20, 1);
+    await tick();
+    s.reset();
+    expect(s.video.paused).toBe(true);
+    s.video.dispatchEvent(new Event('canplay'));
+    expect([s.video.paused, s.state.kind]).toEqual([false, 'playing']);
+  });
+
   it('leaves nothing behind when destroyed', async () => {
     const s = playing();
     s.source.events.emit('failed', { kind: 'network', detail: 'refused' });

@@ -109,6 +109,10 @@ export class Player {
     const listen = (type: string, handle: () => void) => video.addEventListener(type, handle, { signal });
     listen('play', () => this.#handlePlay());
     listen('pause', () => this.#handlePause());
+    // Attaching media anew pauses an element without a word.
+    listen('canplay', () => {
+      if (this.#wantsPlay && video.paused) this.#start();
+    });
     for (const type of ['playing', 'waiting', 'seeked', 'loadeddata', 'volumechange', 'emptied']) {
       listen(type, () => this.#refresh());
     }
