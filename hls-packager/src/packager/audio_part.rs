@@ -56,8 +56,7 @@ pub(super) struct AudioPart {
 }
 
 impl AudioPart {
-    /// Adds a frame. Ends the part before it when it begins beyond the part's bound, and after it when no other
-    /// frame would fit.
+    /// Adds a frame that begins within the part's bound, and ends the part when no other frame would fit.
     pub(super) fn push(
         &mut self,
         frame: AudioSample,
@@ -65,10 +64,6 @@ impl AudioPart {
         lane: &mut Lane,
         out: &mut VecDeque<Output>,
     ) {
-        while frame.at >= lane.latest() {
-            // The frames there are last until the bound; where there are none, there is a gap.
-            self.end(lane.latest(), lane, out);
-        }
         let (end, length) = (frame.end, frame.end - frame.at);
         self.frames.push(frame);
         if end.saturating_add(length) > lane.latest() || self.frames.len() >= max {

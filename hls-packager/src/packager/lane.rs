@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::model::{Output, Part, RenditionId};
-use crate::segmenter::PartBounds;
+use crate::segmenter::{PartBounds, SegmentBounds};
 use crate::timeline::span;
 
 /// One rendition's place on the line. Its parts tile the line: each begins where the one before ended.
@@ -16,7 +16,8 @@ pub(super) struct Lane {
     pub(super) bounds: PartBounds,
     /// End of the last part, start of the open one.
     pub(super) at: i64,
-    /// Parts of the running segment.
+    /// Where the running segment of this rendition began, and how many parts it has.
+    started: i64,
     pub(super) parts: usize,
     /// Decode time of the last sample of each track, so that none is ever at or before it again.
     pub(super) last_video: i64,
@@ -26,7 +27,31 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(rendition: RenditionId, bounds: PartBounds, at: i64) -> Self {
-        Self { rendition, bounds, at, parts: 0, last_video: i64::MIN, last_audio: i64::MIN, fragments: 0 }
+        Self {
+            rendition,
+            bounds,
+            at,
+            started: at,
+            parts: 0,
+            last_video: i64::MIN,
+            last_audio: i64::MIN,
+            fragments: 0,
+        }
+    }
+
+    /// A segment begins.
+    pub(super) fn start_segment(&mut self) {
+        (self.started, self.parts) = (self.at, 0);
+    }
+
+    /// Whether the segment still is within its bounds when the open part is as long as it may be.
+    pub(super) fn has_room(&self, segments: SegmentBounds) -> bool {
+        self.latest() <= segments.latest_end(self.started)
+    }
+
+    /// Where the segment ends at the latest.
+    pub(super) fn latest_segment_end(&self, segments: SegmentBounds) -> i64 {
+        segments.latest_end(self.started)
     }
 
     /// The number for the next fragment's `mfhd`.

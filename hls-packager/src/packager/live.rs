@@ -112,11 +112,12 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Goes live where the program's line ends; `first` is the time on the publisher's line that this is.
+    /// Goes live where the program's line ends; `first` is the time on the publisher's line that this is, and `seen`
+    /// when its unit arrived.
     pub(super) fn begin(
         tracks: Tracks,
         first: i64,
-        seen: Instant,
+        (seen, now): (Instant, Instant),
         config: &PackagerConfig,
         program: &mut Program,
         out: &mut VecDeque<Output>,
@@ -136,8 +137,8 @@ impl Live {
             need_sync: true,
             full: false,
             stalled: false,
-            last_published: seen,
-            last_video: seen,
+            last_published: now,
+            last_video: now,
             last_sync: None,
             next_sync: None,
             max_bytes: config.max_part_bytes,
@@ -388,8 +389,9 @@ impl Live {
             self.main_audio.end(end, &mut program.main, out);
         }
         self.bound_audio_segment(frame.at, frame.arrived, program, out);
-        if let Some(lane) = &mut program.audio {
-            self.alone_audio.push(frame.clone(), self.max_samples, lane, out);
+        if program.audio.is_some() {
+            self.alone.push_back(frame.clone());
+            self.drain_alone_until(i64::MAX, program, out);
         }
         self.main_audio.push(frame, self.max_samples, &mut program.main, out);
     }
@@ -412,21 +414,29 @@ impl Live {
 
     /// Hands the audio-only rendition the audio that is known to belong to the running segment.
     fn drain_alone(&mut self, program: &mut Program, out: &mut VecDeque<Output>) {
+        self.drain_alone_until(self.horizon, program, out);
+    }
+
+    /// The same, up to a place on the line. Audio that was late may not fit into the segment; it stays for the next.
+    fn drain_alone_until(&mut self, end: i64, program: &mut Program, out: &mut VecDeque<Output>) {
         let Some(lane) = &mut program.audio else { return };
-        while self.alone.front().is_some_and(|frame| frame.at < self.horizon) {
-            let Some(frame) = self.alone.pop_front() else { return };
-            self.alone_audio.push(frame, self.max_samples, lane, out);
+        while lane.has_room(program.segments) {
+            match self.alone.front() {
+                Some(frame) if frame.at >= end => return,
+                // The frames there are last until the bound; where there are none, there is a gap.
+                Some(frame) if frame.at >= lane.latest() => self.alone_audio.end(lane.latest(), lane, out),
+                _ => {
+                    let Some(frame) = self.alone.pop_front() else { return };
+                    self.alone_audio.push(frame, self.max_samples, lane, out);
+                }
+            }
         }
     }
 
     /// Ends the running segment where the main rendition's last part ended.
     fn end_segment(&mut self, program: &mut Program, out: &mut VecDeque<Output>) {
-        let end = program.end();
+        self.drain_alone_until(program.end(), program, out);
         if let Some(lane) = &mut program.audio {
-            while self.alone.front().is_some_and(|frame| frame.at < end) {
-                let Some(frame) = self.alone.pop_front() else { break };
-                self.alone_audio.push(frame, self.max_samples, lane, out);
-            }
             self.alone_audio.flush(lane, out);
         }
         self.full = false;

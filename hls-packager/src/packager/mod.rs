@@ -198,7 +198,10 @@ impl Packager {
             publisher.wait(unit, &self.config);
             return;
         };
-        let before = (live.tracks().video.clone(), live.tracks().audio.clone());
+        // What the multivariant playlist declares changes with the tracks, at a sync sample or between audio frames,
+        // or when the frame rate turns out to be another.
+        let tracks = live.tracks().clone();
+        let sync = matches!(&unit, Unit::Video(unit) if unit.sync);
         match unit {
             Unit::Video(unit) => {
                 let audio = publisher.audio_on_air(now, TRACK_LOST);
@@ -206,7 +209,7 @@ impl Packager {
             }
             Unit::Audio(unit) => live.push_audio(unit, now, program, &mut self.outputs),
         }
-        if before != (live.tracks().video.clone(), live.tracks().audio.clone()) {
+        if sync || tracks != *live.tracks() {
             self.announce_renditions();
         }
     }
@@ -227,7 +230,8 @@ impl Packager {
             self.open(&tracks);
         }
         let Some(program) = &mut self.program else { return };
-        let live = Live::begin(tracks, ready.first, ready.seen, &self.config, program, &mut self.outputs);
+        let live =
+            Live::begin(tracks, ready.first, (ready.seen, now), &self.config, program, &mut self.outputs);
         self.live = Some(live);
         self.announce_renditions();
         for unit in queue {

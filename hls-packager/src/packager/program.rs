@@ -117,9 +117,9 @@ impl Program {
     }
 
     fn begin(&mut self, segment: Segment) {
-        self.main.parts = 0;
+        self.main.start_segment();
         if let Some(audio) = &mut self.audio {
-            audio.parts = 0;
+            audio.start_segment();
         }
         self.segment = Some(segment);
     }
@@ -135,7 +135,7 @@ impl Program {
             && (segment.gap || audio.parts == 0 || audio.at + TOLERATED_LAG < self.main.at)
         {
             let least = if audio.parts == 0 { audio.at + 90 } else { audio.at };
-            audio.gap(self.main.at.max(least), out);
+            audio.gap(self.main.at.min(audio.latest_segment_end(self.segments)).max(least), out);
         }
         out.push_back(Output::SegmentEnded);
     }
