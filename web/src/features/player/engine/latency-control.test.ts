@@ -94,7 +94,7 @@ describe('LatencyControl', () => {
     const viewer = Viewer.watching(30).watch(0.25);
     viewer.latency = 30;
     viewer.control.handleVisible();
-    viewer.watch(0.25, { ahead: 0 });
+    viewer.watch(0.25, { ahead: 5 });
     expect(viewer.jumps).toBe(2);
   });
 

@@ -77,6 +77,8 @@ export class LatencyControl {
   #lastJump = Number.NEGATIVE_INFINITY;
   #correcting = false;
   #farBehindSince: number | null = null;
+  /** The next jump does not wait for what lies between to be loaded. */
+  #impatient = false;
   /** `null`: not joining; negative infinity: joining from the next sample on. */
   #joinedAt: number | null = Number.NEGATIVE_INFINITY;
 
@@ -111,7 +113,7 @@ export class LatencyControl {
   /** The page became visible again: being behind is then mended at once, without the wait between jumps. */
   handleVisible(): void {
     this.#lastJump = Number.NEGATIVE_INFINITY;
-    this.#farBehindSince = Number.NEGATIVE_INFINITY;
+    this.#impatient = true;
   }
 
   /** Decides what to do now. To be called a few times a second while playing. */
@@ -127,13 +129,16 @@ export class LatencyControl {
       return { kind: 'jump', latency: target };
     }
     const jumpBehind = canChangeRate ? limits.jumpBehind : Math.min(limits.jumpBehind, 2);
-    if (behind <= jumpBehind) this.#farBehindSince = null;
-    else {
+    if (behind <= jumpBehind) {
+      this.#farBehindSince = null;
+      this.#impatient = false;
+    } else {
       this.#farBehindSince ??= now;
       const to = this.#landing(sample, target);
       if (to !== null && now - this.#lastJump >= limits.betweenJumps * 1000) {
         this.#lastJump = now;
         this.#farBehindSince = null;
+        this.#impatient = false;
         this.#correcting = false;
         return { kind: 'jump', latency: to };
       }
@@ -163,7 +168,7 @@ export class LatencyControl {
   #landing({ now, latency, ahead }: LatencySample, target: number): number | null {
     const { patience, plenty } = this.#limits;
     const endOfBuffer = latency - ahead;
-    if (endOfBuffer <= target) return target;
+    if (endOfBuffer <= target || this.#impatient) return target;
     if (ahead >= plenty) return endOfBuffer + 0.5;
     const waited = now - (this.#farBehindSince ?? now) >= patience * 1000;
     // Loading has stopped short or the network is too slow: what lies between is given up.

@@ -293,6 +293,16 @@ describe('Player', () => {
     expect([s.sources.length, s.source.chosen]).toEqual([3, 0]);
   });
 
+  it('is at the live edge at once when its tab is shown again', async () => {
+    const s = playing();
+    s.goOn(20, 1);
+    await tick(4_000);
+    s.goOn(60, 30);
+    s.buffer([0, 31]);
+    document.dispatchEvent(new Event('visibilitychange'));
+    expect(s.video.currentTime).toBeCloseTo(59);
+  });
+
   it('plays on when the element was paused by having its media replaced', async () => {
     const s = playing();
     s.goOn(20, 1);
