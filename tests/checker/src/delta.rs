@@ -6,6 +6,9 @@ use crate::playlist::{MediaPlaylist, Segment};
 use crate::rule::{Findings, Rule};
 use crate::snapshot::check_version;
 
+/// Sums of printed durations are off by less than this.
+const ROUNDING: Duration = Duration::from_millis(1);
+
 /// Merges `delta` into the segments of `previous`, an older full playlist.
 ///
 /// # Errors
@@ -43,14 +46,15 @@ pub fn check(previous: &MediaPlaylist, delta: &MediaPlaylist, full: &MediaPlayli
         let skipped = segment.msn < delta.media_sequence.saturating_add(delta.skipped.unwrap_or(0));
         // A segment is beyond the boundary when all of it is.
         let end = from_end - segment.length();
-        if skipped && end < boundary {
+        if skipped && end + ROUNDING < boundary {
             let detail = format!("segment {} ends {end:?} from the end, boundary {boundary:?}", segment.msn);
             findings.add(Rule::DeltaSkipsTooMuch, detail);
         }
-        skippable += u64::from(end > boundary + Duration::from_millis(1));
+        skippable += u64::from(end > boundary + ROUNDING);
         from_end = end;
     }
-    if delta.skipped.unwrap_or(0) == 0 && skippable > 1 {
+    // With EXT-X-ENDLIST directives are ignored: the answer is the whole playlist.
+    if delta.skipped.unwrap_or(0) == 0 && skippable > 1 && !full.endlist {
         findings.add(Rule::DeltaSkipsNothing, format!("{skippable} segments lie beyond {boundary:?}"));
     }
     match merge(previous, delta) {

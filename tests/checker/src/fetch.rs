@@ -35,6 +35,8 @@ impl Fetcher {
     /// # Errors
     /// If the TLS set-up of the client fails.
     pub fn new(protocol: Protocol) -> anyhow::Result<Self> {
+        // The client wants a provider even where nothing is encrypted; who installed one already is right too.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .danger_accept_invalid_certs(true)
             .no_proxy()

@@ -145,17 +145,17 @@ impl Follower {
         let (full, skipping) = tokio::join!(self.fetcher.get(&full_url), self.fetcher.get(&delta_url));
         let (full, skipping) = (full?, skipping?);
         let list = self.read(&full);
-        let target_duration = list.target_duration.unwrap_or_default();
-        for answer in [&full, &skipping] {
-            // An ended playlist answers at once and for good: it is judged by its own kind elsewhere.
-            if !list.endlist {
-                exchange::check(answer, Resource::Blocking { target_duration }, &mut self.findings);
-            }
-        }
         anyhow::ensure!(full.status == 200, "{}: {} {}", full.url, full.status, full.text());
         let reached = |l: &MediaPlaylist| l.endlist || l.end() > edge;
         let mut findings = Findings::new(&self.facts.name);
         let delta = playlist::parse(&skipping.text(), &mut findings);
+        let target_duration = list.target_duration.unwrap_or_default();
+        for (answer, ended) in [(&full, list.endlist), (&skipping, delta.endlist)] {
+            // An ended playlist ignores directives; its URL may stand for another broadcast soon.
+            if !ended {
+                exchange::check(answer, Resource::Blocking { target_duration }, &mut findings);
+            }
+        }
         for (what, l) in [("full", &list), ("delta", &delta)] {
             if !reached(l) {
                 let detail = format!("{what} answer to {edge:?} ends at {:?}", l.end());

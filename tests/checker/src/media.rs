@@ -9,6 +9,11 @@ use crate::rule::{Findings, Rule};
 
 /// Rounding of printed part durations.
 const DURATION_TOLERANCE: Duration = Duration::from_millis(1);
+/// Where a part of a rendition with video holds only sound, its duration is that of the timeline, which the sound
+/// meets within a frame (1,024 samples at 44.1 kHz).
+const SOUND_ALONE_TOLERANCE: Duration = Duration::from_millis(24);
+/// After a start or a discontinuity a track may begin this much later than the part does.
+const LATE_TRACK: Duration = Duration::from_millis(500);
 
 /// What an init segment declares.
 #[derive(Debug, Clone, PartialEq)]
@@ -292,6 +297,7 @@ impl MediaHistory {
         // The first track that has samples tells the time; video comes first.
         let mut lasted: HashMap<u32, Duration> = HashMap::new();
         let mut first_picture = true;
+        let begins = self.next.is_empty();
         for fragment in &fragments {
             if self.sequence.is_some_and(|before| fragment.sequence <= before) {
                 let detail = format!("{name}: {} after {:?}", fragment.sequence, self.sequence);
@@ -337,11 +343,14 @@ impl MediaHistory {
         if !has_video_track && claim.independent == Some(false) {
             findings.add(Rule::IndependentFlag, format!("{name}: audio alone is always independent"));
         }
-        let timing = init.tracks.iter().find_map(|t| lasted.get(&t.id));
-        if let (Some(claimed), Some(real)) = (claim.duration, timing)
-            && claimed.abs_diff(*real) > DURATION_TOLERANCE
-        {
-            findings.add(Rule::PartDuration, format!("{name}: DURATION {claimed:?}, samples last {real:?}"));
+        let timing = init.tracks.iter().enumerate().find_map(|(i, t)| Some((i, *lasted.get(&t.id)?)));
+        if let (Some(claimed), Some((track, real))) = (claim.duration, timing) {
+            let tolerance = if track == 0 { DURATION_TOLERANCE } else { SOUND_ALONE_TOLERANCE };
+            let late = begins && real < claimed && claimed - real <= LATE_TRACK;
+            if claimed.abs_diff(real) > tolerance && !late {
+                findings
+                    .add(Rule::PartDuration, format!("{name}: DURATION {claimed:?}, samples last {real:?}"));
+            }
         }
     }
 }
