@@ -1,0 +1,23 @@
+//! Black-box tests: the real binary, real publishers, a strict checker, real players.
+//!
+//! Each module is one kind of day. Media takes its time, so tests wait for conditions with deadlines and share
+//! servers: one server, one channel per scenario. What needs both cores for itself takes the [`quiet`] lock.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "tests run processes and wait for them")]
+
+mod api;
+mod browser;
+mod decode;
+mod fixtures;
+mod hostile;
+mod http;
+mod lifecycle;
+mod node;
+mod obs;
+mod publisher;
+mod reconnect;
+mod rtmp_peer;
+mod scenarios;
+mod server;
+mod tls;
+mod wait;
