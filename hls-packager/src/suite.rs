@@ -192,10 +192,7 @@ impl Checker {
             let segment = segments.last().expect("running");
             assert!(!segment.parts.is_empty(), "an empty segment of rendition {rendition}");
             let seconds = segment.duration().as_secs_f64().round();
-            assert!(
-                seconds <= f64::from(target) + if rendition > 0 { 1.0 } else { 0.0 },
-                "{seconds} s of {target} s"
-            );
+            assert!(seconds <= f64::from(target), "{seconds} s of {target} s in rendition {rendition}");
         }
     }
 

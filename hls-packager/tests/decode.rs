@@ -88,7 +88,7 @@ fn frames(media: &[u8], options: &[&str]) -> Vec<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("ffmpeg is installed (make setup installs it)");
+        .expect("ffmpeg is installed");
     let mut stdin = ffmpeg.stdin.take().unwrap();
     let media = media.to_vec();
     let writer = std::thread::spawn(move || {

@@ -174,7 +174,7 @@ impl Program {
             }
             self.main.gap(self.main.latest(), out);
             if let Some(audio) = &mut self.audio {
-                while audio.latest() <= self.main.at {
+                while audio.latest() <= self.main.at && audio.has_room(self.segments) {
                     audio.gap(audio.latest(), out);
                 }
             }
