@@ -30,6 +30,8 @@ pub struct Options {
     pub wait: Duration,
     /// Whether to ask the one-off questions (bad directives, ranges, …).
     pub probes: bool,
+    /// When they are asked, after the first playlist.
+    pub probe_after: Duration,
     /// Bounds of ours.
     pub bounds: Bounds,
     /// Folder to keep the media in, one file per rendition and init segment.
@@ -48,6 +50,7 @@ impl Options {
             watch: Duration::from_secs(30),
             wait: Duration::from_secs(10),
             probes: true,
+            probe_after: Duration::from_secs(6),
             bounds: Bounds::default(),
             save: None,
             record: None,
@@ -57,8 +60,6 @@ impl Options {
 
 /// Time between two looks at the multivariant playlist.
 const MULTIVARIANT_INTERVAL: Duration = Duration::from_secs(2);
-/// When the one-off questions are asked.
-const PROBE_AT: Duration = Duration::from_secs(6);
 
 /// Follows every media playlist of a multivariant playlist and judges what came.
 ///
@@ -87,10 +88,10 @@ pub async fn run(options: Options) -> anyhow::Result<Report> {
             record: options.record.as_ref().map(|folder| folder.join(&label)),
         };
         following.push(tokio::spawn(follow(fetcher.clone(), task)));
-        if options.probes && options.watch > 2 * PROBE_AT {
+        if options.probes && options.watch > 2 * options.probe_after {
             let fetcher = fetcher.clone();
             // One rendition after the other, so that the questions do not crowd the machine.
-            let at = PROBE_AT + Duration::from_secs(2 * index as u64);
+            let at = options.probe_after + Duration::from_secs(2 * index as u64);
             asking.push(tokio::spawn(async move {
                 tokio::time::sleep(at).await;
                 probe(&fetcher, &playlist).await
