@@ -155,12 +155,12 @@ impl Display for MediaPlaylist<'_> {
         if let Some(part) = self.hint {
             writeln!(f, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}-p{part}.m4s\"", self.prefix)?;
         }
-        for Report { rendition, last } in self.reports {
-            writeln!(
-                f,
-                "#EXT-X-RENDITION-REPORT:URI=\"../{rendition}/index.m3u8\",LAST-MSN={},LAST-PART={}",
-                last.msn, last.part
-            )?;
+        for Report { rendition, last_msn, last_part } in self.reports {
+            write!(f, "#EXT-X-RENDITION-REPORT:URI=\"../{rendition}/index.m3u8\",LAST-MSN={last_msn}")?;
+            if let Some(part) = last_part {
+                write!(f, ",LAST-PART={part}")?;
+            }
+            writeln!(f)?;
         }
         if self.ended {
             writeln!(f, "#EXT-X-ENDLIST")?;

@@ -38,7 +38,7 @@ use crate::model::{Opened, Output, Part, RenditionId, RenditionInfo, SegmentStar
 pub use rate::Rate;
 use rate::RateMeter;
 pub use segment::{Init, Segment, SegmentPart};
-pub use snapshot::{BadDirective, Cache, Form, Found, Position, Report, Request, Snapshot};
+pub use snapshot::{BadDirective, Cache, Form, Found, Report, Request, Snapshot};
 
 /// Gap segments of one target duration each that stand before a broadcast's first segment.
 ///
@@ -241,9 +241,7 @@ impl Window {
         let broadcast = self.broadcast()?;
         let this = broadcast.renditions.get(rendition.0)?;
         let reports = broadcast.renditions.iter().enumerate().filter(|(index, _)| *index != rendition.0);
-        let reports = reports.filter_map(|(_, other)| {
-            other.last_position().map(|last| Report { rendition: other.info.name, last })
-        });
+        let reports = reports.filter_map(|(_, other)| other.report());
         Some(Snapshot {
             prefix: Arc::clone(&self.prefix),
             version: this.version,
@@ -452,9 +450,10 @@ impl Rendition {
             && self.retained.iter().skip(1).map(|segment| segment.duration).sum::<Duration>() >= age
     }
 
-    /// The last part that is listed (`LAST-MSN`, `LAST-PART`; RFC 8216bis §4.4.5.4).
-    fn last_position(&self) -> Option<Position> {
+    /// What the other renditions' playlists say of this one (RFC 8216bis §4.4.5.4).
+    fn report(&self) -> Option<Report> {
         let last = self.listed().last()?;
-        Some(Position { msn: last.msn, part: (last.parts.len() as u64).saturating_sub(1) })
+        let last_part = (last.parts.len() as u64).checked_sub(1);
+        Some(Report { rendition: self.info.name, last_msn: last.msn, last_part })
     }
 }

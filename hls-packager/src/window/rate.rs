@@ -61,13 +61,16 @@ impl RateMeter {
         self.recent.drain(..self.recent.len() - counted);
     }
 
-    /// The rates so far. Until half a target duration is measured they come from the open segment and are generous:
-    /// it begins with a keyframe, and players ask only once.
+    /// The rates so far, of complete segments. Until half a target duration of them is measured the open one counts
+    /// too, generously: it begins with a keyframe, and players ask only once.
     pub(super) fn rate(&self, open: Option<&Segment>) -> Rate {
-        let (open_bytes, open_duration) =
-            open.map_or((0, Duration::ZERO), |segment| (segment.bytes(), segment.duration));
-        let so_far = bits_per_second(self.bytes + open_bytes, self.duration + open_duration);
-        let (peak, average) = if self.peak > 0 { (self.peak, so_far) } else { (so_far * 3 / 2, so_far) };
+        let (peak, average) = if self.peak > 0 {
+            (self.peak, bits_per_second(self.bytes, self.duration))
+        } else {
+            let (bytes, duration) = open.map_or((0, Duration::ZERO), |open| (open.bytes(), open.duration));
+            let so_far = bits_per_second(self.bytes.saturating_add(bytes), self.duration + duration);
+            (so_far.saturating_mul(3) / 2, so_far)
+        };
         // A tenth above what was seen: the next segment may be a little larger.
         let peak = if peak == 0 { UNKNOWN } else { peak.saturating_add(peak / 10) };
         let average = if average == 0 { UNKNOWN } else { average };

@@ -8,22 +8,15 @@ use bytes::Bytes;
 use super::segment::{Init, Segment};
 use crate::playlist::Directives;
 
-/// A place in a playlist: part `part` of segment `msn`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Media sequence number.
-    pub msn: u64,
-    /// Index of the part in its segment, from 0.
-    pub part: u64,
-}
-
 /// `EXT-X-RENDITION-REPORT` of another rendition (RFC 8216bis §4.4.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     /// Its name.
     pub rendition: &'static str,
-    /// The last part it lists.
-    pub last: Position,
+    /// `LAST-MSN`: the last segment it lists, complete or not.
+    pub last_msn: u64,
+    /// `LAST-PART`: that segment's last part, if it has any. A leading gap has none.
+    pub last_part: Option<u64>,
 }
 
 /// What a request asks of a rendition.

@@ -128,6 +128,18 @@ fn the_first_part_makes_a_playlist_with_leading_gaps() {
 }
 
 #[test]
+fn a_rendition_without_parts_is_reported_without_a_last_part() {
+    let mut studio = Studio::new();
+    studio.start_segment(false, false, Some("init one"));
+    let body = Bytes::from_static(b"part");
+    let part = Part { rendition: RenditionId(0), duration: PART, independent: true, body, arrived: None };
+    studio.window.apply(Output::Part(part)).unwrap();
+    let last_gap = studio.first() - 1;
+    let report = format!("RENDITION-REPORT:URI=\"../audio/index.m3u8\",LAST-MSN={last_gap}\n");
+    assert!(studio.text(Form::Full).contains(&report));
+}
+
+#[test]
 fn a_running_broadcast_lists_parts_near_the_end_only() {
     let mut studio = Studio::new();
     studio.parts(6 * 9 + 2);
@@ -398,7 +410,7 @@ proptest! {
     fn what_a_playlist_lists_can_be_fetched_and_numbers_never_go_back(steps in steps(), cap in prop_oneof![Just(u64::MAX), 50u64..2_000]) {
         let mut studio = Studio::with(WindowConfig { window: None, memory_cap_bytes: cap }, 1);
         studio.start_segment(false, false, Some("init"));
-        let (mut last_sequence, mut last_discontinuity, mut last_end) = (0, 0, Position { msn: 0, part: 0 });
+        let (mut last_sequence, mut last_discontinuity, mut last_end) = (0, 0, (0, None));
         for step in steps {
             match step {
                 Step::Part { independent } => studio.part_with(independent),
@@ -410,9 +422,9 @@ proptest! {
             let number = |tag: &str| text.lines().find_map(|line| line.strip_prefix(tag)).unwrap().parse::<u64>().unwrap();
             let (sequence, discontinuity) = (number("#EXT-X-MEDIA-SEQUENCE:"), number("#EXT-X-DISCONTINUITY-SEQUENCE:"));
             prop_assert!(sequence >= last_sequence && discontinuity >= last_discontinuity);
-            // Tags that left and tags still there together never get fewer.
             (last_sequence, last_discontinuity) = (sequence, discontinuity);
-            let end = studio.window.broadcast().unwrap().renditions[0].last_position().unwrap();
+            let end = studio.window.broadcast().unwrap().renditions[0].report().unwrap();
+            let end = (end.last_msn, end.last_part);
             prop_assert!(end >= last_end);
             last_end = end;
             let (mut sequence, mut gap, mut at) = (sequence, false, 0u64);
