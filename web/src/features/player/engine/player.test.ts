@@ -185,6 +185,8 @@ describe('Player', () => {
 
   it('ends with a broadcast whose publisher never came back', async () => {
     const s = playing();
+    s.goOn(20, 1);
+    await tick();
     s.goOn(20, 0.3, { gap: true });
     s.buffer([0, s.video.currentTime]);
     await tick(20_000);
@@ -194,9 +196,26 @@ describe('Player', () => {
     expect(s.state.kind).toBe('offline');
   });
 
+  it('does not take the gap that leads a new playlist for an interruption', async () => {
+    const s = playing();
+    s.source.now = { edge: 20, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: 12 };
+    await tick(2_000);
+    expect([s.video.currentTime, s.state.kind]).toEqual([0, 'loading']);
+  });
+
+  it('starts where media begins when its start position lies in the gap before', async () => {
+    const s = playing();
+    s.source.now = { edge: 12.6, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: 12 };
+    s.video.currentTime = 11.6;
+    s.buffer([12, 12.6]);
+    await tick();
+    expect(s.video.currentTime).toBeCloseTo(12, 1);
+  });
+
   it('leaves a hole that nothing fills', async () => {
     const s = playing();
     s.goOn(20, 1);
+    await tick();
     s.video.currentTime = 2;
     s.buffer([10, 19.7]);
     await tick(500);

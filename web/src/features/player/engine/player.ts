@@ -414,22 +414,24 @@ export class Player {
   /** Goes on where there is media again if playback waits at a hole that nothing will fill. */
   #leaveHole(position: Position): void {
     const video = this.#video;
-    if (!this.#wantsPlay || this.#hasMedia() || video.seeking) {
+    if (!this.#wantsPlay || this.#hasMedia() || (video.seeking && this.#hasPlayed)) {
       this.#stuckSince = null;
       return;
     }
-    if (position.resumeAt !== null) {
+    // Before the start the playhead is at 0, in the gap that leads every new playlist; starting is the source's.
+    if (position.resumeAt !== null && this.#hasPlayed) {
       this.#seek(position.resumeAt + 0.01);
       return;
     }
     const now = this.#deps.now();
     this.#stuckSince ??= now;
-    if (now - this.#stuckSince < MOST_STUCK_MS) return;
+    // No one waits for a start that may as well be a little later.
+    if (this.#hasPlayed && now - this.#stuckSince < MOST_STUCK_MS) return;
     const wanted = position.edge - this.#control.target(position.holdBack);
     const to = wayOut(spansOf(video.buffered), video.currentTime + 0.1, wanted);
     if (to !== null) this.#seek(to);
     // The end of a broadcast that stopped in an interruption is a gap, which no player reaches the end of.
-    else if (!position.live) this.#goOffline();
+    else if (!position.live && this.#hasPlayed) this.#goOffline();
   }
 
   #keepLatency(position: Position): void {
