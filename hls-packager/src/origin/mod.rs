@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -244,10 +244,10 @@ pub fn router(origin: Origin) -> Router {
 async fn get_multivariant(
     State(origin): State<Origin>,
     path: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
+    request: axum::extract::Request,
 ) -> Response {
     let answer = match &path {
-        Ok(Path(channel)) => origin.multivariant(channel, &Wish::new(&headers)),
+        Ok(Path(channel)) => origin.multivariant(channel, &Wish::new(request.headers())),
         Err(_) => Err(Refusal::NotFound),
     };
     origin.finish(Kind::Multivariant, answer)
@@ -256,18 +256,19 @@ async fn get_multivariant(
 async fn get_file(
     State(origin): State<Origin>,
     path: Result<Path<(String, String, String)>, PathRejection>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    extensions: Extensions,
+    request: axum::extract::Request,
 ) -> Response {
     let Ok(Path((channel, rendition, file))) = path else {
         return origin.finish(Kind::Unknown, Err(Refusal::NotFound));
     };
+    // The request moves in whole: extractors of its headers and extensions would copy them, for every viewer and part.
+    let (request, _) = request.into_parts();
     let target = Target { channel: &channel, rendition: &rendition, file: &file };
-    let wish = Wish::new(&headers);
+    let wish = Wish::new(&request.headers);
     if file == "index.m3u8" {
-        let viewer = origin.viewer(&extensions, &headers);
-        let answer = origin.playlist(target, query.as_deref().unwrap_or_default(), &wish, viewer).await;
+        let viewer = origin.viewer(&request.extensions, &request.headers);
+        let query = request.uri.query().unwrap_or_default();
+        let answer = origin.playlist(target, query, &wish, viewer).await;
         return origin.finish(Kind::Playlist, answer);
     }
     let Some(media) = MediaName::parse(&file) else {

@@ -113,12 +113,12 @@ async fn a_live_channel_has_its_playlists_parts_segments_and_inits() {
     assert_eq!(header(&response, "cache-control"), "public, max-age=0, must-revalidate");
     assert_eq!(header(&response, "vary"), "accept-encoding");
     assert!(header(&response, "access-control-expose-headers").contains("age"));
-    assert!(text(response).await.contains("r4nd0m-p7.m4s"));
+    assert!(text(response).await.contains("r4nd0m-p19.m4s"));
 
     let segment = format!("r4nd0m-s{FIRST}.m4s");
     for (file, content_type, wanted) in [
         ("r4nd0m-i1.mp4", "video/mp4", b"init one".to_vec()),
-        ("r4nd0m-p7.m4s", "video/iso.segment", vec![b'0'; 10]),
+        ("r4nd0m-p19.m4s", "video/iso.segment", vec![b'0'; 10]),
         (segment.as_str(), "video/iso.segment", vec![b'0'; 60]),
     ] {
         let response = stage.get(&format!("/live/studio/main/{file}")).await;
@@ -132,7 +132,7 @@ async fn a_live_channel_has_its_playlists_parts_segments_and_inits() {
         assert_eq!(body(response).await, wanted);
     }
     // The renditions are different media under the same names.
-    assert_eq!(body(stage.get("/live/studio/audio/r4nd0m-p7.m4s").await).await, vec![b'1'; 10]);
+    assert_eq!(body(stage.get("/live/studio/audio/r4nd0m-p19.m4s").await).await, vec![b'1'; 10]);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn what_is_not_there_is_a_problem_document() {
         ("/live/studio/main/..%2f..%2fpasswd", "not-found"),
         ("/live/studio/main/thumb.jpg", "not-found"),
         ("/live/studio/main/0ther-p1.m4s", "media-gone"),
-        ("/live/studio/main/r4nd0m-p9.m4s", "media-gone"),
+        ("/live/studio/main/r4nd0m-p21.m4s", "media-gone"),
         ("/live/studio/main/r4nd0m-i2.mp4", "media-gone"),
         ("/live/studio/main/r4nd0m-s1795230000.m4s", "media-gone"), // a leading gap
         ("/live/studio/main/r4nd0m-s1795230004.m4s", "media-gone"), // not complete yet
@@ -204,7 +204,7 @@ async fn a_blocked_reload_is_answered_by_the_part_it_waits_for() {
     stage.part();
     let response = answer.await.unwrap();
     assert_eq!(header(&response, "cache-control"), "public, max-age=24");
-    assert!(text(response).await.contains("r4nd0m-p9.m4s"));
+    assert!(text(response).await.contains("r4nd0m-p21.m4s"));
     assert_eq!(stage.origin.waiting(), 0);
 }
 
@@ -227,12 +227,12 @@ async fn everybody_who_waits_gets_the_same_bytes_rendered_once() {
 #[tokio::test]
 async fn a_hinted_part_waits_and_then_comes_whole() {
     let mut stage = Stage::new(8);
-    let answer = stage.ask("/live/studio/main/r4nd0m-p8.m4s").await;
+    let answer = stage.ask("/live/studio/main/r4nd0m-p20.m4s").await;
     stage.part();
     let response = answer.await.unwrap();
     assert_eq!((response.status().as_u16(), header(&response, "content-length")), (200, "10"));
     // The broadcast ends instead: the hint is abandoned.
-    let answer = stage.ask("/live/studio/main/r4nd0m-p9.m4s").await;
+    let answer = stage.ask("/live/studio/main/r4nd0m-p21.m4s").await;
     stage.end();
     assert_eq!(problem(answer.await.unwrap(), 404).await, "media-gone");
 }
@@ -274,10 +274,10 @@ async fn an_ended_broadcast_is_gone_from_the_multivariant_playlist_and_fetchable
     assert_eq!(problem(stage.get("/live/studio/index.m3u8").await, 404).await, "channel-not-live");
     let ended = stage.get("/live/studio/main/index.m3u8?_HLS_msn=18446744073709551615&_HLS_part=7").await;
     assert!(text(ended).await.ends_with("#EXT-X-ENDLIST\n"));
-    assert_eq!(stage.get("/live/studio/main/r4nd0m-p7.m4s").await.status(), 200);
+    assert_eq!(stage.get("/live/studio/main/r4nd0m-p19.m4s").await.status(), 200);
     stage.origin.catalog().forget(&channel(), &stage.broadcast);
     assert_eq!(problem(stage.get("/live/studio/main/index.m3u8").await, 404).await, "channel-not-live");
-    assert_eq!(problem(stage.get("/live/studio/main/r4nd0m-p7.m4s").await, 404).await, "media-gone");
+    assert_eq!(problem(stage.get("/live/studio/main/r4nd0m-p19.m4s").await, 404).await, "media-gone");
 }
 
 #[tokio::test]
@@ -290,18 +290,18 @@ async fn the_next_broadcast_takes_over_the_urls_while_the_last_ones_media_can_be
     let next = Arc::new(Broadcast::new("next".into(), &studio.window).unwrap());
     stage.origin.catalog().go_live(&channel(), &next);
     assert!(!text(stage.get("/live/studio/main/index.m3u8").await).await.contains("ENDLIST"));
-    assert_eq!(stage.get("/live/studio/main/r4nd0m-p7.m4s").await.status(), 200);
+    assert_eq!(stage.get("/live/studio/main/r4nd0m-p19.m4s").await.status(), 200);
     // The last one's retention is over; the next one stays.
     stage.origin.catalog().forget(&channel(), &stage.broadcast);
     assert_eq!(stage.get("/live/studio/index.m3u8").await.status(), 200);
-    assert_eq!(stage.get("/live/studio/main/r4nd0m-p7.m4s").await.status(), 404);
+    assert_eq!(stage.get("/live/studio/main/r4nd0m-p19.m4s").await.status(), 404);
 }
 
 #[tokio::test]
 async fn a_stopping_server_answers_everybody_at_once() {
     let stage = Stage::new(8);
     let playlist = stage.ask(&format!("/live/studio/main/index.m3u8?_HLS_msn={}", FIRST + 1)).await;
-    let part = stage.ask("/live/studio/main/r4nd0m-p8.m4s").await;
+    let part = stage.ask("/live/studio/main/r4nd0m-p20.m4s").await;
     stage.origin.catalog().stop();
     let response = playlist.await.unwrap();
     assert_eq!(header(&response, "cache-control"), "public, max-age=0, must-revalidate");
@@ -314,7 +314,8 @@ async fn a_stopping_server_answers_everybody_at_once() {
 #[tokio::test]
 async fn validators_spare_the_body() {
     let mut stage = Stage::new(8);
-    for path in ["/live/studio/index.m3u8", "/live/studio/main/index.m3u8", "/live/studio/main/r4nd0m-p7.m4s"]
+    for path in
+        ["/live/studio/index.m3u8", "/live/studio/main/index.m3u8", "/live/studio/main/r4nd0m-p19.m4s"]
     {
         let response = stage.get(path).await;
         let etag = header(&response, "etag").to_owned();
@@ -351,7 +352,7 @@ async fn playlists_are_compressed_for_those_who_want_it() {
         assert_eq!(unpacked, text(plain).await);
         assert!(unpacked.starts_with("#EXTM3U\n"));
     }
-    let packed = stage.get_with("/live/studio/main/r4nd0m-p700.m4s", header::ACCEPT_ENCODING, "gzip").await;
+    let packed = stage.get_with("/live/studio/main/r4nd0m-p712.m4s", header::ACCEPT_ENCODING, "gzip").await;
     assert_eq!(header(&packed, "content-encoding"), "");
 }
 
@@ -385,7 +386,8 @@ async fn ranges_run_over_the_parts_of_a_segment() {
 #[tokio::test]
 async fn head_and_options_work_everywhere() {
     let stage = Stage::new(8);
-    for path in ["/live/studio/index.m3u8", "/live/studio/main/index.m3u8", "/live/studio/main/r4nd0m-p7.m4s"]
+    for path in
+        ["/live/studio/index.m3u8", "/live/studio/main/index.m3u8", "/live/studio/main/r4nd0m-p19.m4s"]
     {
         let length = header(&stage.get(path).await, "content-length").to_owned();
         let head = HttpRequest::head(path).body(Body::empty()).unwrap();

@@ -43,7 +43,9 @@ pub use snapshot::{BadDirective, Cache, Form, Found, Report, Request, Snapshot};
 /// Gap segments of one target duration each that stand before a broadcast's first segment.
 ///
 /// Without a complete segment hls.js calls the playlist empty (`levelEmptyError`) and iOS waits for three target
-/// durations of media (HOLD-BACK); with these three, both start at the first part.
+/// durations of media (HOLD-BACK); with these three, both start at the first part. The last of them lists its parts,
+/// all gaps: while every listed part belongs to the open segment, hls.js 1.7 loads none of them, and the picture would
+/// wait for the first segment's end.
 pub const LEADING_GAPS: u64 = 3;
 
 /// How long a segment stays fetchable after later segments of this many windows and target durations.
@@ -307,6 +309,10 @@ impl Broadcast {
                 let mut segment = Segment::new(first_msn.saturating_add(gap), start, rendition.next_part);
                 segment.gap = true;
                 segment.init.clone_from(&rendition.init);
+                if gap + 1 == LEADING_GAPS {
+                    segment.fill_with_gaps(duration, rendition.info.part_target);
+                    rendition.next_part += segment.parts.len() as u64;
+                }
                 segment.duration = duration;
                 rendition.retained.push_back(Arc::new(segment));
             }

@@ -30,7 +30,7 @@ pub struct Segment {
     pub init: Option<Arc<Init>>,
     /// Number of its first part.
     pub first_part: u64,
-    /// Its parts, in order. Leading gaps have none.
+    /// Its parts, in order. Leading gaps but the last have none.
     pub parts: Vec<SegmentPart>,
     /// Sum of its parts' durations, or what a leading gap stands for.
     pub duration: Duration,
@@ -69,6 +69,16 @@ impl Segment {
     pub fn push(&mut self, part: SegmentPart) {
         self.duration = self.duration.saturating_add(part.duration);
         self.parts.push(part);
+    }
+
+    /// Appends gap parts of `part_target` each, the last one shorter, that add up to `duration`.
+    pub fn fill_with_gaps(&mut self, duration: Duration, part_target: Duration) {
+        let mut left = duration;
+        while !left.is_zero() && !part_target.is_zero() {
+            let part = left.min(part_target);
+            left -= part;
+            self.push(SegmentPart { duration: part, independent: false, body: None, arrived: None });
+        }
     }
 
     /// Makes part `index` a gap; how many bytes that freed.

@@ -19,6 +19,9 @@ pub(crate) struct Studio {
     gap: bool,
 }
 
+/// Gap parts of 334 ms in the leading gap of 4 s that lists them.
+const GAP_PARTS: u64 = 12;
+
 impl Studio {
     pub(crate) fn new() -> Self {
         Self::with(WindowConfig { window: None, memory_cap_bytes: u64::MAX }, 4)
@@ -128,14 +131,17 @@ fn the_first_part_makes_a_playlist_with_leading_gaps() {
 }
 
 #[test]
-fn a_rendition_without_parts_is_reported_without_a_last_part() {
+fn a_rendition_whose_segment_has_no_part_yet_is_reported_with_the_one_before() {
     let mut studio = Studio::new();
     studio.start_segment(false, false, Some("init one"));
     let body = Bytes::from_static(b"part");
     let part = Part { rendition: RenditionId(0), duration: PART, independent: true, body, arrived: None };
     studio.window.apply(Output::Part(part)).unwrap();
     let last_gap = studio.first() - 1;
-    let report = format!("RENDITION-REPORT:URI=\"../audio/index.m3u8\",LAST-MSN={last_gap}\n");
+    let report = format!(
+        "RENDITION-REPORT:URI=\"../audio/index.m3u8\",LAST-MSN={last_gap},LAST-PART={}\n",
+        GAP_PARTS - 1
+    );
     assert!(studio.text(Form::Full).contains(&report));
 }
 
@@ -295,21 +301,24 @@ fn past_the_end_of_the_last_segment_waits_for_the_next_part() {
 fn the_hinted_part_comes_under_its_name_even_when_the_segment_ends_early() {
     let mut studio = Studio::new();
     studio.parts(3);
-    assert!(studio.text(Form::Full).contains("PRELOAD-HINT:TYPE=PART,URI=\"r4nd0m-p3.m4s\""));
-    assert_eq!(studio.main().find(&Request::Part(3)), Found::NotYet);
-    assert_eq!(studio.main().find(&Request::Part(4)), Found::Gone);
+    let hinted = GAP_PARTS + 3;
+    assert!(
+        studio.text(Form::Full).contains(&format!("PRELOAD-HINT:TYPE=PART,URI=\"r4nd0m-p{hinted}.m4s\""))
+    );
+    assert_eq!(studio.main().find(&Request::Part(hinted)), Found::NotYet);
+    assert_eq!(studio.main().find(&Request::Part(hinted + 1)), Found::Gone);
     studio.start_segment(true, false, None);
     studio.part_with(true);
     assert!(
         studio
             .text(Form::Full)
-            .contains("#EXT-X-PART:DURATION=0.333333,URI=\"r4nd0m-p3.m4s\",INDEPENDENT=YES")
+            .contains(&format!("#EXT-X-PART:DURATION=0.333333,URI=\"r4nd0m-p{hinted}.m4s\",INDEPENDENT=YES"))
     );
-    assert!(matches!(studio.main().find(&Request::Part(3)), Found::Body(body) if body[0].len() == 10));
+    assert!(matches!(studio.main().find(&Request::Part(hinted)), Found::Body(body) if body[0].len() == 10));
     // A hinted part that turns out to be a gap is gone.
     studio.start_segment(false, true, None);
     studio.part_with(false);
-    assert_eq!(studio.main().find(&Request::Part(4)), Found::Gone);
+    assert_eq!(studio.main().find(&Request::Part(hinted + 1)), Found::Gone);
 }
 
 #[test]
@@ -319,7 +328,7 @@ fn a_stopping_server_lets_nobody_wait() {
     studio.parts(8);
     let snapshot = studio.main().stopping();
     assert_eq!(snapshot.find(&ask(studio.first() + 1, 5, false)), playlist(Form::Full, Cache::Newest));
-    assert_eq!(snapshot.find(&Request::Part(8)), Found::Stopping);
+    assert_eq!(snapshot.find(&Request::Part(GAP_PARTS + 8)), Found::Stopping);
     assert!(!MediaPlaylist::new(&snapshot, Form::Full).to_string().contains("ENDLIST"));
 }
 
