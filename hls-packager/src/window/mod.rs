@@ -141,6 +141,8 @@ struct Rendition {
     /// `EXT-X-DISCONTINUITY` tags that have left the list.
     discontinuities_removed: u64,
     next_part: u64,
+    /// Whether the media side published a part; leading gaps are ours.
+    playable: bool,
     inits: u64,
     init: Option<Arc<Init>>,
     rate: RateMeter,
@@ -260,6 +262,7 @@ impl Window {
             open: this.open.clone(),
             discontinuity_sequence: self.first_discontinuity.saturating_add(this.discontinuities_removed),
             next_part: this.next_part,
+            playable: this.playable,
             reports: reports.collect(),
             ended: matches!(self.state, State::Ended(_)),
             stopping: false,
@@ -284,6 +287,7 @@ impl Broadcast {
             open: None,
             discontinuities_removed: 0,
             next_part: 0,
+            playable: false,
             inits: 0,
             init: None,
             rate: RateMeter::new(target_duration),
@@ -347,6 +351,7 @@ impl Broadcast {
             arrived: part.arrived,
         });
         rendition.next_part += 1;
+        rendition.playable = true;
         rendition.version += 1;
         self.bytes += bytes;
         self.keep_under(config.memory_cap_bytes);

@@ -122,6 +122,7 @@ pub struct Snapshot {
     pub(crate) open: Option<Arc<Segment>>,
     pub(crate) discontinuity_sequence: u64,
     pub(crate) next_part: u64,
+    pub(crate) playable: bool,
     pub(crate) reports: Vec<Report>,
     pub(crate) ended: bool,
     pub(crate) stopping: bool,
@@ -143,7 +144,7 @@ impl Snapshot {
     /// Whether anything was published: before, there is no playlist.
     #[must_use]
     pub fn is_playable(&self) -> bool {
-        self.next_part > 0
+        self.playable
     }
 
     /// Whether the broadcast is over.

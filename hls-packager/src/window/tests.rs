@@ -126,7 +126,9 @@ fn playlist(form: Form, cache: Cache) -> Found {
 fn the_first_part_makes_a_playlist_with_leading_gaps() {
     let mut studio = Studio::new();
     assert!(!studio.main().is_playable());
-    studio.part();
+    studio.start_segment(false, false, Some("init one"));
+    assert!(!studio.main().is_playable());
+    studio.part_with(true);
     insta::assert_snapshot!(studio.text(Form::Full));
 }
 
