@@ -156,10 +156,10 @@ impl Config {
             }
             None => {}
         }
-        let mut config: Self = figment
-            .merge(environment())
-            .extract()
-            .map_err(|errors| ConfigError(errors.into_iter().map(|error| readable(&error)).collect()))?;
+        let figment = figment.merge(environment());
+        let mut config: Self = figment.extract().map_err(|errors| {
+            ConfigError(errors.into_iter().map(|error| readable(&error, &figment)).collect())
+        })?;
         if let Some(roles) = roles {
             config.roles = roles;
         }
@@ -240,14 +240,25 @@ fn environment() -> Env {
         .split("__")
 }
 
-/// One of figment's errors as a sentence that names the key and where its value came from.
-fn readable(error: &figment::Error) -> String {
+/// One of figment's errors as a sentence: the key, its value, what is wrong, what to write instead, where it stands.
+fn readable(error: &figment::Error, figment: &Figment) -> String {
     let key = error.path.join(".");
     let source = error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
         Some(source) => format!(" (in {source})"),
         None => format!(" (set as {PREFIX}{})", key.to_ascii_uppercase().replace('.', "__")),
     });
-    if key.is_empty() { format!("{}{source}", error.kind) } else { format!("{key}: {}{source}", error.kind) }
+    if key.is_empty() {
+        return format!("{}{source}", error.kind);
+    }
+    let value = match figment.find_value(&key) {
+        Ok(figment::value::Value::String(_, text)) => format!(" is {text:?};"),
+        Ok(figment::value::Value::Num(_, number)) => {
+            number.to_i128().map_or_else(String::new, |number| format!(" is {number};"))
+        }
+        _ => String::new(),
+    };
+    let remedy = if key.ends_with("_addr") { "; write address and port, such as 0.0.0.0:8080" } else { "" };
+    format!("{key}:{value} {}{remedy}{source}", error.kind)
 }
 
 #[cfg(test)]
@@ -297,7 +308,8 @@ mod tests {
     fn what_is_wrong_is_named_with_its_key_and_the_remedy() {
         let table = [
             ("MILLRACE_HTTP_ADR", "127.0.0.1:1", "http_adr"),
-            ("MILLRACE_HTTP_ADDR", "here", "http_addr"),
+            ("MILLRACE_HTTP_ADDR", "here", "http_addr: is \"here\";"),
+            ("MILLRACE_RTMP_ADDR", "1935", "such as 0.0.0.0:8080"),
             ("MILLRACE_BUS", "kafka://localhost:9092", "MILLRACE_BUS"),
             ("MILLRACE_STORE", "mongodb://localhost", "MILLRACE_STORE"),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
