@@ -77,6 +77,26 @@ impl Exchange {
     }
 }
 
+/// Remembers the entity tags of one URL path, whatever its query: another body needs another tag.
+#[derive(Debug, Default)]
+pub struct EntityTags {
+    bodies: std::collections::HashMap<String, Bytes>,
+}
+
+impl EntityTags {
+    /// Checks one more answer.
+    pub fn see(&mut self, exchange: &Exchange, findings: &mut Findings) {
+        let Some(tag) = exchange.header("etag") else { return };
+        match self.bodies.get(tag) {
+            Some(body) if *body != exchange.body => {
+                findings.add(Rule::Etag, format!("{}: {tag} stood for another body before", exchange.url));
+            }
+            Some(_) => {}
+            None => drop(self.bodies.insert(tag.to_owned(), exchange.body.clone())),
+        }
+    }
+}
+
 /// Checks the header of a successful answer.
 pub fn check(exchange: &Exchange, resource: Resource, findings: &mut Findings) {
     let url = &exchange.url;
@@ -235,6 +255,21 @@ mod tests {
             [Rule::ContentType]
         );
         assert_eq!(rules(&Exchange { status: 404, ..part() }, Resource::Media), [Rule::Status]);
+    }
+
+    #[test]
+    fn an_entity_tag_stands_for_one_body() {
+        let (mut tags, mut findings) = (EntityTags::default(), Findings::new("x"));
+        let answer = |body: &'static [u8], tag| {
+            let answer = with(good("text/plain", "max-age=1"), "etag", Some(tag));
+            Exchange { body: Bytes::from_static(body), ..answer }
+        };
+        tags.see(&answer(b"one", "\"1\""), &mut findings);
+        tags.see(&answer(b"two", "\"2\""), &mut findings);
+        tags.see(&answer(b"one", "\"1\""), &mut findings);
+        assert_eq!(findings.as_slice(), []);
+        tags.see(&answer(b"two", "\"1\""), &mut findings);
+        assert_eq!(findings.as_slice()[0].rule, Rule::Etag);
     }
 
     #[test]

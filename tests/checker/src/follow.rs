@@ -10,7 +10,7 @@ use reqwest::{Method, Url};
 use tokio::task::JoinHandle;
 
 use crate::across::{RenditionFacts, ReportFact};
-use crate::exchange::{self, Exchange, Resource, check_line_speed};
+use crate::exchange::{self, EntityTags, Exchange, Resource, check_line_speed, check_problem};
 use crate::fetch::Fetcher;
 use crate::history::{Bounds, History};
 use crate::media::{Init, MediaHistory, PartClaim};
@@ -56,6 +56,10 @@ enum Item {
         hinted: bool,
         fetching: Fetching,
     },
+    /// A part was hinted and became a gap.
+    AbandonedHint {
+        fetching: Fetching,
+    },
     /// A complete segment: `parts` of its parts went before.
     Segment {
         msn: u64,
@@ -84,6 +88,7 @@ struct Follower {
     /// Checks that something dropped can still be had.
     afterlife: Vec<JoinHandle<Option<String>>>,
     latencies: Vec<Duration>,
+    tags: EntityTags,
 }
 
 /// Follows the playlist until the time is up or it ends.
@@ -106,6 +111,7 @@ pub(crate) async fn follow(fetcher: Fetcher, task: Task) -> anyhow::Result<Follo
         concatenated: Vec::new(),
         afterlife: Vec::new(),
         latencies: Vec::new(),
+        tags: EntityTags::default(),
         task,
     };
     follower.run().await?;
@@ -152,6 +158,7 @@ impl Follower {
         let target_duration = list.target_duration.unwrap_or_default();
         for (answer, ended) in [(&full, list.endlist), (&skipping, delta.endlist)] {
             // An ended playlist ignores directives; its URL may stand for another broadcast soon.
+            self.tags.see(answer, &mut findings);
             if !ended {
                 exchange::check(answer, Resource::Blocking { target_duration }, &mut findings);
             }
@@ -291,6 +298,9 @@ impl Follower {
             for (index, part) in segment.parts.iter().enumerate().skip(next.part as usize) {
                 next.part = index as u64 + 1;
                 if part.gap {
+                    if let Some(fetching) = self.hints.remove(&part.uri) {
+                        self.items.push_back(Item::AbandonedHint { fetching });
+                    }
                     self.items.push_back(Item::Gap);
                     continue;
                 }
@@ -344,9 +354,10 @@ impl Follower {
     async fn drain_finished(&mut self) {
         while let Some(item) = self.items.front() {
             let finished = match item {
-                Item::Init { fetching } | Item::Part { fetching, .. } | Item::Segment { fetching, .. } => {
-                    fetching.is_finished()
-                }
+                Item::Init { fetching }
+                | Item::AbandonedHint { fetching }
+                | Item::Part { fetching, .. }
+                | Item::Segment { fetching, .. } => fetching.is_finished(),
                 Item::Discontinuity | Item::Gap => true,
             };
             if !finished {
@@ -365,6 +376,11 @@ impl Follower {
                 self.media.discontinuity();
                 self.concatenated.clear();
             }
+            Item::AbandonedHint { fetching } => match fetching.await {
+                Ok(Ok(answer)) => check_problem(&answer, 404, Rule::AbandonedHint, &mut self.findings),
+                Ok(Err(error)) => self.findings.add(Rule::AbandonedHint, format!("{error:#}")),
+                Err(error) => self.findings.add(Rule::AbandonedHint, format!("the request ended: {error}")),
+            },
             Item::Init { fetching } => {
                 if let Some(answer) = self.media_answer(fetching).await {
                     self.media.set_init(&answer.body, &mut self.findings);

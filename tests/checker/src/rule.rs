@@ -64,7 +64,7 @@ rules! {
     MapWithoutDiscontinuity, "map_without_discontinuity", "RFC 8216bis §4.4.4.3", "The init segment changes only at a DISCONTINUITY.";
     PdtMissing, "pdt_missing", "RFC 8216bis §B.1", "A media playlist has PROGRAM-DATE-TIME.";
     PdtIncoherent, "pdt_incoherent", "RFC 8216bis §6.2.1", "PROGRAM-DATE-TIME moves with the durations.";
-    GapInconsistent, "gap_inconsistent", "RFC 8216bis §4.4.4.7, §4.4.4.9", "Every part of a gap segment is GAP=YES, and a segment with only gap parts is a gap.";
+    GapInconsistent, "gap_inconsistent", "RFC 8216bis §4.4.4.7, §4.4.4.9", "A segment is a gap exactly when one of its parts is GAP=YES.";
     IndependentSegments, "independent_segments", "RFC 8216bis §4.4.2.1", "EXT-X-INDEPENDENT-SEGMENTS stands only where every segment starts with an independent part.";
     PreloadHint, "preload_hint", "RFC 8216bis §B.1, §4.4.5.3", "Exactly one PRELOAD-HINT of TYPE=PART, and none after ENDLIST.";
     RenditionReportMissing, "rendition_report_missing", "RFC 8216bis §4.4.5.4, §B.1", "There is one RENDITION-REPORT for every other rendition.";
@@ -101,6 +101,7 @@ rules! {
     Gzip, "gzip", "RFC 8216bis §B.1, RFC 9110 §12.5.5", "Playlists are served with gzip to those who accept it, with Vary.";
     Problem, "problem", "RFC 9457", "Errors are problem documents.";
     HintLineSpeed, "hint_line_speed", "RFC 8216bis §6.2.6", "No byte of a hinted part comes before all of it can go at line speed.";
+    AbandonedHint, "abandoned_hint", "RFC 8216bis §6.2.6", "A hinted part that never comes into being is answered with 404.";
     StillDownloadable, "still_downloadable", "RFC 8216bis §6.2.2", "Parts and segments stay downloadable after they leave the playlist.";
     // Media.
     Mp4, "mp4", "ISO/IEC 14496-12, CMAF §7", "Init segments and parts are well-formed fragmented MP4.";

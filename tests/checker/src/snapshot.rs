@@ -171,17 +171,12 @@ fn date_times(list: &MediaPlaylist, findings: &mut Findings) {
 }
 
 fn gaps(list: &MediaPlaylist, findings: &mut Findings) {
-    for segment in &list.segments {
-        let wrong = if segment.gap {
-            segment.parts.iter().find(|p| !p.gap)
-        } else if segment.uri.is_some() && segment.parts.iter().all(|p| p.gap) {
-            segment.parts.first()
-        } else {
-            None
-        };
-        if let Some(part) = wrong {
-            let detail = format!("segment {}: gap {}, part gap {}", segment.msn, segment.gap, part.gap);
-            findings.add_at(Rule::GapInconsistent, part.line, detail);
+    for segment in list.segments.iter().filter(|s| s.uri.is_some() && !s.parts.is_empty()) {
+        let gaps = segment.parts.iter().filter(|p| p.gap).count();
+        if segment.gap != (gaps > 0) {
+            let (msn, of) = (segment.msn, segment.parts.len());
+            let detail = format!("segment {msn}: gap {}, {gaps} of {of} parts are", segment.gap);
+            findings.add_at(Rule::GapInconsistent, segment.line, detail);
         }
     }
 }

@@ -232,7 +232,7 @@ fn each_fault_of_one_segment_is_found() {
         ("#EXTINF:2.000000,\nx-s15", "#EXTINF:2.050000,\nx-s15", vec![Rule::PartSum, Rule::PdtIncoherent]),
         ("#EXTINF:2.000000,\nx-s4.", "#EXTINF:4.600000,\nx-s4.", vec![Rule::TargetDurationBound]),
         ("T10:00:20.000Z", "T10:00:20.100Z", vec![Rule::PdtIncoherent]),
-        ("URI=\"x-p93.m4s\"", "URI=\"x-p93.m4s\",GAP=YES", vec![]),
+        ("URI=\"x-p93.m4s\"", "URI=\"x-p93.m4s\",GAP=YES", vec![Rule::GapInconsistent]),
         (
             "DURATION=0.333333,URI=\"x-p93.m4s\"",
             "DURATION=0.200000,URI=\"x-p93.m4s\"",
