@@ -53,6 +53,15 @@ async fn our_page_starts_by_itself_and_shows_and_plays_the_broadcast() {
     })
     .await;
     let _publisher = Ffmpeg::publish(&fixture.path, &server.publish_url("studio"));
+    let begun = tokio::time::Instant::now();
+    until("the first picture", SOON, || async {
+        viewer.last("frames").filter(|s| s["frames"].as_u64() > Some(0))
+    })
+    .await;
+    let first = begun.elapsed();
+    eprintln!("our page: first picture {first:.2?} after the publisher started");
+    // Two seconds on a machine of its own; here others compile.
+    assert!(first < Duration::from_secs(5), "{first:?}");
     viewer.plays_for(6.0, SOON + Duration::from_secs(10)).await;
     let last = viewer.last("state").unwrap();
     assert_eq!(last["state"], "playing", "{last}");

@@ -1,6 +1,7 @@
 //! Every kind of broadcast, all at once on one server: half a minute of the strict checker, then everything that was
 //! served is decoded by ffmpeg, and not one frame may be missing.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,14 +18,20 @@ use crate::wait::quiet;
 /// Long enough for thirty seconds of checking after the broadcast is there.
 const SECONDS: u32 = 34;
 
+/// A track that shows up late is announced by another init segment at the next keyframe, up to 2 s later: AAC frames
+/// that may be missing until then.
+const LATE_SOUND_LOST: u64 = 2 * 48_000 / 1024 + 1;
+/// And the init segments on top of the first.
+const LATE_SOUND_INITS: usize = 2;
+
 /// What a scenario must come to.
 struct Expected {
     /// Video frames that were sent.
     frames: u64,
-    /// AAC frames that were sent and belong to the broadcast.
-    audio_frames: u64,
-    /// Init segments of the main rendition.
-    inits: usize,
+    /// AAC frames that were sent and belong to the broadcast: fewest and most that may be served.
+    audio_frames: RangeInclusive<u64>,
+    /// Fewest and most init segments of the main rendition.
+    inits: RangeInclusive<usize>,
 }
 
 /// How the media reaches the server.
@@ -35,6 +42,8 @@ enum Sender {
     Retimed(Recipe, fn(u32) -> u32),
     /// Our peer sends one fixture and then another in the same broadcast.
     Two(Recipe, Recipe),
+    /// Our peer leaves out the sound of the first milliseconds.
+    LateSound(Recipe, u32),
 }
 
 fn scenarios() -> Vec<(&'static str, Sender)> {
@@ -61,6 +70,7 @@ fn scenarios() -> Vec<(&'static str, Sender)> {
         ),
         // 2^32 ms come 15 s into the broadcast.
         ("wrap", Sender::Retimed(plain(), |t| t.wrapping_sub(15_000))),
+        ("late_sound", Sender::LateSound(plain(), 3_000)),
         ("forward", Sender::Retimed(plain(), |t| if t < 15_000 { t } else { t + 3_600_000 })),
         ("back", Sender::Retimed(plain(), |t| if t < 15_000 { t + 3_600_000 } else { t - 15_000 })),
     ]
@@ -80,7 +90,9 @@ async fn every_kind_of_broadcast_plays_by_the_rules_and_loses_no_frame() {
             continue;
         }
         let fixtures = match &sender {
-            Sender::Ffmpeg(one) | Sender::Retimed(one, _) => vec![one.fixture().await],
+            Sender::Ffmpeg(one) | Sender::Retimed(one, _) | Sender::LateSound(one, _) => {
+                vec![one.fixture().await]
+            }
             Sender::Two(one, two) => vec![one.fixture().await, two.fixture().await],
         };
         prepared.push((name, sender, fixtures));
@@ -117,12 +129,23 @@ async fn one(
         save: Some(kept.to_owned()),
         ..Options::new(server.playlist(channel))
     };
+    let mut tags: Vec<_> = fixtures.iter().map(|fixture| flv::read(&fixture.path)).collect();
+    if let Sender::LateSound(_, from) = &sender {
+        tags[0].retain(|tag| tag.kind != 8 || tag.is_header() || tag.timestamp >= *from);
+    }
+    let sound = |tag: &&flv::Tag| tag.kind == 8 && !tag.is_header();
+    // Sound before the first keyframe: a broadcast cannot begin with it.
+    let start = tags[0].iter().find(|tag| tag.is_keyframe()).map_or(0, |tag| tag.timestamp);
+    let early = tags[0].iter().filter(sound).filter(|tag| tag.timestamp < start).count();
+    let sounds = (tags.iter().flatten().filter(sound).count() - early) as u64;
+    let (lost, more_inits) =
+        if matches!(sender, Sender::LateSound(..)) { (LATE_SOUND_LOST, LATE_SOUND_INITS) } else { (0, 0) };
     let expected = Expected {
-        frames: fixtures.iter().map(|f| f.frames).sum(),
-        audio_frames: fixtures.iter().map(|f| f.audio_frames).sum::<u64>() - fixtures[0].early_audio_frames,
-        inits: fixtures.len(),
+        frames: tags.iter().flatten().filter(|tag| tag.kind == 9 && !tag.is_header()).count() as u64,
+        audio_frames: sounds - lost..=sounds,
+        inits: fixtures.len()..=fixtures.len() + more_inits,
     };
-    let publishing = publish(server, channel, sender, &fixtures);
+    let publishing = publish(server, channel, sender, &fixtures, &tags);
     let (report, published) = tokio::join!(millrace_hls_checker::run(options), publishing);
     published?;
     let report = report.map_err(|error| format!("{error:#}"))?;
@@ -142,17 +165,17 @@ async fn judge(report: &Report, expected: &Expected, wrong: &mut Vec<String>) {
     for (index, rendition) in report.renditions.iter().enumerate() {
         // The first one is the main rendition; an audio rendition stands beside it.
         let frames = if index == 0 { expected.frames } else { 0 };
-        if (rendition.video_samples, rendition.audio_samples) != (frames, expected.audio_frames) {
+        if rendition.video_samples != frames || !expected.audio_frames.contains(&rendition.audio_samples) {
             wrong.push(format!(
-                "{}: {} video and {} audio samples were served, {frames} and {} sent",
+                "{}: {} video and {} audio samples were served, {frames} and {:?} sent",
                 rendition.name, rendition.video_samples, rendition.audio_samples, expected.audio_frames
             ));
         }
         if !rendition.ended {
             wrong.push(format!("{}: no EXT-X-ENDLIST after the publisher said goodbye", rendition.name));
         }
-        if index == 0 && rendition.inits != expected.inits {
-            wrong.push(format!("{} init segments, {} expected", rendition.inits, expected.inits));
+        if index == 0 && !expected.inits.contains(&rendition.inits) {
+            wrong.push(format!("{} init segments, {:?} expected", rendition.inits, expected.inits));
         }
         let mut decoded = 0;
         for file in &rendition.saved {
@@ -165,32 +188,37 @@ async fn judge(report: &Report, expected: &Expected, wrong: &mut Vec<String>) {
             wrong.push(format!("{}: {decoded} frames decoded, {frames} sent", rendition.name));
         }
     }
-    if expected.frames > 0 && expected.audio_frames > 0 && report.renditions.len() != 2 {
+    if expected.frames > 0 && *expected.audio_frames.end() > 0 && report.renditions.len() != 2 {
         wrong.push(format!("{} renditions, expected the main one and audio alone", report.renditions.len()));
     }
 }
 
-async fn publish(server: &Server, channel: &str, sender: Sender, fixtures: &[Fixture]) -> Result<(), String> {
-    let written: Box<dyn Fn(u32) -> u32 + Send + Sync> = match sender {
+async fn publish(
+    server: &Server,
+    channel: &str,
+    sender: Sender,
+    fixtures: &[Fixture],
+    tags: &[Vec<flv::Tag>],
+) -> Result<(), String> {
+    let written: fn(u32) -> u32 = match sender {
         Sender::Ffmpeg(_) => {
             let mut ffmpeg = Ffmpeg::publish(&fixtures[0].path, &server.publish_url(channel));
             let (status, said) = ffmpeg.finished(Duration::from_secs(u64::from(SECONDS) + 20)).await;
             return if status.success() { Ok(()) } else { Err(format!("ffmpeg: {status} {said}")) };
         }
-        Sender::Retimed(_, written) => Box::new(written),
-        Sender::Two(..) => Box::new(|t| t),
+        Sender::Retimed(_, written) => written,
+        Sender::Two(..) | Sender::LateSound(..) => |t| t,
     };
     let mut peer = Peer::connect(server.rtmp).await.map_err(|e| e.to_string())?;
     peer.publish("live", channel).await.map_err(|refused| format!("{refused:?}"))?;
     let mut before = 0;
-    for fixture in fixtures {
-        let tags: Vec<_> = flv::read(&fixture.path)
-            .into_iter()
-            .map(|tag| flv::Tag { timestamp: tag.timestamp + before, ..tag })
-            .collect();
+    for tags in tags {
+        let tags: Vec<_> =
+            tags.iter().map(|tag| flv::Tag { timestamp: tag.timestamp + before, ..tag.clone() }).collect();
         peer.send(&tags, |tag| written(tag.timestamp)).await.map_err(|e| format!("sending: {e}"))?;
         // Sound goes on without a hole: 1,024 samples at 48 kHz per frame.
-        before += u32::try_from(fixture.audio_frames * 1024 / 48).unwrap();
+        let sound = tags.iter().filter(|tag| tag.kind == 8 && !tag.is_header()).count();
+        before += u32::try_from(sound * 1024 / 48).unwrap();
     }
     peer.unpublish(channel).await.map_err(|e| e.to_string())
 }
