@@ -40,7 +40,8 @@ impl ThreadCpu {
 }
 
 struct Server {
-    origin: Origin,
+    /// Requests that wait for the next part.
+    waiting: Box<dyn Fn() -> usize + Send>,
     address: std::net::SocketAddr,
     cpu: ThreadCpu,
     publish: mpsc::UnboundedSender<()>,
@@ -62,11 +63,62 @@ fn serve() -> Server {
             let address = listener.local_addr().unwrap();
             tokio::spawn(std::future::IntoFuture::into_future(axum::serve(listener, router(origin.clone()))));
             ready
-                .send(Server { origin, address, cpu: ThreadCpu::of_this_thread(), publish, live: live.parts })
+                .send(Server {
+                    waiting: Box::new(move || origin.waiting()),
+                    address,
+                    cpu: ThreadCpu::of_this_thread(),
+                    publish,
+                    live: live.parts,
+                })
                 .unwrap();
             while told.recv().await.is_some() {
                 live.part();
                 broadcast.publish(&live.window);
+            }
+        });
+    });
+    server.recv().unwrap()
+}
+
+/// HTTP alone: the same server around a handler that waits for the part and answers with finished bytes.
+fn serve_http(body: usize) -> Server {
+    let (ready, server) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (publish, mut told) = mpsc::unbounded_channel();
+            let address = listener.local_addr().unwrap();
+            let parts = Arc::new(tokio::sync::watch::Sender::new(0));
+            let answer = bytes::Bytes::from("x".repeat(body));
+            let wait = {
+                let parts = Arc::clone(&parts);
+                move || {
+                    let mut part = parts.subscribe();
+                    let answer = answer.clone();
+                    async move {
+                        part.changed().await.unwrap();
+                        answer
+                    }
+                }
+            };
+            let router = axum::Router::new().fallback(wait);
+            tokio::spawn(std::future::IntoFuture::into_future(axum::serve(listener, router)));
+            let waiting = {
+                let parts = Arc::clone(&parts);
+                move || parts.receiver_count()
+            };
+            ready
+                .send(Server {
+                    waiting: Box::new(waiting),
+                    address,
+                    cpu: ThreadCpu::of_this_thread(),
+                    publish,
+                    live: 0,
+                })
+                .unwrap();
+            while told.recv().await.is_some() {
+                parts.send_modify(|part| *part += 1);
             }
         });
     });
@@ -79,15 +131,21 @@ fn serve_floor(body: usize) -> Server {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let origin = Origin::new(0);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (publish, mut told) = mpsc::unbounded_channel();
             let address = listener.local_addr().unwrap();
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {body}\r\n\r\n{}", "x".repeat(body));
             let answer = bytes::Bytes::from(answer);
             let parts = tokio::sync::watch::Sender::new(0);
+            // A viewer of the floor subscribes once and misses nothing.
             ready
-                .send(Server { origin, address, cpu: ThreadCpu::of_this_thread(), publish, live: 0 })
+                .send(Server {
+                    waiting: Box::new(|| VIEWERS),
+                    address,
+                    cpu: ThreadCpu::of_this_thread(),
+                    publish,
+                    live: 0,
+                })
                 .unwrap();
             loop {
                 tokio::select! {
@@ -134,9 +192,13 @@ fn reloads(c: &mut Criterion<Nanoseconds>) {
     let mut group = c.benchmark_group("blocked_reload_sockets_cpu");
     group.throughput(Throughput::Elements(VIEWERS as u64)).sample_size(10);
     let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (name, skip) in [("full", ""), ("delta_gzip", "&_HLS_skip=YES"), ("floor_of_1_kilobyte", "")] {
-        let floor = name.starts_with("floor");
-        let mut server = if floor { serve_floor(1000) } else { serve() };
+    for (name, skip) in [("full", ""), ("delta_gzip", "&_HLS_skip=YES"), ("http_1kb", ""), ("floor_1kb", "")]
+    {
+        let mut server = match name {
+            "http_1kb" => serve_http(1000),
+            "floor_1kb" => serve_floor(1000),
+            _ => serve(),
+        };
         let mut viewers: Vec<_> = client.block_on(async {
             join_all((0..VIEWERS).map(|_| TcpStream::connect(server.address)))
                 .await
@@ -158,8 +220,7 @@ fn reloads(c: &mut Criterion<Nanoseconds>) {
                         for (viewer, _) in &mut viewers {
                             viewer.write_all(request.as_bytes()).await.unwrap();
                         }
-                        // The floor cannot say how many wait; what is read later waits for the same part.
-                        while !floor && server.origin.waiting() < VIEWERS {
+                        while (server.waiting)() < VIEWERS {
                             std::thread::yield_now();
                         }
                         server.publish.send(()).unwrap();
