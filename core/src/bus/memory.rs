@@ -86,6 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a publisher that waits needs a task of its own")]
     async fn a_publisher_waits_for_a_full_queue_and_not_for_one_that_left() {
         let bus = MemoryBus::new();
         let mut slow = bus.subscribe(Topic::Streams);
