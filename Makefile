@@ -55,7 +55,7 @@ generate: web/node_modules/.package-lock.json ## Write the OpenAPI description a
 	cd web && npm run generate
 
 docs: ## Build the Rust documentation
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items --locked
 
 docker: ## Build the container image (needs a Docker engine)
 	docker build -f docker_compose/Dockerfile --build-arg BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace .
