@@ -55,6 +55,8 @@ pub struct AudioConfig {
     pub channels: u8,
     /// Samples per access unit.
     pub frame_samples: u32,
+    /// An access unit of silence.
+    pub silence: Bytes,
     /// Type of the sample entry.
     pub sample_entry: [u8; 4],
     /// The sample entry's configuration box: type and payload.
