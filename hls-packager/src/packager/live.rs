@@ -15,6 +15,7 @@ use millrace_core::time::Timescale;
 use super::PackagerConfig;
 use super::audio_part::{AudioPart, AudioSample, audio_run};
 use super::program::{Program, Segment};
+use super::silence::Silence;
 use crate::cmaf::fragment::{Run, Sample, write_fragment};
 use crate::cmaf::init::write_init;
 use crate::cmaf::{AUDIO_TRACK, VIDEO_TRACK};
@@ -23,6 +24,9 @@ use crate::model::Output;
 
 /// Without a picture for this long while sound goes on, the broadcast goes on as audio only.
 const VIDEO_LOST: Duration = Duration::from_secs(5);
+/// Most audio frames of a track that waits for a sync sample to go on air with: those that came before the picture
+/// they belong to.
+const MAX_COMING: usize = 256;
 
 /// A picture on the publisher's line, in ticks of 90 kHz.
 #[derive(Debug, Clone)]
@@ -68,6 +72,13 @@ impl Tracks {
     }
 }
 
+/// An audio frame at `dts` samples of the program's line.
+fn audio_sample(dts: i64, config: &AudioConfig, data: Bytes, arrived: Instant) -> AudioSample {
+    let samples = config.frame_samples;
+    let at = |dts| Timescale::VIDEO.rescale(dts, config.scale);
+    AudioSample { dts, at: at(dts), end: at(dts.saturating_add(samples.into())), samples, data, arrived }
+}
+
 /// The open part of the main rendition while video leads.
 #[derive(Debug, Default)]
 struct VideoPart {
@@ -98,6 +109,10 @@ pub(super) struct Live {
     main_audio: AudioPart,
     alone_audio: AudioPart,
     audio_run: Vec<Sample>,
+    /// Fills the holes of the audio track that is on air with the video.
+    silence: Option<Silence>,
+    /// Frames of the audio track that goes on air at the next sync sample.
+    coming: VecDeque<PlacedAudio>,
     need_sync: bool,
     /// The segment cannot take another part.
     full: bool,
@@ -123,6 +138,8 @@ impl Live {
         out: &mut VecDeque<Output>,
     ) -> Self {
         program.start_segment(Some(seen), true, Some(tracks.inits()), out);
+        let start = program.end();
+        let silence = tracks.audio.clone().map(|audio| Silence::new(audio, start, seen));
         Self {
             shift: program.end().saturating_sub(first),
             tracks,
@@ -134,6 +151,8 @@ impl Live {
             main_audio: AudioPart::default(),
             alone_audio: AudioPart::default(),
             audio_run: Vec::new(),
+            silence,
+            coming: VecDeque::new(),
             need_sync: true,
             full: false,
             stalled: false,
@@ -178,6 +197,7 @@ impl Live {
             if tracks != self.tracks {
                 self.close_before(dts, now, program, out);
                 self.restart(tracks, unit.arrived, program, out);
+                self.push_coming(dts, now, program);
             } else if program
                 .segment()
                 .is_some_and(|s| program.segments.ends_at_sync(s.start, s.independent, dts) && dts > s.start)
@@ -195,6 +215,10 @@ impl Live {
             self.bound_segment(unit.sync, unit.arrived, program, out);
         }
         self.append(dts, pts, &unit, program);
+        if let Some(silence) = &mut self.silence {
+            let frames = silence.due(now, self.part.end);
+            self.push_silence(&frames, now, program);
+        }
         self.horizon = self.horizon.max(self.part.end);
         let latest = program.segment().map_or(i64::MAX, |s| program.segments.latest_end(s.start));
         let end = if self.part.end.saturating_add(unit.duration) > latest {
@@ -332,8 +356,8 @@ impl Live {
         }
     }
 
-    /// Takes an audio frame. While video leads, one of another configuration than the one on air is dropped: it
-    /// goes on air at the next sync sample.
+    /// Takes an audio frame. While video leads, a track of another configuration than the one on air goes on air at
+    /// the next sync sample: a player that is handed another init segment shows no picture before that.
     pub(super) fn push_audio(
         &mut self,
         unit: PlacedAudio,
@@ -352,34 +376,84 @@ impl Live {
         }
         if self.tracks.audio.as_ref() != Some(&unit.config) {
             if self.tracks.video.is_some() {
+                self.push_before_air(unit);
                 return;
             }
             self.main_audio.flush(&mut program.main, out);
             let tracks = Tracks { video: None, audio: Some(Arc::clone(&unit.config)) };
             self.restart(tracks, unit.arrived, program, out);
         }
-        let scale = unit.config.scale;
-        let dts = unit.dts.saturating_add(scale.rescale(self.shift, Timescale::VIDEO));
-        let samples = unit.config.frame_samples;
-        let frame = AudioSample {
-            dts,
-            at: Timescale::VIDEO.rescale(dts, scale),
-            end: Timescale::VIDEO.rescale(dts.saturating_add(samples.into()), scale),
-            samples,
-            data: unit.data,
-            arrived: unit.arrived,
-        };
+        let frame = self.on_line(unit);
         if self.tracks.video.is_none() {
+            if let Some(silence) = &mut self.silence {
+                // Gap parts are its silence.
+                let _ = silence.sound(frame.dts, now);
+            }
             self.push_leading_audio(frame, program, out);
             self.last_published = now;
             return;
+        }
+        self.push_sound(frame, now, program);
+        self.handle_timeout(now, program, out);
+        self.drain_alone(program, out);
+    }
+
+    /// A frame on the program's line.
+    fn on_line(&self, unit: PlacedAudio) -> AudioSample {
+        let scale = unit.config.scale;
+        let dts = unit.dts.saturating_add(scale.rescale(self.shift, Timescale::VIDEO));
+        audio_sample(dts, &unit.config, unit.data, unit.arrived)
+    }
+
+    /// Hands sound to both renditions, behind the silence that goes before it. Sound that is late and has had its
+    /// place taken by silence is dropped.
+    fn push_sound(&mut self, frame: AudioSample, now: Instant, program: &Program) {
+        if let Some(silence) = &mut self.silence {
+            let Some(before) = silence.sound(frame.dts, now) else { return };
+            self.push_silence(&before, now, program);
         }
         if program.audio.is_some() {
             self.alone.push_back(frame.clone());
         }
         self.muxed.push_back(frame);
-        self.handle_timeout(now, program, out);
-        self.drain_alone(program, out);
+    }
+
+    /// Hands frames of silence at these decode times to both renditions.
+    fn push_silence(&mut self, frames: &[i64], now: Instant, program: &Program) {
+        let Some(config) = self.silence.as_ref().map(|silence| Arc::clone(silence.config())) else { return };
+        for dts in frames {
+            let frame = audio_sample(*dts, &config, config.silence.clone(), now);
+            // A rendition of its own may have a gap there already.
+            if program.audio.as_ref().is_some_and(|lane| frame.at >= lane.at) {
+                self.alone.push_back(frame.clone());
+            }
+            self.muxed.push_back(frame);
+        }
+    }
+
+    /// Keeps a frame of a track that is not on air yet.
+    fn push_before_air(&mut self, unit: PlacedAudio) {
+        if self.coming.front().is_some_and(|first| first.config != unit.config) {
+            self.coming.clear();
+        }
+        if let Some(silence) = &mut self.silence {
+            silence.end();
+        }
+        if self.coming.len() == MAX_COMING {
+            self.coming.pop_front();
+        }
+        self.coming.push_back(unit);
+    }
+
+    /// Another track went on air at `at`: what came of it for the time from there on is its beginning.
+    fn push_coming(&mut self, at: i64, now: Instant, program: &Program) {
+        for unit in std::mem::take(&mut self.coming) {
+            let config = Arc::clone(&unit.config);
+            let frame = self.on_line(unit);
+            if frame.at >= at && self.tracks.audio.as_ref() == Some(&config) {
+                self.push_sound(frame, now, program);
+            }
+        }
     }
 
     fn push_leading_audio(&mut self, frame: AudioSample, program: &mut Program, out: &mut VecDeque<Output>) {
@@ -451,9 +525,14 @@ impl Live {
             self.muxed.clear();
             self.alone.clear();
         }
+        let other_audio = tracks.audio != self.tracks.audio;
         self.tracks = tracks;
         self.video_end = None;
         program.start_segment(Some(seen), true, Some(self.tracks.inits()), out);
+        if other_audio {
+            let start = program.end();
+            self.silence = self.tracks.audio.clone().map(|audio| Silence::new(audio, start, seen));
+        }
     }
 
     /// When the audio goes on alone because the video is late: a quarter of a part target after a part was due.

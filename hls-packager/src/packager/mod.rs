@@ -16,6 +16,7 @@ mod lane;
 mod live;
 mod program;
 mod publisher;
+mod silence;
 mod wall;
 
 use std::collections::VecDeque;
@@ -40,8 +41,6 @@ use crate::timeline::FrameRate;
 /// How long a live publisher may send nothing before gaps are appended; when it goes on, that is a discontinuity.
 /// Less than stock hls.js takes to give up on a blocked request (10 s).
 const SILENCE: Duration = Duration::from_secs(5);
-/// A track that sent nothing for this long is left out at the next sync sample.
-const TRACK_LOST: Duration = Duration::from_secs(2);
 
 /// Settings and limits of the media side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,7 +203,7 @@ impl Packager {
         let sync = matches!(&unit, Unit::Video(unit) if unit.sync);
         match unit {
             Unit::Video(unit) => {
-                let audio = publisher.audio_on_air(now, TRACK_LOST);
+                let audio = publisher.audio();
                 live.push_video(unit, audio.as_ref(), now, program, &mut self.outputs);
             }
             Unit::Audio(unit) => live.push_audio(unit, now, program, &mut self.outputs),

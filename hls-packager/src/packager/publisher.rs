@@ -68,7 +68,6 @@ pub(super) struct Publisher {
     timeline: Timeline,
     grid: FrameGrid,
     clock: Option<AudioClock>,
-    last_audio: Option<Instant>,
     video: Option<Arc<VideoConfig>>,
     audio: Option<Arc<AudioConfig>>,
     /// What `onMetaData` announced: video, audio.
@@ -91,7 +90,6 @@ impl Publisher {
             timeline: Timeline::default(),
             grid: FrameGrid::default(),
             clock: None,
-            last_audio: None,
             video: None,
             audio: None,
             announced: None,
@@ -115,8 +113,6 @@ impl Publisher {
     pub(super) fn set_audio(&mut self, now: Instant, config: Arc<AudioConfig>) {
         self.clock = Some(AudioClock::new(config.scale, config.frame_samples));
         self.audio = Some(config);
-        // Its frames are about to come.
-        self.last_audio = Some(now);
         self.since.get_or_insert(now);
     }
 
@@ -139,12 +135,6 @@ impl Publisher {
 
     pub(super) fn audio(&self) -> Option<Arc<AudioConfig>> {
         self.audio.clone()
-    }
-
-    /// The audio track, unless it has been silent for longer than `lost`.
-    pub(super) fn audio_on_air(&self, now: Instant, lost: Duration) -> Option<Arc<AudioConfig>> {
-        let last = self.last_audio?;
-        self.audio.clone().filter(|_| now.saturating_duration_since(last) <= lost)
     }
 
     /// The rate the timestamps are on.
@@ -193,7 +183,6 @@ impl Publisher {
         let clock = self.clock.as_mut()?;
         let step = crate::timeline::VIDEO_SCALE.rescale(config.frame_samples.into(), config.scale);
         let place = self.timeline.place(Track::Audio, unit.timestamp, unit.nanos, step, arrived);
-        self.last_audio = Some(arrived);
         let dts = clock.place(place.at);
         Some((PlacedAudio { dts, data: unit.data, config, arrived }, place.jumped))
     }

@@ -12,10 +12,25 @@ use std::time::Duration;
 use crate::suite::{PartOut, SampleOut};
 use encoder::Run;
 
-/// Numbers that the test encoder wrote into samples.
+/// Numbers that the test encoder wrote into samples; silence has none.
 fn numbers_of(samples: &[SampleOut]) -> Vec<i64> {
-    let tail = |data: &bytes::Bytes| i64::from_be_bytes(data[data.len() - 8..].try_into().unwrap());
-    samples.iter().map(|sample| tail(&sample.data)).collect()
+    let tail =
+        |data: &bytes::Bytes| Some(i64::from_be_bytes(data[data.len().checked_sub(8)?..].try_into().ok()?));
+    samples.iter().filter_map(|sample| tail(&sample.data)).collect()
+}
+
+/// Samples of silence, which the packager put in: shorter than the test encoder's.
+fn silence(run: &Run, rendition: usize) -> Vec<SampleOut> {
+    let sounds = run.checker.samples(rendition, 2);
+    sounds.into_iter().filter(|sample| sample.data.len() < 8).collect()
+}
+
+/// Asserts that a rendition's sound has no hole in which a player would stand still.
+fn no_holes(run: &Run, rendition: usize) {
+    for pair in run.checker.samples(rendition, 2).windows(2) {
+        let hole = pair[1].dts - pair[0].dts - 1024;
+        assert!(hole <= 4_800, "{hole} samples of hole at {}", pair[0].dts);
+    }
 }
 
 /// Numbers that the test encoder wrote into the samples of a track.

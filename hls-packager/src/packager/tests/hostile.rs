@@ -115,7 +115,11 @@ fn frozen_timestamps_cannot_fill_the_memory() {
     let tags: Vec<_> = (0..5_000).map(|n| (n * 33, encoder.picture(n).1)).collect();
     run.play_tags(0, 165_000, tags);
     run.end();
-    assert!(parts(&run, 0).iter().all(|part| part.samples.len() <= 64));
+    for part in parts(&run, 0) {
+        let pictures = part.samples.iter().filter(|sample| sample.track == 1).count();
+        // Beside them the silence of the sound that was announced.
+        assert!(pictures <= 64 && part.samples.len() <= 128, "{} samples", part.samples.len());
+    }
     let pictures = numbers(&run, 0, 1);
     count(0, &pictures);
     assert_eq!(pictures.len(), 5_000);

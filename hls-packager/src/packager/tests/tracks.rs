@@ -6,7 +6,7 @@ use bytes::Bytes;
 use millrace_core::flv::TagKind;
 
 use super::encoder::{Encoder, Run, broadcast};
-use super::{count, numbers, parts};
+use super::{count, no_holes, numbers, parts, silence};
 use crate::packager::PackagerConfig;
 
 fn names(run: &Run) -> Vec<(&'static str, Vec<String>)> {
@@ -84,7 +84,75 @@ fn sound_that_starts_later_joins_the_picture_at_a_keyframe() {
 }
 
 #[test]
-fn sound_that_stops_is_left_out_and_comes_back() {
+fn no_sound_is_lost_behind_the_keyframe_that_takes_a_late_track_on_air() {
+    let mut encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 5_000);
+    encoder.audio = Some(48_000);
+    let header = encoder.headers().pop().unwrap();
+    run.tag(header).unwrap();
+    // The sound is 150 ms ahead of the picture: frames from behind the keyframe come before it.
+    let mut tags = encoder.media(5_000, 10_000);
+    for (at, tag) in &mut tags {
+        *at -= if tag.kind == TagKind::Audio { 150 } else { 0 };
+    }
+    tags.sort_by_key(|(at, _)| *at);
+    run.play_tags(5_000, 10_000, tags);
+    run.end();
+    let first = (6_000 * 48 + 1023) / 1024;
+    let sounds = numbers(&run, 0, 2);
+    count(first, &sounds);
+    // To a millisecond, which is what timestamps tell.
+    let place = run.checker.samples(0, 2)[0].dts - 480_000;
+    assert!(place.abs_diff(first * 1024) < 48, "{place}");
+    assert!(sounds.len() > 180, "{}", sounds.len());
+}
+
+#[test]
+fn sound_that_starts_late_is_silence_until_then() {
+    // A keyframe at 2.0 s, just when the sound has been missing for as long as a track may be.
+    for after in [400, 1_900, 2_000, 2_100, 3_000, 8_000] {
+        let encoder = Encoder { audio_after_ms: after, ..Encoder::new(30, 1) };
+        let run = broadcast(&encoder, 333, 12);
+        count(0, &numbers(&run, 0, 1));
+        assert_eq!(run.checker.inits.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1], "{after}");
+        assert!(run.checker.segments[0].iter().all(|segment| !segment.discontinuity), "{after}");
+        for rendition in [0, 1] {
+            // All of the sound, in its place, and silence from the first picture up to it.
+            count(0, &numbers(&run, rendition, 2));
+            let all = usize::try_from((12_000 - after) * 48 / 1024 + 1).unwrap();
+            assert_eq!(numbers(&run, rendition, 2).len(), all, "{after}");
+            assert_eq!(
+                silence(&run, rendition).len(),
+                usize::try_from(after * 48 / 1024).unwrap(),
+                "{after}"
+            );
+            assert_eq!(run.checker.samples(rendition, 2)[0].dts, 480_000);
+            no_holes(&run, rendition);
+        }
+    }
+}
+
+#[test]
+fn sound_that_never_comes_is_silence_in_time() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&Encoder { audio: None, ..encoder }, 0, 10_000);
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    no_holes(&run, 0);
+    // A player that joins late has sound in every part but the first ones.
+    let with_sound = |part: &&&crate::suite::PartOut| part.samples.iter().any(|sample| sample.track == 2);
+    let parts = parts(&run, 0);
+    assert!(parts.len() - parts.iter().filter(with_sound).count() <= 2);
+    let end = silence(&run, 0).last().unwrap().dts;
+    assert!((480_000 + 480_000 - 15_000..=480_000 + 480_000).contains(&end), "{end}");
+}
+
+#[test]
+fn sound_that_stops_is_silence_until_it_is_back() {
     let encoder = Encoder::new(30, 1);
     let mut run = Run::new(PackagerConfig::default());
     run.join(&encoder);
@@ -94,14 +162,32 @@ fn sound_that_stops_is_left_out_and_comes_back() {
     run.play(&encoder, 15_000, 20_000);
     run.end();
     count(0, &numbers(&run, 0, 1));
-    let tracks: Vec<_> = run.checker.inits[0]
-        .iter()
-        .map(|init| [b"vide", b"soun"].map(|kind| init.windows(4).any(|bytes| bytes == kind)))
-        .collect();
-    assert_eq!(tracks, [[true, true], [true, false], [true, true]]);
-    assert!(parts(&run, 1).iter().any(|part| part.gap));
+    let sounds = numbers(&run, 0, 2);
+    let (before, after) = sounds.split_at(235);
+    count(0, before);
+    // From 15 s on; nothing of it is covered by silence.
+    count(704, after);
+    assert_eq!(after.len(), 234);
+    assert_eq!(run.checker.inits.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    assert!(run.checker.segments[0].iter().all(|segment| !segment.discontinuity));
+    no_holes(&run, 0);
     let total = |rendition| -> Duration { parts(&run, rendition).iter().map(|part| part.duration).sum() };
     assert!(total(0).abs_diff(total(1)) < Duration::from_millis(50), "{:?} {:?}", total(0), total(1));
+}
+
+#[test]
+fn a_hole_in_the_sound_is_filled_when_it_ends() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 5_000);
+    run.play(&Encoder { audio: None, ..encoder.clone() }, 5_000, 6_500);
+    run.play(&encoder, 6_500, 10_000);
+    run.end();
+    no_holes(&run, 0);
+    no_holes(&run, 1);
+    // As many whole frames as fit: the last of them lasts a little longer.
+    assert_eq!(numbers(&run, 0, 2).len() + silence(&run, 0).len(), 468);
 }
 
 #[test]
@@ -213,13 +299,22 @@ fn another_audio_configuration_goes_on_air_at_a_keyframe() {
 }
 
 #[test]
-fn sound_that_starts_seconds_after_the_picture_is_in_its_place() {
-    let encoder = Encoder { audio_after_ms: 3_000, ..Encoder::new(30, 1) };
-    let run = broadcast(&encoder, 333, 12);
-    count(0, &numbers(&run, 0, 1));
-    let sounds = run.checker.samples(0, 2);
-    let number = numbers(&run, 0, 2)[0];
-    assert_eq!(sounds[0].dts - number * 1024, 480_000 + 3 * 48_000);
+fn a_change_of_sound_between_keyframes_leaves_no_hole_before_the_discontinuity() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.play(&encoder, 0, 4_500);
+    let mono = Encoder { asc: [0x11, 0x88], ..encoder.clone() };
+    for tag in mono.headers() {
+        run.tag(tag).unwrap();
+    }
+    run.play(&mono, 4_500, 8_000);
+    run.end();
+    no_holes(&run, 0);
+    no_holes(&run, 1);
+    assert!((68..=71).contains(&silence(&run, 0).len()), "{}", silence(&run, 0).len());
+    let sounds = numbers(&run, 0, 2);
+    count(282, &sounds[211..]);
 }
 
 #[test]
