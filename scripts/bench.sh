@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Measures. Prints ratios against a peer or a floor of the same run; docs/performance.md keeps what was found.
+# Measures. Prints ratios against a peer or a floor of the same run, and a table at the end; docs/performance.md keeps
+# what was found. A missed budget is said, and is no failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked
+cargo build --release --locked -p millrace-load
 cargo bench --locked -p millrace-ingest -p millrace-hls-packager
 export BENCH_BINARY="$target/release/millrace"
-node tests/bench/cpu-per-stream.mjs
-node tests/bench/glass-to-glass.mjs
+export BENCH_LOAD="$target/release/millrace-load"
+BENCH_RESULTS=$(mktemp)
+export BENCH_RESULTS
+trap 'rm -f "$BENCH_RESULTS"' EXIT
+for measurement in start cpu-per-stream latency delivery memory glass-to-glass; do
+    node "tests/bench/$measurement.mjs"
+done
+node tests/bench/table.mjs "$BENCH_RESULTS" "$target/criterion"
