@@ -509,6 +509,10 @@ impl Live {
 
     /// Ends the running segment where the main rendition's last part ended.
     fn end_segment(&mut self, program: &mut Program, out: &mut VecDeque<Output>) {
+        if let Some(silence) = &mut self.silence {
+            let frames = silence.segment_end(program.end());
+            self.push_silence(&frames, self.last_video, program);
+        }
         self.drain_alone_until(program.end(), program, out);
         if let Some(lane) = &mut program.audio {
             self.alone_audio.flush(lane, out);

@@ -64,6 +64,12 @@ impl Silence {
         self.fill(picture.saturating_sub(BEHIND))
     }
 
+    /// Decode times of the silence up to `at`, in ticks of 90 kHz, where a segment ends: where there is silence
+    /// already it reaches as far as the picture, so that renditions end together.
+    pub(super) fn segment_end(&mut self, at: i64) -> Vec<i64> {
+        if self.silent { self.fill(at) } else { Vec::new() }
+    }
+
     /// Sound came, at `dts` in samples: decode times of the silence that goes before it, or `None` if it is too late
     /// and silence has its place.
     pub(super) fn sound(&mut self, dts: i64, now: Instant) -> Option<Vec<i64>> {
@@ -137,6 +143,16 @@ mod tests {
         let rest = track.sound(SECOND / 2, now + LATE).unwrap();
         assert_eq!([filled, rest].concat(), frames(SECOND / 2));
         assert!(track.due(now + LATE + LOST / 2, 2 * TICKS).is_empty());
+    }
+
+    #[test]
+    fn silence_reaches_to_the_end_of_a_segment() {
+        let (mut track, now) = track();
+        assert!(track.segment_end(TICKS).is_empty(), "nothing is missed yet");
+        let filled = track.due(now + LATE, TICKS);
+        assert_eq!([filled, track.segment_end(TICKS)].concat(), frames(SECOND));
+        assert_eq!(track.sound(SECOND, now + LATE), Some(Vec::new()));
+        assert!(track.segment_end(2 * TICKS).is_empty(), "the sound is on its way");
     }
 
     #[test]

@@ -131,6 +131,13 @@ fn sound_that_starts_late_is_silence_until_then() {
             assert_eq!(run.checker.samples(rendition, 2)[0].dts, 480_000);
             no_holes(&run, rendition);
         }
+        // Renditions end together, but for a frame.
+        let [main, alone] = [0, 1].map(|rendition| &run.checker.segments[rendition]);
+        let (mut ends, mut others) = (Duration::ZERO, Duration::ZERO);
+        for (segment, other) in main.iter().zip(alone) {
+            (ends, others) = (ends + segment.duration(), others + other.duration());
+            assert!(ends.abs_diff(others) < Duration::from_millis(22), "{after}: {ends:?} {others:?}");
+        }
     }
 }
 
