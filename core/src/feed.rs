@@ -73,6 +73,16 @@ pub struct BroadcastStart {
 
 /// Takes new broadcasts from ingest. The packager's shell implements it, and so do tests.
 pub trait BroadcastSink: Send + Sync + 'static {
+    /// Looks at a tag of a publisher that has no feed yet: one that can never be packaged begins no broadcast, and
+    /// takes over from nobody. Must not block.
+    ///
+    /// # Errors
+    /// The sentence for the person at the encoder, which names the codec and what to do.
+    fn check(&self, tag: &FlvTag) -> Result<(), String> {
+        let _ = tag;
+        Ok(())
+    }
+
     /// Opens the feed of a new broadcast. Called once per broadcast, from within a tokio runtime; must not block.
     fn open(&self, start: BroadcastStart) -> FeedHandle;
 }

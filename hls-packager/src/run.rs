@@ -18,9 +18,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::demux::Demuxer;
 use crate::model::{Output, RenditionId};
 use crate::origin::{Broadcast, Origin};
-use crate::packager::{Packager, PackagerStart};
+use crate::packager::{Packager, PackagerError, PackagerStart};
 use crate::remember::ChannelMemory;
 use crate::window::{Window, WindowStart};
 
@@ -98,6 +99,11 @@ impl PackagerService {
 }
 
 impl BroadcastSink for PackagerService {
+    fn check(&self, tag: &FlvTag) -> Result<(), String> {
+        let found = Demuxer::default().demux(tag, &mut Vec::new());
+        found.map_err(|refusal| PackagerError::from(refusal).to_string())
+    }
+
     fn open(&self, start: BroadcastStart) -> FeedHandle {
         let shared = Arc::clone(&self.0);
         let (items, receiver) = feed();

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_core::feed::{FeedItem, FeedSender, PublisherInfo};
+use millrace_core::feed::{BroadcastSink, FeedItem, FeedSender, PublisherInfo};
 use millrace_core::flv::FlvTag;
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) session: SessionConfig,
     pub(crate) authority: Arc<dyn PublishAuthority>,
     pub(crate) broadcasts: mpsc::Sender<ToBroadcasts>,
+    /// Knows what can be packaged.
+    pub(crate) sink: Arc<dyn BroadcastSink>,
     pub(crate) telemetry: Telemetry,
     pub(crate) shutdown: CancellationToken,
     /// Its place among those of its address that do not publish yet.
@@ -294,6 +296,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Publish::Feeding { .. } => return self.send(FeedItem::Tag { tag, arrived: self.arrived }).await,
             Publish::Opening { ready: true, hold } => return hold.push_ready(tag, self.arrived),
             Publish::Opening { hold, ready } => {
+                if let Err(sentence) = self.context.sink.check(&tag) {
+                    return self.evict(&Reason::Unpackageable(sentence)).await;
+                }
                 *ready = hold.push(tag, self.arrived);
                 *ready
             }

@@ -235,7 +235,7 @@ enum Role {
 /// What follows once an evicted publisher has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Then {
-    /// The challenger, which has media, gets the feed.
+    /// The challenger, if there is one that has media, gets the feed; or else the broadcast waits.
     HandOver,
     /// The broadcast ends.
     End(EndReason),
@@ -481,7 +481,13 @@ impl Registry {
         if let Some((current, role @ Role::Live { .. })) = &mut channel.current
             && *current == connection
         {
-            *role = Role::Leaving { then: Then::End(end) };
+            let unpackageable = matches!(reason, Reason::Unpackageable(_));
+            let then = match role {
+                // The one it took over from may come back, and the broadcast goes on.
+                Role::Live { won: Some(_) } if unpackageable => Then::HandOver,
+                _ => Then::End(end),
+            };
+            *role = Role::Leaving { then };
             self.outputs.push_back(Output::Evict { connection, reason });
         }
     }

@@ -194,6 +194,24 @@ fn a_refusal_ends_the_broadcast_once_the_publisher_has_left() {
 }
 
 #[test]
+fn a_winner_that_is_refused_leaves_the_broadcast_to_the_one_before() {
+    let mut world = World::live();
+    world.publish(2);
+    world.ready(2);
+    assert_eq!(world.lost(1), ["grant 2 1 Continues", "resumed"]);
+    let sentence = "no".to_owned();
+    let refused = world.command(Command::Refuse { connection: ConnectionId(2), sentence });
+    assert_eq!(refused, ["evict 2 unpackageable"]);
+    assert_eq!(world.lost(2), ["interrupted"]);
+    assert_eq!(world.publish(3), ["accept 3"], "nobody has to wait");
+    assert_eq!(world.ready(3), ["grant 3 1 Continues", "resumed"]);
+    // A broadcast's own publisher is its end, though it came back in between.
+    let refused = world.command(Command::Refuse { connection: ConnectionId(3), sentence: String::new() });
+    assert_eq!(refused, ["evict 3 unpackageable"]);
+    assert_eq!(world.lost(3), ["close 1", "ended Refused"]);
+}
+
+#[test]
 fn a_packager_that_is_gone_ends_the_broadcast() {
     let broadcast = BroadcastId(uuid::Uuid::from_u128(1));
     let mut world = World::live();

@@ -54,12 +54,18 @@ pub struct Deps {
 /// than [`Config::drain_timeout`]. Their broadcasts get `PublisherLeft` and no `Ended`: viewers go on after a restart.
 pub async fn run(listeners: Vec<Listener>, config: Config, deps: Deps, shutdown: CancellationToken) {
     let tasks = TaskTracker::new();
-    let owner = broadcasts::Deps { sink: deps.sink, bus: deps.bus, node: deps.node, tasks: tasks.clone() };
+    let owner = broadcasts::Deps {
+        sink: Arc::clone(&deps.sink),
+        bus: deps.bus,
+        node: deps.node,
+        tasks: tasks.clone(),
+    };
     let broadcasts = broadcasts::start(config.registry(), owner);
     let kill = CancellationToken::new();
     let server = Arc::new(Server {
         places: Places::new(config.max_connections_per_address, config.max_connections),
         authority: deps.authority,
+        sink: deps.sink,
         broadcasts: broadcasts.clone(),
         telemetry: Telemetry::new(),
         next: AtomicU64::new(1),
@@ -86,6 +92,7 @@ struct Server {
     config: Config,
     places: Places,
     authority: Arc<dyn PublishAuthority>,
+    sink: Arc<dyn BroadcastSink>,
     broadcasts: mpsc::Sender<ToBroadcasts>,
     telemetry: Telemetry,
     next: AtomicU64,
@@ -140,6 +147,7 @@ impl Server {
             session: self.config.session(),
             authority: Arc::clone(&self.authority),
             broadcasts: self.broadcasts.clone(),
+            sink: Arc::clone(&self.sink),
             telemetry: self.telemetry.clone(),
             shutdown: self.shutdown.clone(),
             place,

@@ -11,7 +11,7 @@ use millrace_core::feed::FeedReply;
 use millrace_core::ids::ConnectionId;
 use millrace_ingest::Config;
 use millrace_ingest::rtmp::amf0::Value;
-use server::{Server, call};
+use server::{Server, VP6_KEYFRAME, VP6_REFUSED, call};
 use wire::{AAC_FRAME, AAC_HEADER, AVC_HEADER, AVC_INTER, AVC_KEYFRAME};
 
 fn config() -> Config {
@@ -137,6 +137,35 @@ async fn what_cannot_be_packaged_is_refused_with_the_packagers_sentence() {
     broadcast.expect(&["left", "ended"]).await;
     assert_eq!([server.event().await, server.event().await], ["started", "ended Refused"]);
     drop(publisher);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_challenger_that_cannot_be_packaged_takes_over_from_nobody() {
+    let mut server = Server::start(config()).await;
+    let mut first = server.publisher("studio").await;
+    first.media(0, AVC_HEADER).await;
+    first.media(0, AVC_KEYFRAME).await;
+    let mut broadcast = server.opened().await;
+    broadcast.expect(&["joined 1", "header 0", "key 0"]).await;
+    for _ in 0..3 {
+        let mut second = server.publisher("studio").await;
+        second.media(0, VP6_KEYFRAME).await;
+        assert_eq!(second.turned_away("NetStream.Publish.Denied").await, VP6_REFUSED);
+    }
+    first.media(40, AVC_INTER).await;
+    broadcast.expect(&["video 40"]).await;
+    assert_eq!(server.event().await, "started");
+    // Nor does it begin a broadcast; and the way is free for one that can.
+    let mut alone = server.publisher("garage").await;
+    alone.media(0, VP6_KEYFRAME).await;
+    assert_eq!(alone.turned_away("NetStream.Publish.Denied").await, VP6_REFUSED);
+    let mut good = server.publisher("garage").await;
+    good.media(0, AVC_KEYFRAME).await;
+    server.opened().await.expect(&["joined 6", "key 0"]).await;
+    assert_eq!(server.event().await, "started");
+    drop((first, good, alone));
+    assert_eq!([server.event().await, server.event().await], ["interrupted", "interrupted"]);
     server.stop().await;
 }
 

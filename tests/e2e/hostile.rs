@@ -58,6 +58,7 @@ async fn bad_publishers_are_refused_while_a_good_broadcast_plays_on() {
         ("wrong keys", Box::pin(wrong_keys(server))),
         ("publish before connect", Box::pin(publish_before_connect(server))),
         ("unknown codecs", Box::pin(unknown_codecs(server))),
+        ("challengers with unknown codecs", Box::pin(challengers(server))),
         ("a truncated codec configuration", Box::pin(truncated_configuration(server, tags))),
         ("never a keyframe", Box::pin(no_keyframe(server, tags))),
         ("connected and silent", Box::pin(silent(server))),
@@ -72,6 +73,7 @@ async fn bad_publishers_are_refused_while_a_good_broadcast_plays_on() {
     join_all(running).await;
     let report = checking.await.unwrap().unwrap();
     assert!(report.passed(), "{report}");
+    assert_eq!((report.renditions[0].discontinuities, report.renditions[0].inits), (0, 1), "{report}");
     server.assert_calm();
     until("every bad connection is gone", SOON, || async {
         server.metric("millrace_rtmp_connections ").await.filter(|n| *n <= 1.0)
@@ -236,6 +238,19 @@ async fn refused_media(server: &Server, key: &str, kind: u8, bodies: &[Bytes]) -
     refused
 }
 
+/// What cannot be packaged takes the channel of a good broadcast from nobody.
+async fn challengers(server: &Server) {
+    until("the good broadcast", SOON, || async {
+        crate::http::get(server.playlist("good")).await.ok().filter(|a| a.status() == 200)
+    })
+    .await;
+    for (header, name) in [(&b"\x90hvc1"[..], "HEVC"), (b"\x14\x00", "VP6"), (b"\x17\0\0\0\0\x01", "H.264")] {
+        let refused = refused_media(server, "good", 9, &[Bytes::copy_from_slice(header)]).await;
+        assert_eq!(refused.code, "NetStream.Publish.Denied", "{refused:?}");
+        assert!(refused.description.contains(name), "{refused:?}");
+    }
+}
+
 async fn unknown_codecs(server: &Server) {
     // The configuration, then coded frames.
     let bodies = |header: &[u8], frame: &[u8]| -> Vec<Bytes> {
@@ -265,7 +280,7 @@ async fn truncated_configuration(server: &Server, tags: &[flv::Tag]) {
         let refused = refused_media(server, "truncated", 9, &bodies).await;
         assert_eq!(refused.code, "NetStream.Publish.Denied", "{length}: {refused:?}");
         assert!(refused.description.len() > 20, "{length}: {refused:?}");
-        // The broadcast it began ends with its reconnect window.
+        // It began no broadcast.
         let url = server.playlist("truncated");
         assert_eq!(crate::http::get(url).await.unwrap().status(), 404);
     }

@@ -195,6 +195,39 @@ async fn a_codec_that_cannot_be_packaged_is_refused_once_with_a_sentence() {
     assert_eq!(server.get(MULTIVARIANT).await.0, 404);
 }
 
+#[tokio::test]
+async fn a_tag_alone_tells_what_can_never_be_packaged() {
+    let server = Server::new();
+    let check = |kind, body: &[u8]| {
+        let tag = FlvTag { kind, timestamp: RtmpMillis(0), body: Bytes::copy_from_slice(body) };
+        server.service.check(&tag)
+    };
+    let header = [&[0x17, 0, 0, 0, 0][..], RECORD].concat();
+    for (what, kind, body) in [
+        ("H.264 configuration", TagKind::Video, header.as_slice()),
+        ("H.264 picture", TagKind::Video, &[0x17, 1, 0, 0, 0, 0, 0, 0, 1, 0x65]),
+        ("AAC configuration", TagKind::Audio, &[0xaf, 0, 0x11, 0x90]),
+        ("AAC frame", TagKind::Audio, &[0xaf, 1, 0x21]),
+        ("metadata", TagKind::Script, b"\x02\x00\x0aonMetaData\x08"),
+        ("a track that is left out", TagKind::Audio, b"\x95\x00Opus\x01\x01"),
+        ("broken", TagKind::Video, &[0x17]),
+        ("empty", TagKind::Audio, &[]),
+    ] {
+        assert_eq!(check(kind, body), Ok(()), "{what}");
+    }
+    for (named, kind, body) in [
+        ("HEVC", TagKind::Video, &b"\x90hvc1\x01"[..]),
+        ("VP6", TagKind::Video, &[0x14, 0]),
+        ("MP3", TagKind::Audio, &[0x2f, 0xff, 0xfb]),
+        ("Opus", TagKind::Audio, b"\x90Opus\x01"),
+        ("H.264", TagKind::Video, &header[..20]),
+        ("AAC", TagKind::Audio, &[0xaf, 0, 0x12]),
+    ] {
+        let sentence = check(kind, body).unwrap_err();
+        assert!(sentence.contains(named), "{named}: {sentence}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_flushes_and_lets_players_go_on_later() {
     let server = Server::new();

@@ -12,7 +12,7 @@ use millrace_core::event::EventBody;
 use millrace_core::feed::{
     BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
 };
-use millrace_core::flv::TagKind;
+use millrace_core::flv::{FlvTag, TagKind};
 use millrace_core::ids::ChannelName;
 use millrace_ingest::rtmp::amf0::{self, Value, object};
 use millrace_ingest::rtmp::chunk::{ChunkReader, Message};
@@ -66,7 +66,16 @@ impl Opened {
 
 struct Sink(mpsc::UnboundedSender<Opened>);
 
+/// What the sink says of [`VP6_KEYFRAME`].
+pub(crate) const VP6_REFUSED: &str = "VP6 cannot be played by browsers. Set the encoder to H.264.";
+/// A keyframe of a codec that the sink refuses.
+pub(crate) const VP6_KEYFRAME: &[u8] = &[0x14, 0, 0, 0];
+
 impl BroadcastSink for Sink {
+    fn check(&self, tag: &FlvTag) -> Result<(), String> {
+        if tag.body.as_ref() == VP6_KEYFRAME { Err(VP6_REFUSED.to_owned()) } else { Ok(()) }
+    }
+
     fn open(&self, start: BroadcastStart) -> FeedHandle {
         let (items, receiver) = feed();
         let (replies, back) = mpsc::channel(8);
