@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::fixtures::{PLAIN, Recipe, Video};
 use crate::node::{self, Viewer};
 use crate::publisher::Ffmpeg;
+use crate::rtmp_peer::{Peer, flv};
 use crate::server::{Server, scratch};
 use crate::wait::{quiet, until};
 
@@ -39,6 +40,34 @@ async fn stock_hls_js_plays_picture_and_sound_about_a_second_behind() {
     assert!(median < 4.0, "{median} s behind: {latencies:?}");
     viewer.assert_never_went_back();
     server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_neither_waits_for_late_sound_nor_stumbles_when_it_comes() {
+    let fixture = looped().fixture().await;
+    let _quiet = quiet().await;
+    let server = Server::start(&[]).await;
+    // The microphone is switched on after 20 s.
+    let mut tags = flv::read(&fixture.path);
+    tags.retain(|tag| tag.kind != 8 || tag.is_header() || tag.timestamp >= 20_000);
+    let mut peer = Peer::connect(server.rtmp).await.unwrap();
+    peer.publish("live", "studio").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let publisher = tokio::spawn(async move { peer.send(&tags, |tag| tag.timestamp).await });
+    until("the playlist is there", SOON, || async {
+        crate::http::get(server.playlist("studio")).await.ok().filter(|a| a.status() == 200)
+    })
+    .await;
+    let mut viewer = Viewer::stock(&server.playlist("studio")).await;
+    viewer.plays_for(5.0, Duration::from_secs(15)).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "this machine is too slow to tell");
+    // Over the point where the sound begins.
+    viewer.plays_for(20.0, Duration::from_secs(35)).await;
+    let loudness = viewer.ask("listen", "loudness").await;
+    assert!(loudness.as_f64().is_some_and(|l| l > 0.01), "nothing to hear: {loudness}");
+    viewer.assert_never_went_back();
+    server.assert_calm();
+    publisher.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use millrace_hls_checker::{Options, Report};
 
-use crate::decode::decode;
+use crate::decode::{decode, sounds_in};
 use crate::fixtures::{Fixture, PLAIN, Recipe, Video};
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::{Peer, flv};
@@ -18,20 +18,16 @@ use crate::wait::quiet;
 /// Long enough for thirty seconds of checking after the broadcast is there.
 const SECONDS: u32 = 34;
 
-/// A track that shows up late is announced by another init segment at the next keyframe, up to 2 s later: AAC frames
-/// that may be missing until then.
-const LATE_SOUND_LOST: u64 = 2 * 48_000 / 1024 + 1;
-/// And the init segments on top of the first.
-const LATE_SOUND_INITS: usize = 2;
-
 /// What a scenario must come to.
 struct Expected {
     /// Video frames that were sent.
     frames: u64,
-    /// AAC frames that were sent and belong to the broadcast: fewest and most that may be served.
-    audio_frames: RangeInclusive<u64>,
-    /// Fewest and most init segments of the main rendition.
-    inits: RangeInclusive<usize>,
+    /// AAC frames that were sent and belong to the broadcast.
+    sounds: u64,
+    /// Fewest and most frames of silence that the server may put where no sound was sent.
+    silence: RangeInclusive<u64>,
+    /// Init segments of the main rendition.
+    inits: usize,
 }
 
 /// How the media reaches the server.
@@ -138,12 +134,19 @@ async fn one(
     let start = tags[0].iter().find(|tag| tag.is_keyframe()).map_or(0, |tag| tag.timestamp);
     let early = tags[0].iter().filter(sound).filter(|tag| tag.timestamp < start).count();
     let sounds = (tags.iter().flatten().filter(sound).count() - early) as u64;
-    let (lost, more_inits) =
-        if matches!(sender, Sender::LateSound(..)) { (LATE_SOUND_LOST, LATE_SOUND_INITS) } else { (0, 0) };
+    let silence = match &sender {
+        Sender::LateSound(..) => {
+            let first = tags[0].iter().find(sound).map_or(0, |tag| tag.timestamp);
+            let frames = u64::from(first - start) * 48 / 1024;
+            frames - 1..=frames
+        }
+        _ => 0..=0,
+    };
     let expected = Expected {
         frames: tags.iter().flatten().filter(|tag| tag.kind == 9 && !tag.is_header()).count() as u64,
-        audio_frames: sounds - lost..=sounds,
-        inits: fixtures.len()..=fixtures.len() + more_inits,
+        sounds,
+        silence,
+        inits: fixtures.len(),
     };
     let publishing = publish(server, channel, sender, &fixtures, &tags);
     let (report, published) = tokio::join!(millrace_hls_checker::run(options), publishing);
@@ -165,30 +168,41 @@ async fn judge(report: &Report, expected: &Expected, wrong: &mut Vec<String>) {
     for (index, rendition) in report.renditions.iter().enumerate() {
         // The first one is the main rendition; an audio rendition stands beside it.
         let frames = if index == 0 { expected.frames } else { 0 };
-        if rendition.video_samples != frames || !expected.audio_frames.contains(&rendition.audio_samples) {
+        let Some(silence) = rendition.audio_samples.checked_sub(expected.sounds) else {
             wrong.push(format!(
-                "{}: {} video and {} audio samples were served, {frames} and {:?} sent",
-                rendition.name, rendition.video_samples, rendition.audio_samples, expected.audio_frames
+                "{}: {} audio samples were served, {} sent",
+                rendition.name, rendition.audio_samples, expected.sounds
+            ));
+            continue;
+        };
+        if rendition.video_samples != frames || !expected.silence.contains(&silence) {
+            wrong.push(format!(
+                "{}: {} video samples were served, {frames} sent; {silence} frames of silence, not {:?}",
+                rendition.name, rendition.video_samples, expected.silence
             ));
         }
         if !rendition.ended {
             wrong.push(format!("{}: no EXT-X-ENDLIST after the publisher said goodbye", rendition.name));
         }
-        if index == 0 && !expected.inits.contains(&rendition.inits) {
-            wrong.push(format!("{} init segments, {:?} expected", rendition.inits, expected.inits));
+        if index == 0 && expected.inits != rendition.inits {
+            wrong.push(format!("{} init segments, {} expected", rendition.inits, expected.inits));
         }
-        let mut decoded = 0;
+        let (mut decoded, mut sounds) = (0, 0);
         for file in &rendition.saved {
+            sounds += sounds_in(file).await;
             match decode(file).await {
                 Ok(frames) => decoded += frames,
                 Err(complaint) => wrong.push(complaint),
             }
         }
+        if sounds != expected.sounds {
+            wrong.push(format!("{}: {sounds} frames of sound, {} sent", rendition.name, expected.sounds));
+        }
         if frames > 0 && decoded != frames {
             wrong.push(format!("{}: {decoded} frames decoded, {frames} sent", rendition.name));
         }
     }
-    if expected.frames > 0 && *expected.audio_frames.end() > 0 && report.renditions.len() != 2 {
+    if expected.frames > 0 && expected.sounds > 0 && report.renditions.len() != 2 {
         wrong.push(format!("{} renditions, expected the main one and audio alone", report.renditions.len()));
     }
 }
