@@ -33,6 +33,8 @@ async fn a_wrong_setting_is_exit_64_and_names_the_key() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(64), "{said}");
     assert!(said.contains("http_addr") && said.contains("MILLRACE_HTTP_ADDR"), "{said}");
+    assert!(said.contains("\"everywhere\""), "the value: {said}");
+    assert!(said.contains("write address and port, such as 0.0.0.0:8080"), "the remedy: {said}");
     let version = Command::new(env!("CARGO_BIN_EXE_millrace")).arg("--version").output().await.unwrap();
     assert!(version.status.success() && version.stdout.starts_with(b"millrace "), "{version:?}");
 }
