@@ -71,11 +71,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         http.max_connections = limits.max_connections,
         "limits derived from the descriptor limit"
     );
+    let media = millrace_ingest::MediaThreads::start(ingest_config.threads)
+        .context("failed to start the threads that carry media")?;
     let deps = millrace_ingest::Deps {
         authority: authority(config.publish_auth),
         sink: Arc::new(packager.clone()),
         bus: Arc::clone(&bus),
         node,
+        media: media.places(),
     };
     let addresses = bound.addresses();
     let ingest =
@@ -107,6 +110,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     ingest.await.context("the RTMP server failed")?;
     let unfinished = packager.drain(config.shutdown_grace).await;
+    drop(media);
     http_shutdown.cancel();
     let cut = http.await.context("the HTTP server failed")?;
     let _ = metrics_server.await;

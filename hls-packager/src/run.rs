@@ -1,6 +1,7 @@
 //! The shell of a broadcast: feed → packager → window → watchers. One task each.
 #![expect(clippy::disallowed_methods, reason = "shell: starts tasks, reads clocks, makes ids")]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,7 +24,7 @@ use crate::model::{Output, RenditionId};
 use crate::origin::{Broadcast, Origin};
 use crate::packager::{Packager, PackagerError, PackagerStart};
 use crate::remember::ChannelMemory;
-use crate::window::{Window, WindowStart};
+use crate::window::{Window, WindowStart, first_msn};
 
 /// Refusals that may wait for ingest: a publisher is refused once.
 const REPLIES: usize = 4;
@@ -159,7 +160,7 @@ impl BroadcastTask {
             last_keyframe_interval: remembered.keyframe_interval,
         };
         let window_start =
-            WindowStart { prefix: Arc::clone(&prefix), first_msn: unix_seconds.max(remembered.next_msn) };
+            WindowStart { prefix: Arc::clone(&prefix), first_msn: first_msn(unix_seconds, remembered.next_msn) };
         let updates = spawn_reporter(&shared);
         Self {
             packager: Packager::new(shared.config.packager(), packager_start),
@@ -209,21 +210,29 @@ impl BroadcastTask {
 
     async fn follow_feed(&mut self) -> End {
         let cut = self.shared.cut.clone();
+        let mut cut = pin!(cut.cancelled());
+        // One timer for the whole broadcast: a new one for each tag would be entered and taken out 80 times a second.
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut armed = None;
         let mut report = tokio::time::interval(STREAM_UPDATE_INTERVAL);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let due = self.packager.poll_timeout().map(tokio::time::Instant::from_std);
-            let timer = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let due = self.packager.poll_timeout();
+            // A deadline that moves back with every tag is only looked at when the old one is reached.
+            if let Some(at) = due
+                && armed.is_none_or(|armed| at < armed)
+            {
+                armed = due;
+                timer.as_mut().reset(at.into());
+            }
             tokio::select! {
                 // Timers first: a feed that is always full must not keep them from firing.
                 biased;
-                () = cut.cancelled() => return End::Stopped,
-                () = timer => self.packager.handle_timeout(Instant::now()),
+                () = &mut cut => return End::Stopped,
+                () = &mut timer, if armed.is_some() => {
+                    armed = None;
+                    self.packager.handle_timeout(Instant::now());
+                }
                 _ = report.tick() => self.report(),
                 item = self.feed.recv() => match item {
                     Some(FeedItem::Ended) | None => {

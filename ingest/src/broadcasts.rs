@@ -14,6 +14,7 @@ use millrace_core::event::{
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -40,11 +41,20 @@ pub(crate) enum Control {
     Evict(Reason),
 }
 
+/// How a connection is reached.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Its orders.
+    pub(crate) control: mpsc::Sender<Control>,
+    /// Where it runs. The packager of a broadcast that it begins runs there too.
+    pub(crate) runtime: Handle,
+}
+
 /// What reaches the task.
 #[derive(Debug)]
 pub(crate) enum ToBroadcasts {
-    /// A publisher asks for its channel; its orders go to `control`.
-    Publish { connection: ConnectionId, channel: ChannelName, control: mpsc::Sender<Control> },
+    /// A publisher asks for its channel.
+    Publish { connection: ConnectionId, channel: ChannelName, link: Link },
     /// Everything else.
     Command(Command),
 }
@@ -95,7 +105,7 @@ struct Broadcasts {
     deps: Deps,
     events: mpsc::Sender<Event>,
     commands: mpsc::WeakSender<ToBroadcasts>,
-    connections: HashMap<ConnectionId, mpsc::Sender<Control>>,
+    connections: HashMap<ConnectionId, Link>,
     feeds: HashMap<BroadcastId, Feed>,
 }
 
@@ -105,8 +115,8 @@ impl Broadcasts {
             let timeout = self.registry.poll_timeout();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(ToBroadcasts::Publish { connection, channel, control }) => {
-                        self.connections.insert(connection, control);
+                    Some(ToBroadcasts::Publish { connection, channel, link }) => {
+                        self.connections.insert(connection, link);
                         self.registry.handle_command(Instant::now(), Command::Publish { connection, channel });
                     }
                     Some(ToBroadcasts::Command(command)) => {
@@ -146,7 +156,7 @@ impl Broadcasts {
             Output::Evict { connection, reason } => self.tell(connection, Control::Evict(reason)),
             Output::Grant { connection, channel, broadcast, entry } => {
                 if entry == Entry::Begins {
-                    self.open(broadcast, channel.clone());
+                    self.open(connection, broadcast, channel.clone());
                 }
                 if let Some(feed) = self.feeds.get(&broadcast) {
                     let feed = feed.items.clone();
@@ -183,14 +193,16 @@ impl Broadcasts {
     }
 
     fn tell(&mut self, connection: ConnectionId, control: Control) {
-        if let Some(sender) = self.connections.get(&connection)
-            && let Err(mpsc::error::TrySendError::Full(control)) = sender.try_send(control)
+        if let Some(link) = self.connections.get(&connection)
+            && let Err(mpsc::error::TrySendError::Full(control)) = link.control.try_send(control)
         {
             error!(connection.id = %connection, "connection {connection} takes no orders: {control:?}");
         }
     }
 
-    fn open(&mut self, broadcast: BroadcastId, channel: ChannelName) {
+    fn open(&mut self, connection: ConnectionId, broadcast: BroadcastId, channel: ChannelName) {
+        // What the sink starts runs beside the connection: a tag wakes no other thread.
+        let _beside = self.connections.get(&connection).map(|link| link.runtime.enter());
         let FeedHandle { items, replies } = self.deps.sink.open(BroadcastStart { id: broadcast, channel });
         let (end, ended) = oneshot::channel();
         self.deps.tasks.spawn(attend(items.clone(), replies, ended, self.commands.clone()));

@@ -13,6 +13,9 @@ use crate::rtmp::session::SessionConfig;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Threads that carry media. Default 0: half of the cores, at least one; at most 256. One thread carries some
+    /// hundred broadcasts; raise it when `media-` threads are busy and cores are idle.
+    pub threads: usize,
     /// Time from the connection to the end of the handshake, TLS included. Default 5 s, 100 ms to 60 s. Raise it for
     /// encoders on very slow lines; lower frees the places of silent connections sooner.
     #[serde(with = "duration")]
@@ -62,6 +65,7 @@ impl Default for Config {
     fn default() -> Self {
         let (chunks, amf0) = (ChunkLimits::default(), Amf0Limits::default());
         Self {
+            threads: 0,
             handshake_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
@@ -104,6 +108,7 @@ impl Config {
         let in_flight_most = 1 << 30;
         let sizes = [
             ("max_message_bytes", self.max_message_bytes, 64 << 10, 0x00ff_ffff),
+            ("threads", self.threads, 0, 256),
             ("max_partial_messages", self.max_partial_messages, 2, MAX_CHUNK_STREAMS),
             ("max_in_flight_bytes", self.max_in_flight_bytes, self.max_message_bytes, in_flight_most),
             ("max_amf_depth", self.max_amf_depth, 1, 64),

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::authority::{Authorising, PublishAttempt, PublishAuthority, PublishRefusal};
-use crate::broadcasts::{CONTROL_QUEUE, Control, ToBroadcasts};
+use crate::broadcasts::{CONTROL_QUEUE, Control, Link, ToBroadcasts};
 use crate::hold::Hold;
+use crate::media_threads::{MediaThread, Seat};
 use crate::places::Place;
 use crate::publish::{Command, Reason};
 use crate::rtmp::command::Status;
@@ -50,6 +52,8 @@ pub(crate) struct Context {
     pub(crate) shutdown: CancellationToken,
     /// Its place among those of its address that do not publish yet.
     pub(crate) place: Place,
+    /// The thread it runs on.
+    pub(crate) media: MediaThread,
 }
 
 /// How far the publish of this connection is.
@@ -74,7 +78,7 @@ enum Publish {
         feed: FeedSender,
         channel: ChannelName,
         broadcast: BroadcastId,
-        _live: Counted,
+        _live: (Counted, Seat),
     },
 }
 
@@ -130,6 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> std::io::Result<()> {
         let mut buffer = vec![0; SMALL_READ];
         let mut shut = false;
+        let token = self.context.shutdown.clone();
+        let mut shutdown = pin!(token.cancelled());
         let mut armed = self.session.poll_timeout();
         let mut sleep = Box::pin(sleep_until(armed.unwrap_or(self.arrived).into()));
         loop {
@@ -159,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         _ => pending().await,
                     }
                 } => Woken::Answer(answer),
-                () = self.context.shutdown.cancelled(), if !shut => Woken::Shutdown,
+                () = &mut shutdown, if !shut => Woken::Shutdown,
                 read = self.stream.read(&mut buffer), if !self.session.is_paused() && !waits_for_feed => {
                     Woken::Read(read)
                 }
@@ -228,8 +234,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match answer {
             Ok(channel) => {
                 self.publish = Publish::Registering { id, channel: channel.clone() };
-                let control = self.control_sender.clone();
-                let ask = ToBroadcasts::Publish { connection: self.context.id, channel, control };
+                let link = Link {
+                    control: self.control_sender.clone(),
+                    runtime: self.context.media.runtime.clone(),
+                };
+                let ask = ToBroadcasts::Publish { connection: self.context.id, channel, link };
                 if self.context.broadcasts.send(ask).await.is_err() {
                     self.publish = Publish::Idle;
                     self.refuse(id, Reason::Stopping.to_string(), "stopping");
@@ -261,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.refuse(id, reason.to_string(), reason.label());
             }
             (Control::Grant { feed, channel, broadcast }, Publish::Opening { hold, .. }) => {
-                let live = Counted::new(&self.context.telemetry.publishers);
+                let live = (Counted::new(&self.context.telemetry.publishers), self.context.media.publisher());
                 let info = PublisherInfo { connection: self.context.id, encoder: self.encoder.clone() };
                 self.publish = Publish::Feeding { feed, channel, broadcast, _live: live };
                 self.send(FeedItem::PublisherJoined(info)).await;

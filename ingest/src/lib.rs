@@ -10,6 +10,7 @@ mod broadcasts;
 pub mod config;
 mod connection;
 pub mod hold;
+pub mod media_threads;
 mod places;
 pub mod publish;
 pub mod rtmp;
@@ -18,4 +19,5 @@ mod telemetry;
 
 pub use authority::{NoKeysAuthority, OpenAuthority, PublishAttempt, PublishAuthority, PublishRefusal};
 pub use config::Config;
+pub use media_threads::MediaThreads;
 pub use server::{Deps, Listener, run};

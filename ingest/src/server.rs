@@ -20,6 +20,7 @@ use crate::authority::PublishAuthority;
 use crate::broadcasts::{self, ToBroadcasts};
 use crate::config::Config;
 use crate::connection::{Context, serve};
+use crate::media_threads::MediaPlaces;
 use crate::places::Places;
 use crate::publish::Command;
 use crate::telemetry::{Counted, Telemetry};
@@ -48,6 +49,8 @@ pub struct Deps {
     pub bus: Arc<dyn Bus>,
     /// Name of this node, for events.
     pub node: String,
+    /// Where connections, and the packagers of their broadcasts, run.
+    pub media: MediaPlaces,
 }
 
 /// Serves publishers until `shutdown`; then takes no more, tells those that are there, and waits for them no longer
@@ -66,6 +69,7 @@ pub async fn run(listeners: Vec<Listener>, config: Config, deps: Deps, shutdown:
         places: Places::new(config.max_connections_per_address, config.max_connections),
         authority: deps.authority,
         sink: deps.sink,
+        media: deps.media,
         broadcasts: broadcasts.clone(),
         telemetry: Telemetry::new(),
         next: AtomicU64::new(1),
@@ -93,6 +97,7 @@ struct Server {
     places: Places,
     authority: Arc<dyn PublishAuthority>,
     sink: Arc<dyn BroadcastSink>,
+    media: MediaPlaces,
     broadcasts: mpsc::Sender<ToBroadcasts>,
     telemetry: Telemetry,
     next: AtomicU64,
@@ -140,6 +145,8 @@ impl Server {
                 return;
             }
         };
+        let (media, seat) = self.media.take();
+        let runtime = media.runtime.clone();
         let context = Context {
             id: ConnectionId(self.next.fetch_add(1, Ordering::Relaxed)),
             peer,
@@ -151,26 +158,43 @@ impl Server {
             telemetry: self.telemetry.clone(),
             shutdown: self.shutdown.clone(),
             place,
+            media,
+        };
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(err) => {
+                debug!(peer.addr = %peer, %err, "connection is gone already");
+                return;
+            }
         };
         let (kill, open) = (self.kill.clone(), Counted::new(&self.telemetry.connections));
         let handshake = self.config.handshake_timeout;
-        self.tasks.spawn(async move {
-            let _open = open;
+        let attended = async move {
+            let _counted = (open, seat);
             tokio::select! {
                 () = kill.cancelled() => {}
                 () = attend(stream, context, acceptor, handshake) => {}
             }
-        });
+        };
+        self.tasks.spawn_on(attended, &runtime);
     }
 }
 
 /// Serves one socket, through TLS if there is an acceptor.
-async fn attend(stream: TcpStream, context: Context, acceptor: Option<TlsAcceptor>, handshake: Duration) {
+async fn attend(
+    stream: std::net::TcpStream,
+    context: Context,
+    acceptor: Option<TlsAcceptor>,
+    handshake: Duration,
+) {
     let (id, peer) = (context.id, context.peer);
-    if let Err(err) = stream.set_nodelay(true) {
-        debug!(connection.id = %id, peer.addr = %peer, %err, "connection is gone already");
-        return;
-    }
+    let stream = match stream.set_nodelay(true).and_then(|()| TcpStream::from_std(stream)) {
+        Ok(stream) => stream,
+        Err(err) => {
+            debug!(connection.id = %id, peer.addr = %peer, %err, "connection is gone already");
+            return;
+        }
+    };
     let Some(acceptor) = acceptor else { return serve(stream, context).await };
     let deadline = context.accepted + handshake;
     let accepted = tokio::select! {

@@ -22,8 +22,9 @@ use super::limits::{Amf0Limits, ChunkLimits};
 
 /// What we ask the peer to acknowledge by, and the bandwidth we grant it.
 const WINDOW_BYTES: u32 = 2_500_000;
-/// Size of the chunks we write.
-const OUT_CHUNK_SIZE: u32 = 4096;
+/// Size of the chunks we write. ffmpeg takes it over for what it sends: a picture then comes in two writes instead of
+/// two for each 4 kB.
+const OUT_CHUNK_SIZE: u32 = 60_000;
 /// Streams one connection may create.
 const MAX_STREAMS: u32 = 64;
 /// Input kept while a question is outstanding; a reader that obeys [`Session::is_paused`] stays far below.

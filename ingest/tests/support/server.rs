@@ -18,7 +18,7 @@ use millrace_ingest::rtmp::amf0::{self, Value, object};
 use millrace_ingest::rtmp::chunk::{ChunkReader, Message};
 use millrace_ingest::rtmp::command::Command;
 use millrace_ingest::rtmp::limits::{Amf0Limits, ChunkLimits};
-use millrace_ingest::{Config, Deps, Listener, OpenAuthority, PublishAuthority, run};
+use millrace_ingest::{Config, Deps, Listener, MediaThreads, OpenAuthority, PublishAuthority, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -90,6 +90,7 @@ pub(crate) struct Server {
     pub(crate) running: JoinHandle<()>,
     opened: mpsc::UnboundedReceiver<Opened>,
     events: Mutex<Subscription>,
+    _media: MediaThreads,
 }
 
 impl Server {
@@ -107,10 +108,12 @@ impl Server {
         let (sender, opened) = mpsc::unbounded_channel();
         let bus = MemoryBus::new();
         let events = Mutex::new(bus.subscribe(Topic::Streams));
-        let deps = Deps { authority, sink: Arc::new(Sink(sender)), bus, node: "test".into() };
+        let media = MediaThreads::start(1).expect("a thread");
+        let deps =
+            Deps { authority, sink: Arc::new(Sink(sender)), bus, node: "test".into(), media: media.places() };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(run(vec![Listener { tcp, tls }], config, deps, shutdown.clone()));
-        Self { address, shutdown, running, opened, events }
+        Self { address, shutdown, running, opened, events, _media: media }
     }
 
     /// The next broadcast that begins.
