@@ -159,8 +159,10 @@ impl BroadcastTask {
             wall: Timestamp::now(),
             last_keyframe_interval: remembered.keyframe_interval,
         };
-        let window_start =
-            WindowStart { prefix: Arc::clone(&prefix), first_msn: first_msn(unix_seconds, remembered.next_msn) };
+        let window_start = WindowStart {
+            prefix: Arc::clone(&prefix),
+            first_msn: first_msn(unix_seconds, remembered.next_msn),
+        };
         let updates = spawn_reporter(&shared);
         Self {
             packager: Packager::new(shared.config.packager(), packager_start),

@@ -76,9 +76,16 @@ pub struct WindowConfig {
 pub struct WindowStart {
     /// Random, `[a-z0-9]+`, different for each broadcast.
     pub prefix: Arc<str>,
-    /// Media sequence number of the first entry: the Unix time in seconds, or one more than the last number this
-    /// channel had, whichever is greater.
+    /// Media sequence number of the first entry: see [`first_msn`].
     pub first_msn: u64,
+}
+
+/// The media sequence number that a broadcast's list begins with, so that numbers never go back over restarts and
+/// from one node to another: the first segment with media has the Unix time in seconds, and the [`LEADING_GAPS`]
+/// stand before it; but no number is at or below those that this process gave the channel.
+#[must_use]
+pub fn first_msn(unix_seconds: u64, next_msn: u64) -> u64 {
+    unix_seconds.saturating_sub(LEADING_GAPS).max(next_msn)
 }
 
 /// An output that cannot follow the ones before.

@@ -114,6 +114,44 @@ impl Studio {
     }
 }
 
+/// Numbers of the segments with media of a broadcast whose segments last a second: as many as the clock allows.
+fn numbers_of_a_broadcast(first_msn: u64, seconds: u64) -> std::ops::RangeInclusive<u64> {
+    let start = WindowStart { prefix: "p".into(), first_msn };
+    let mut window = Window::new(WindowConfig { window: None, memory_cap_bytes: u64::MAX }, start);
+    let renditions = Studio::new().window.renditions().map(|(info, _)| info.clone()).collect();
+    window.apply(Output::Opened(Opened { target_duration: 4, renditions })).unwrap();
+    let mut numbers = Vec::new();
+    for second in 0..seconds {
+        let program_date_time =
+            jiff::Timestamp::from_second(i64::try_from(first_msn + second).unwrap()).unwrap();
+        let started = SegmentStarted {
+            program_date_time,
+            discontinuity: false,
+            gap: false,
+            init: vec![Some(Bytes::new()); 2],
+        };
+        window.apply(Output::SegmentStarted(started)).unwrap();
+        numbers.push(window.next_msn() - 1);
+        window.apply(Output::SegmentEnded).unwrap();
+    }
+    numbers[0]..=*numbers.last().unwrap()
+}
+
+#[test]
+fn a_server_that_crashed_and_is_back_within_a_second_uses_no_number_again() {
+    let now = 1_795_230_000;
+    for lived in [1, 2, 5, 60] {
+        let before = numbers_of_a_broadcast(first_msn(now, 0), lived);
+        assert_eq!(*before.start(), now, "the first segment with media has the time");
+        // Nothing is remembered after a crash but the time.
+        let after = numbers_of_a_broadcast(first_msn(now + lived, 0), 1);
+        assert!(after.start() > before.end(), "{after:?} after {before:?}");
+    }
+    // A broadcast that follows in the same process begins behind everything listed, its gaps included.
+    assert_eq!(first_msn(now, now + 7), now + 7);
+    assert_eq!(first_msn(1, 0), 0, "a clock that was never set");
+}
+
 fn ask(msn: impl Into<Option<u64>>, part: impl Into<Option<u64>>, skip: bool) -> Request {
     Request::Playlist(Directives { msn: msn.into(), part: part.into(), skip })
 }
