@@ -12,6 +12,7 @@ pub mod playlist;
 mod remember;
 pub mod run;
 mod segmenter;
+#[cfg(any(test, feature = "suite"))]
 pub mod suite;
 pub mod timeline;
 pub mod window;

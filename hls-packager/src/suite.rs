@@ -1,5 +1,5 @@
 //! The contract of [`crate::model`] as a checker: every output of a packager, whatever went in, must pass it. Used by
-//! unit tests, property tests and fuzz targets. It reads fragments with a reader of its own.
+//! unit tests, property tests and fuzz targets, and compiled for them alone (feature `suite`). It reads fragments with a reader of its own.
 
 use std::time::Duration;
 
