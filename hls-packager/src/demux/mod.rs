@@ -23,7 +23,7 @@ use crate::timeline::FrameRate;
 use aac::AacConfigError;
 use avc::{Avc, AvcConfigError};
 use codec::{AudioCodec, VideoCodec};
-use header::PacketKind;
+use header::{HeaderError, Packet, PacketKind};
 
 /// A video track's configuration, whatever its codec.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,15 +165,7 @@ impl Demuxer {
     }
 
     fn video(&mut self, tag: &FlvTag, out: &mut Vec<Demuxed>) -> Result<(), DemuxError> {
-        let Ok(packets) = header::parse_video(&tag.body) else {
-            out.push(Demuxed::BrokenUnit(TagKind::Video));
-            return Ok(());
-        };
-        for packet in packets {
-            if packet.track != 0 {
-                out.push(Demuxed::UnknownTrack);
-                continue;
-            }
+        for packet in default_track(header::parse_video(&tag.body), TagKind::Video, out) {
             match (packet.codec, packet.kind) {
                 (_, PacketKind::Other) => {}
                 (VideoCodec::Avc, PacketKind::Configuration) => {
@@ -221,15 +213,7 @@ impl Demuxer {
     }
 
     fn audio(&mut self, tag: &FlvTag, out: &mut Vec<Demuxed>) -> Result<(), DemuxError> {
-        let Ok(packets) = header::parse_audio(&tag.body) else {
-            out.push(Demuxed::BrokenUnit(TagKind::Audio));
-            return Ok(());
-        };
-        for packet in packets {
-            if packet.track != 0 {
-                out.push(Demuxed::UnknownTrack);
-                continue;
-            }
+        for packet in default_track(header::parse_audio(&tag.body), TagKind::Audio, out) {
             match (packet.codec, packet.kind) {
                 (_, PacketKind::Other) => {}
                 (AudioCodec::Aac, PacketKind::Configuration) => {
@@ -254,4 +238,24 @@ impl Demuxer {
         }
         Ok(())
     }
+}
+
+/// The default track's packets of a message. Other tracks are told in `out`, and so is a message that cannot be read.
+fn default_track<C>(
+    parsed: Result<Vec<Packet<C>>, HeaderError>,
+    kind: TagKind,
+    out: &mut Vec<Demuxed>,
+) -> Vec<Packet<C>> {
+    let Ok(mut packets) = parsed else {
+        out.push(Demuxed::BrokenUnit(kind));
+        return Vec::new();
+    };
+    packets.retain(|packet| {
+        let known = packet.track == 0;
+        if !known {
+            out.push(Demuxed::UnknownTrack);
+        }
+        known
+    });
+    packets
 }
