@@ -199,7 +199,10 @@ impl BroadcastTask {
         match end {
             End::Over => {
                 shared.origin.catalog().end(&start.channel, &broadcast);
-                info!(broadcast.id = %start.id, channel = %start.channel, "playlists of {} ended", start.channel);
+                info!(
+                    broadcast.id = %start.id, stream.id = %start.channel,
+                    "playlists of {} ended", start.channel
+                );
                 tokio::select! {
                     () = tokio::time::sleep(shared.config.ended_retention) => {}
                     () = shared.stopping.cancelled() => return,
@@ -261,7 +264,8 @@ impl BroadcastTask {
             publisher.refused = true;
             let connection = publisher.connection;
             warn!(
-                broadcast.id = %self.start.id, channel = %self.start.channel, connection.id = %connection, err = %refusal,
+                broadcast.id = %self.start.id, stream.id = %self.start.channel, connection.id = %connection,
+                err = %refusal,
                 "refused the publisher of {}: {refusal}", self.start.channel
             );
             // Ingest reads replies while it sends; a full queue means it knows already.
@@ -310,7 +314,7 @@ impl BroadcastTask {
         self.shared.origin.metrics().streams.increment(1.0);
         self.published = Some(broadcast);
         info!(
-            broadcast.id = %self.start.id, channel = %self.start.channel,
+            broadcast.id = %self.start.id, stream.id = %self.start.channel,
             "{} can be watched", self.start.channel
         );
         self.report();
