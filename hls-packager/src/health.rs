@@ -172,7 +172,8 @@ impl Health {
                 "no_keyframe",
                 format!(
                     "No keyframe for {seconds} s: viewers who join now wait for the next one. Set the keyframe \
-                     interval to 2 s in OBS under Settings > Output > Streaming."
+                     interval to 2 s in OBS under Settings > Output > Streaming, and turn off open GOP and intra \
+                     refresh: their keyframes do not decode alone."
                 ),
             );
         }

@@ -86,7 +86,9 @@ pub enum AccessUnitError {
 pub(crate) struct AvcUnit {
     /// NAL units with 4-byte lengths, without delimiters, filler and parameter sets.
     pub(crate) data: Bytes,
-    /// Whether it is an IDR picture.
+    /// Whether it is an IDR picture: the only sync samples of a track (ISO/IEC 14496-15 §5.3.3, stream access points
+    /// of type 1 and 2 of ISO/IEC 14496-12 annex I), and the only ones at which browsers start. The intra picture of
+    /// an open group of pictures (type 3) and a recovery point (type 4) are none, though FLV calls them keyframes.
     pub(crate) sync: bool,
 }
 

@@ -239,3 +239,28 @@ fn sound_and_picture_stay_together_for_half_a_day() {
 fn sound_body(number: i64) -> Vec<u8> {
     [&[0xaf, 1][..], &number.to_be_bytes()].concat()
 }
+
+#[test]
+fn keyframes_that_do_not_decode_alone_begin_no_independent_segment_and_lose_nothing() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    // Open groups of pictures or intra refresh: of FLV's keyframes only the first one is an IDR picture.
+    let mut tags = encoder.media(0, 20_000);
+    for (_, tag) in tags.iter_mut().skip(1).filter(|(_, tag)| tag.is_keyframe()) {
+        let mut body = tag.body.to_vec();
+        body[9] = 0x61;
+        tag.body = body.into();
+    }
+    run.play_tags(0, 20_000, tags);
+    assert_eq!(warnings(&run), ["no_keyframe"]);
+    run.end();
+    count(0, &numbers(&run, 0, 1));
+    count(0, &numbers(&run, 0, 2));
+    assert_eq!((numbers(&run, 0, 1).len(), run.checker.inits[0].len()), (600, 1));
+    let independent: Vec<_> = parts(&run, 0).iter().map(|part| part.independent).collect();
+    assert_eq!(independent.iter().filter(|independent| **independent).count(), 1);
+    assert!(independent[0]);
+    // Segments are cut in time all the same: eleven parts, or twelve, fit into four seconds.
+    assert_eq!(run.checker.segments[0].len(), 6);
+}
