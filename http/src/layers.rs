@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Response, header};
 use axum::response::IntoResponse;
+use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -23,18 +24,21 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// A request id that a peer sends is replaced: it would be an outsider's text in our log.
 pub fn finish(router: Router) -> Router {
-    router
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .layer(DefaultBodyLimit::max(JSON_BODY_MAX_BYTES))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a request handler panicked; this is a bug, please report the message above");
-            Problem::internal().into_response()
-        }))
-        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(always(header::REFERRER_POLICY, "strict-origin-when-cross-origin"))
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeUuid))
-        .layer(axum::middleware::map_request(forget_foreign_request_id))
+    let panicked = |_: Box<dyn std::any::Any + Send>| {
+        tracing::error!("a request handler panicked; this is a bug, please report the message above");
+        Problem::internal().into_response()
+    };
+    // One layer made of all, outermost first: a router boxes the service and its future once per layer, for every
+    // request.
+    router.method_not_allowed_fallback(|| async { Problem::method_not_allowed() }).layer((
+        MapRequestLayer::new(forget_foreign_request_id),
+        SetRequestIdLayer::new(REQUEST_ID, MakeUuid),
+        PropagateRequestIdLayer::new(REQUEST_ID),
+        always(header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        CatchPanicLayer::custom(panicked),
+        DefaultBodyLimit::max(JSON_BODY_MAX_BYTES),
+    ))
 }
 
 /// The fallback of a process without a web app.
@@ -46,7 +50,7 @@ fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Heade
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-async fn forget_foreign_request_id(mut request: Request) -> Request {
+fn forget_foreign_request_id(mut request: Request) -> Request {
     request.headers_mut().remove(REQUEST_ID);
     request
 }
