@@ -6,7 +6,7 @@ const [seconds = 15] = process.argv.slice(2).map(Number);
 const file = fixture("2500k");
 
 heading("Part latency, milliseconds");
-for (const [streams, viewers, budget, factor] of [[1, 1, 5, 2], [50, 1000, 20, 1]]) {
+for (const [streams, viewers, budget, factor] of [[1, 1, 5, 3], [50, 1000, 20, 1]]) {
   for (const mode of ["hints", "reloads"]) {
     const server = await millrace();
     const found = await load("watch", {
