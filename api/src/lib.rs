@@ -3,6 +3,7 @@
 //! Knows broadcasts only from the bus: [`directory::Directory`] is what their events add up to.
 #![warn(missing_docs)]
 
+pub mod accounts;
 pub mod directory;
 pub mod routes;
 pub mod web;

@@ -99,6 +99,41 @@ impl fmt::Display for BroadcastId {
     }
 }
 
+/// Declares ids that are UUIDv7: sortable by the time they were made.
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub uuid::Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )*};
+}
+
+uuid_ids! {
+    /// A person's account.
+    UserId,
+    /// A channel, whatever it is called.
+    ChannelId,
+    /// One browser that is signed in.
+    SessionId,
+    /// A stream key's record; not the secret.
+    StreamKeyId,
+}
+
 /// One TCP peer of this process, numbered from 1 in the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,0 +1,9 @@
+//! What is kept about people and their channels.
+
+mod channel;
+mod collections;
+mod user;
+
+pub use channel::{Broadcast, Channel, Follow, Playback, StreamKeyRecord};
+pub use collections::COLLECTIONS;
+pub use user::{Email, Role, User};
