@@ -62,8 +62,11 @@ impl Default for Limits {
 
 /// How often a silent HTTP/2 peer is asked whether it is there, in header time-outs.
 const HTTP2_PING_AFTER_HEADER_TIMEOUTS: u32 = 2;
-/// Most bytes of a request head (RFC 9112 §3 leaves it to us); also what hyper buffers per connection.
-const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// Most bytes of an HTTP/2 request head (RFC 9113 §6.5.2).
+const HEAD_MAX_BYTES: u32 = 64 * 1024;
+/// What hyper buffers per HTTP/1 connection: most bytes of a request head (RFC 9112 §3 leaves it to us), and of an
+/// answer before it is written. Lower writes a segment in more pieces, which costs more than sending it does.
+const BUFFER_MAX_BYTES: usize = 256 * 1024;
 /// How long accepting pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -80,12 +83,12 @@ pub async fn serve(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_buf_size(HEAD_MAX_BYTES);
+        .max_buf_size(BUFFER_MAX_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
-        .max_header_list_size(u32::try_from(HEAD_MAX_BYTES).expect("a small constant"))
+        .max_header_list_size(HEAD_MAX_BYTES)
         .keep_alive_interval(limits.header_timeout * HTTP2_PING_AFTER_HEADER_TIMEOUTS)
         .keep_alive_timeout(limits.header_timeout);
     let connections = TaskTracker::new();
