@@ -74,6 +74,7 @@ impl Directory {
                     self.channels.remove(channel);
                 }
             }
+            EventBody::StreamStop(_) | EventBody::KeyRevoked(_) | EventBody::ChannelUpdated(_) => {}
         }
     }
 

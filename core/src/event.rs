@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BroadcastId, ChannelName};
+use crate::ids::{BroadcastId, ChannelName, StreamKeyId};
 
 /// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the channel and the
 /// bus key: events of one channel keep their order.
@@ -51,6 +51,15 @@ pub enum EventBody {
     /// The broadcast is over.
     #[serde(rename = "stream.ended.v1")]
     StreamEnded(StreamEnded),
+    /// The running broadcast is to end now, and its encoder is not to begin the next by reconnecting.
+    #[serde(rename = "stream.stop.v1")]
+    StreamStop(StreamStop),
+    /// A stream key publishes no more: what it publishes now ends.
+    #[serde(rename = "key.revoked.v1")]
+    KeyRevoked(KeyRevoked),
+    /// What is kept about the channel has changed: read it again.
+    #[serde(rename = "channel.updated.v1")]
+    ChannelUpdated(ChannelUpdated),
 }
 
 /// How often a live broadcast's measurements are published.
@@ -103,6 +112,34 @@ pub struct StreamEnded {
     pub reason: EndReason,
 }
 
+/// Data of `stream.stop.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamStop {
+    /// Who wants it.
+    pub by: StoppedBy,
+}
+
+/// Who stops a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// The owner of the channel, in the stream manager.
+    Owner,
+    /// An administrator of the site, or the channel is gone.
+    Site,
+}
+
+/// Data of `key.revoked.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeyRevoked {
+    /// Which; it never publishes again.
+    pub key: StreamKeyId,
+}
+
+/// Data of `channel.updated.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelUpdated {}
+
 /// Why a broadcast ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,6 +152,8 @@ pub enum EndReason {
     Refused,
     /// This server stops.
     ServerStopping,
+    /// Somebody stopped it: its owner, an administrator, or whoever revoked its stream key.
+    Stopped,
 }
 
 /// What is measured of a live broadcast. Everything that is not known yet is absent.

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use millrace_core::bus::{Bus, Topic};
+use millrace_core::bus::{Bus, Subscription, Topic};
 use millrace_core::event::{
-    Event, EventBody, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted,
+    Event, EventBody, KeyRevoked, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted,
+    StreamStop,
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::authority::PublishGrant;
 use crate::publish::{Command, Entry, Output, Reason, Registry, RegistryConfig};
 
 /// Orders that can wait for one connection; it gets four in its life.
@@ -54,7 +57,7 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) enum ToBroadcasts {
     /// A publisher asks for its channel.
-    Publish { connection: ConnectionId, channel: ChannelName, link: Link },
+    Publish { connection: ConnectionId, grant: PublishGrant, link: Link },
     /// Everything else.
     Command(Command),
 }
@@ -65,6 +68,7 @@ pub(crate) struct Deps {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) node: String,
     pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// Starts the task; it ends after [`Command::Stop`] once every publisher has left.
@@ -72,6 +76,7 @@ pub(crate) fn start(config: RegistryConfig, deps: Deps) -> mpsc::Sender<ToBroadc
     let (sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (events, waiting) = mpsc::channel(EVENT_QUEUE);
     deps.tasks.spawn(publish_events(Arc::clone(&deps.bus), waiting));
+    deps.tasks.spawn(obey(deps.bus.subscribe(Topic::Commands), sender.clone(), deps.shutdown.clone()));
     let tasks = deps.tasks.clone();
     let broadcasts = Broadcasts {
         registry: Registry::new(config),
@@ -90,6 +95,22 @@ async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
         let channel = event.subject.clone();
         if let Err(err) = bus.publish(Topic::Streams, event).await {
             error!(stream.id = %channel, %err, "lost an event of channel {channel}");
+        }
+    }
+}
+
+/// Takes the orders of other roles to the task.
+async fn obey(mut orders: Subscription, task: mpsc::Sender<ToBroadcasts>, shutdown: CancellationToken) {
+    while let Some(Some(event)) = shutdown.run_until_cancelled(orders.next()).await {
+        let command = match &event.body {
+            EventBody::StreamStop(StreamStop { by }) => {
+                Command::StopBroadcast { channel: event.subject.clone(), by: *by }
+            }
+            EventBody::KeyRevoked(KeyRevoked { key }) => Command::RevokeKey { key: *key },
+            _ => continue,
+        };
+        if task.send(ToBroadcasts::Command(command)).await.is_err() {
+            return;
         }
     }
 }
@@ -115,9 +136,10 @@ impl Broadcasts {
             let timeout = self.registry.poll_timeout();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(ToBroadcasts::Publish { connection, channel, link }) => {
+                    Some(ToBroadcasts::Publish { connection, grant: PublishGrant { channel, key }, link }) => {
                         self.connections.insert(connection, link);
-                        self.registry.handle_command(Instant::now(), Command::Publish { connection, channel });
+                        let publish = Command::Publish { connection, channel, key };
+                        self.registry.handle_command(Instant::now(), publish);
                     }
                     Some(ToBroadcasts::Command(command)) => {
                         let left = match &command {

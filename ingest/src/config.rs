@@ -36,6 +36,10 @@ pub struct Config {
     /// encoders that reconnect by themselves from taking turns.
     #[serde(with = "duration")]
     pub takeover_hold: Duration,
+    /// How long after a broadcast was stopped from the stream manager no encoder may begin the next one. Default 60 s,
+    /// 0 (off) to 1 h. Encoders reconnect by themselves; each attempt within it makes it last at least as long again.
+    #[serde(with = "duration")]
+    pub stop_hold: Duration,
     /// How long connections get to say goodbye when the server stops. Default 5 s, 100 ms to 5 min. What is not done
     /// by then is cut.
     #[serde(with = "duration")]
@@ -71,6 +75,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(30),
             reconnect_window: Duration::from_secs(30),
             takeover_hold: Duration::from_secs(60),
+            stop_hold: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
             max_message_bytes: chunks.max_message_bytes,
             max_partial_messages: chunks.max_partial_messages,
@@ -98,6 +103,7 @@ impl Config {
             ("idle_timeout", self.idle_timeout, SECOND, 3600 * SECOND),
             ("reconnect_window", self.reconnect_window, Duration::ZERO, 1800 * SECOND),
             ("takeover_hold", self.takeover_hold, Duration::ZERO, 3600 * SECOND),
+            ("stop_hold", self.stop_hold, Duration::ZERO, 3600 * SECOND),
             ("drain_timeout", self.drain_timeout, 100 * MILLI, 300 * SECOND),
         ];
         for (key, value, least, most) in durations {
@@ -143,7 +149,11 @@ impl Config {
     }
 
     pub(crate) fn registry(&self) -> RegistryConfig {
-        RegistryConfig { reconnect_window: self.reconnect_window, takeover_hold: self.takeover_hold }
+        RegistryConfig {
+            reconnect_window: self.reconnect_window,
+            takeover_hold: self.takeover_hold,
+            stop_hold: self.stop_hold,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::authority::{Authorising, PublishAttempt, PublishAuthority, PublishRefusal};
+use crate::authority::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
 use crate::broadcasts::{CONTROL_QUEUE, Control, Link, ToBroadcasts};
 use crate::hold::Hold;
 use crate::media_threads::{MediaThread, Seat};
@@ -86,7 +86,7 @@ enum Publish {
 enum Woken {
     Read(std::io::Result<usize>),
     Control(Control),
-    Answer(Result<ChannelName, PublishRefusal>),
+    Answer(Result<PublishGrant, PublishRefusal>),
     Timeout,
     Shutdown,
 }
@@ -229,16 +229,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.publish = Publish::Asking { id, answer };
     }
 
-    async fn handle_answer(&mut self, answer: Result<ChannelName, PublishRefusal>) {
+    async fn handle_answer(&mut self, answer: Result<PublishGrant, PublishRefusal>) {
         let Publish::Asking { id, .. } = std::mem::replace(&mut self.publish, Publish::Idle) else { return };
         match answer {
-            Ok(channel) => {
-                self.publish = Publish::Registering { id, channel: channel.clone() };
+            Ok(grant) => {
+                self.publish = Publish::Registering { id, channel: grant.channel.clone() };
                 let link = Link {
                     control: self.control_sender.clone(),
                     runtime: self.context.media.runtime.clone(),
                 };
-                let ask = ToBroadcasts::Publish { connection: self.context.id, channel, link };
+                let ask = ToBroadcasts::Publish { connection: self.context.id, grant, link };
                 if self.context.broadcasts.send(ask).await.is_err() {
                     self.publish = Publish::Idle;
                     self.refuse(id, Reason::Stopping.to_string(), "stopping");
@@ -291,8 +291,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn evict(&mut self, reason: &Reason) {
         self.leave(false).await;
         let status = match reason {
-            Reason::Unpackageable(_) => Status::PublishDenied,
-            Reason::TakenOver { .. } => Status::PublishRejected,
+            Reason::Unpackageable(_) | Reason::KeyRevoked => Status::PublishDenied,
+            Reason::TakenOver { .. } | Reason::Stopped { .. } => Status::PublishRejected,
             _ => Status::StreamFailed,
         };
         self.reason = Some(reason.label());

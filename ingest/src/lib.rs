@@ -17,7 +17,10 @@ pub mod rtmp;
 pub mod server;
 mod telemetry;
 
-pub use authority::{NoKeysAuthority, OpenAuthority, PublishAttempt, PublishAuthority, PublishRefusal};
+pub use authority::{
+    Authorising, NoKeysAuthority, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant,
+    PublishRefusal,
+};
 pub use config::Config;
 pub use media_threads::MediaThreads;
 pub use server::{Deps, Listener, run};

@@ -17,8 +17,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use millrace_core::event::EndReason;
-use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use millrace_core::event::{EndReason, StoppedBy};
+use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId, StreamKeyId};
+
+/// Revoked keys that are remembered: an authority may have said yes just before the revocation arrived.
+const REVOKED_KEPT: usize = 1024;
 
 /// Times of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct RegistryConfig {
     pub reconnect_window: Duration,
     /// How long after a takeover no other may take the channel.
     pub takeover_hold: Duration,
+    /// How long after a broadcast was stopped no encoder may begin the next.
+    pub stop_hold: Duration,
 }
 
 /// What connections, packagers and the server say.
@@ -38,6 +43,8 @@ pub enum Command {
         connection: ConnectionId,
         /// Where.
         channel: ChannelName,
+        /// With which key, if there are keys.
+        key: Option<StreamKeyId>,
     },
     /// An accepted publisher has media to start with. Answered by [`Output::Grant`], at once or after an eviction.
     Ready {
@@ -69,6 +76,18 @@ pub enum Command {
     PackagerGone {
         /// Of which broadcast.
         broadcast: BroadcastId,
+    },
+    /// A key publishes no more.
+    RevokeKey {
+        /// Which.
+        key: StreamKeyId,
+    },
+    /// The broadcast of a channel is to end.
+    StopBroadcast {
+        /// Which.
+        channel: ChannelName,
+        /// Who says so.
+        by: StoppedBy,
     },
     /// The server stops.
     Stop,
@@ -106,6 +125,20 @@ pub enum Reason {
     /// The media cannot be packaged.
     #[error("{0}")]
     Unpackageable(String),
+    /// Its key was revoked.
+    #[error("This stream key was revoked. Copy a new one from the stream manager into your encoder.")]
+    KeyRevoked,
+    /// The broadcast was stopped from outside.
+    #[error(
+        "The broadcast was stopped {}. Stop your encoder, and start it again after {seconds} s for a new broadcast.",
+        stopped_where(*.by)
+    )]
+    Stopped {
+        /// Who did.
+        by: StoppedBy,
+        /// Seconds until the next may begin.
+        seconds: u64,
+    },
     /// Our fault.
     #[error("The server cannot package this broadcast any more. Start the stream again.")]
     PackagerGone,
@@ -123,6 +156,8 @@ impl Reason {
             Self::Contended { .. } => "contended",
             Self::TakenOver { .. } => "taken_over",
             Self::Unpackageable(_) => "unpackageable",
+            Self::KeyRevoked => "key_revoked",
+            Self::Stopped { .. } => "stopped",
             Self::PackagerGone => "packager",
             Self::Stopping => "stopping",
         }
@@ -241,6 +276,18 @@ enum Then {
     End(EndReason),
 }
 
+fn stopped_where(by: StoppedBy) -> &'static str {
+    match by {
+        StoppedBy::Owner => "in the stream manager",
+        StoppedBy::Site => "by an administrator of this site",
+    }
+}
+
+/// Whole seconds that are left, so that waiting for them is enough.
+fn seconds(left: Duration) -> u64 {
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
 #[derive(Debug)]
 struct Challenger {
     connection: ConnectionId,
@@ -255,6 +302,33 @@ struct Channel {
     broadcast: Option<BroadcastId>,
     /// When an interrupted broadcast ends.
     until: Option<Instant>,
+    /// The key of the newest publisher that had the feed.
+    key: Option<StreamKeyId>,
+    stopped: Option<Stopped>,
+}
+
+/// A broadcast was stopped: encoders reconnect by themselves, and the next broadcast must not begin that way.
+#[derive(Debug, Clone, Copy)]
+struct Stopped {
+    by: StoppedBy,
+    at: Instant,
+    until: Instant,
+}
+
+/// What a connection publishes.
+#[derive(Debug, Clone)]
+struct Holder {
+    channel: ChannelName,
+    key: Option<StreamKeyId>,
+}
+
+impl Channel {
+    fn is_empty(&self) -> bool {
+        self.current.is_none()
+            && self.challenger.is_none()
+            && self.broadcast.is_none()
+            && self.stopped.is_none()
+    }
 }
 
 /// All channels that have a publisher or a broadcast.
@@ -262,7 +336,9 @@ struct Channel {
 pub struct Registry {
     config: RegistryConfig,
     channels: HashMap<ChannelName, Channel>,
-    connections: HashMap<ConnectionId, ChannelName>,
+    connections: HashMap<ConnectionId, Holder>,
+    /// The newest revoked keys.
+    revoked: VecDeque<StreamKeyId>,
     outputs: VecDeque<Output>,
     stopping: bool,
 }
@@ -275,6 +351,7 @@ impl Registry {
             config,
             channels: HashMap::new(),
             connections: HashMap::new(),
+            revoked: VecDeque::new(),
             outputs: VecDeque::new(),
             stopping: false,
         }
@@ -285,10 +362,11 @@ impl Registry {
         self.outputs.pop_front()
     }
 
-    /// When the next reconnect window elapses.
+    /// When the next reconnect window or hold elapses.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.channels.values().filter_map(|channel| channel.until).min()
+        let held = |channel: &Channel| channel.stopped.map(|stopped| stopped.until);
+        self.channels.values().flat_map(|channel| [channel.until, held(channel)]).flatten().min()
     }
 
     /// Whether a stop was asked for and everything is over.
@@ -306,19 +384,22 @@ impl Registry {
 
     /// Ends what waited too long.
     pub fn handle_timeout(&mut self, now: Instant) {
+        for channel in self.channels.values_mut() {
+            channel.stopped = channel.stopped.filter(|stopped| stopped.until > now);
+        }
         let due = |channel: &Channel| channel.until.is_some_and(|until| until <= now);
         let elapsed: Vec<ChannelName> =
             self.channels.iter().filter(|(_, c)| due(c)).map(|(name, _)| name.clone()).collect();
         for name in elapsed {
             self.end(&name, EndReason::ReconnectWindowElapsed);
-            self.forget_if_empty(&name);
         }
+        self.channels.retain(|_, channel| !channel.is_empty());
     }
 
     /// Takes a command.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Publish { connection, channel } => self.publish(now, connection, channel),
+            Command::Publish { connection, channel, key } => self.publish(now, connection, channel, key),
             Command::Ready { connection, encoder, fresh } => self.ready(now, connection, encoder, fresh),
             Command::Unpublish { connection } => self.leave(now, connection, true),
             Command::Lost { connection } => self.leave(now, connection, false),
@@ -326,23 +407,40 @@ impl Registry {
                 self.evict_current(connection, Reason::Unpackageable(sentence), EndReason::Refused);
             }
             Command::PackagerGone { broadcast } => self.packager_gone(broadcast),
+            Command::RevokeKey { key } => self.revoke(now, key),
+            Command::StopBroadcast { channel, by } => self.stop_broadcast(now, &channel, by),
             Command::Stop => self.stop(),
         }
     }
 
-    fn publish(&mut self, now: Instant, connection: ConnectionId, name: ChannelName) {
+    fn publish(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        name: ChannelName,
+        key: Option<StreamKeyId>,
+    ) {
         if self.stopping {
             return self.outputs.push_back(Output::Deny { connection, reason: Reason::Stopping });
         }
+        if key.is_some_and(|key| self.revoked.contains(&key)) {
+            return self.outputs.push_back(Output::Deny { connection, reason: Reason::KeyRevoked });
+        }
         let hold = self.config.takeover_hold;
+        let stop_hold = self.config.stop_hold;
         let channel = self.channels.entry(name.clone()).or_default();
+        if let Some(stopped) = channel.stopped.as_mut().filter(|stopped| stopped.until > now) {
+            // An encoder waits longer and longer between its attempts; the hold must outlast that.
+            stopped.until = now + stop_hold.max(now.saturating_duration_since(stopped.at));
+            let reason = Reason::Stopped { by: stopped.by, seconds: seconds(stopped.until - now) };
+            return self.outputs.push_back(Output::Deny { connection, reason });
+        }
         let held_for = match &channel.current {
             Some((_, Role::Live { won: Some(won) })) => hold.checked_sub(now.saturating_duration_since(*won)),
             _ => None,
         };
         let reason = if let Some(left) = held_for.filter(|left| !left.is_zero()) {
-            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-            Some(Reason::Held { channel: name.clone(), seconds })
+            Some(Reason::Held { channel: name.clone(), seconds: seconds(left) })
         } else if channel.challenger.is_some() {
             Some(Reason::Contended { channel: name.clone() })
         } else {
@@ -357,12 +455,12 @@ impl Registry {
         } else {
             channel.current = Some((connection, Role::Opening));
         }
-        self.connections.insert(connection, name);
+        self.connections.insert(connection, Holder { channel: name, key });
         self.outputs.push_back(Output::Accept { connection, challenger });
     }
 
     fn ready(&mut self, now: Instant, connection: ConnectionId, encoder: Option<String>, fresh: BroadcastId) {
-        let Some(name) = self.connections.get(&connection).cloned() else { return };
+        let Some(Holder { channel: name, .. }) = self.connections.get(&connection).cloned() else { return };
         let Some(channel) = self.channels.get_mut(&name) else { return };
         match (&mut channel.current, &mut channel.challenger) {
             (Some((current, Role::Opening)), _) if *current == connection => {
@@ -397,6 +495,7 @@ impl Registry {
     ) {
         let Some(channel) = self.channels.get_mut(name) else { return };
         channel.current = Some((connection, Role::Live { won }));
+        channel.key = self.connections.get(&connection).and_then(|holder| holder.key);
         channel.until = None;
         let (broadcast, entry) = match channel.broadcast {
             Some(broadcast) => (broadcast, Entry::Continues),
@@ -413,7 +512,7 @@ impl Registry {
 
     /// `connection` is out of its channel, and so is what it fed.
     fn leave(&mut self, now: Instant, connection: ConnectionId, clean: bool) {
-        let Some(name) = self.connections.remove(&connection) else { return };
+        let Some(Holder { channel: name, .. }) = self.connections.remove(&connection) else { return };
         let Some(channel) = self.channels.get_mut(&name) else { return };
         if channel.challenger.as_ref().is_some_and(|c| c.connection == connection) {
             channel.challenger = None;
@@ -476,8 +575,8 @@ impl Registry {
     }
 
     fn evict_current(&mut self, connection: ConnectionId, reason: Reason, end: EndReason) {
-        let Some(name) = self.connections.get(&connection) else { return };
-        let Some(channel) = self.channels.get_mut(name) else { return };
+        let Some(holder) = self.connections.get(&connection) else { return };
+        let Some(channel) = self.channels.get_mut(&holder.channel) else { return };
         if let Some((current, role @ Role::Live { .. })) = &mut channel.current
             && *current == connection
         {
@@ -489,6 +588,67 @@ impl Registry {
             };
             *role = Role::Leaving { then };
             self.outputs.push_back(Output::Evict { connection, reason });
+        }
+    }
+
+    fn revoke(&mut self, now: Instant, key: StreamKeyId) {
+        if self.revoked.contains(&key) {
+            return;
+        }
+        if self.revoked.len() == REVOKED_KEPT {
+            self.revoked.pop_front();
+        }
+        self.revoked.push_back(key);
+        let holders = self.connections.iter().filter(|(_, holder)| holder.key == Some(key));
+        let dismissed: Vec<ConnectionId> = holders.map(|(connection, _)| *connection).collect();
+        for connection in dismissed {
+            self.dismiss(now, connection, &Reason::KeyRevoked);
+        }
+        // Its publisher is away and would be refused.
+        let waiting = |channel: &Channel| channel.key == Some(key) && channel.until.is_some();
+        let orphans: Vec<ChannelName> =
+            self.channels.iter().filter(|(_, c)| waiting(c)).map(|(name, _)| name.clone()).collect();
+        for name in orphans {
+            self.end(&name, EndReason::Stopped);
+            self.forget_if_empty(&name);
+        }
+    }
+
+    fn stop_broadcast(&mut self, now: Instant, name: &ChannelName, by: StoppedBy) {
+        let hold = self.config.stop_hold;
+        let Some(channel) = self.channels.get_mut(name) else { return };
+        channel.stopped = (!hold.is_zero()).then_some(Stopped { by, at: now, until: now + hold });
+        let current = channel.current.as_ref().map(|(connection, _)| *connection);
+        let challenger = channel.challenger.as_ref().map(|challenger| challenger.connection);
+        let reason = Reason::Stopped { by, seconds: seconds(hold) };
+        for connection in challenger.into_iter().chain(current) {
+            self.dismiss(now, connection, &reason);
+        }
+        if self.channels.get(name).is_some_and(|channel| channel.current.is_none()) {
+            self.end(name, EndReason::Stopped);
+        }
+        self.forget_if_empty(name);
+    }
+
+    /// Sends a publisher away, whatever it does; the broadcast that it feeds ends.
+    fn dismiss(&mut self, now: Instant, connection: ConnectionId, reason: &Reason) {
+        let Some(holder) = self.connections.get(&connection) else { return };
+        let Some(channel) = self.channels.get_mut(&holder.channel) else { return };
+        let evict = Output::Evict { connection, reason: reason.clone() };
+        match &mut channel.current {
+            Some((current, role @ Role::Live { .. })) if *current == connection => {
+                *role = Role::Leaving { then: Then::End(EndReason::Stopped) };
+                self.outputs.push_back(evict);
+            }
+            // Sent away already; but what it fed does not go on.
+            Some((current, Role::Leaving { then })) if *current == connection => {
+                *then = Then::End(EndReason::Stopped);
+            }
+            // It feeds nothing, so there is nothing to wait for.
+            _ => {
+                self.outputs.push_back(evict);
+                self.leave(now, connection, false);
+            }
         }
     }
 
@@ -512,6 +672,7 @@ impl Registry {
         let names: Vec<ChannelName> = self.channels.keys().cloned().collect();
         for name in names {
             let Some(channel) = self.channels.get_mut(&name) else { continue };
+            channel.stopped = None;
             if let Some(challenger) = channel.challenger.take() {
                 self.connections.remove(&challenger.connection);
                 let reason = Reason::Stopping;
@@ -542,8 +703,7 @@ impl Registry {
     }
 
     fn forget_if_empty(&mut self, name: &ChannelName) {
-        let empty = |c: &Channel| c.current.is_none() && c.challenger.is_none() && c.broadcast.is_none();
-        if self.channels.get(name).is_some_and(empty) {
+        if self.channels.get(name).is_some_and(Channel::is_empty) {
             self.channels.remove(name);
         }
     }

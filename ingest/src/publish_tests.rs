@@ -14,7 +14,7 @@ struct World {
 impl World {
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn new(reconnect_window: Duration) -> Self {
-        let config = RegistryConfig { reconnect_window, takeover_hold: HOLD };
+        let config = RegistryConfig { reconnect_window, takeover_hold: HOLD, stop_hold: HOLD };
         Self { now: Instant::now(), registry: Registry::new(config), fresh: 0 }
     }
 
@@ -46,8 +46,21 @@ impl World {
     }
 
     fn publish(&mut self, connection: u64) -> Vec<String> {
+        self.publish_with(connection, None)
+    }
+
+    fn publish_with(&mut self, connection: u64, key: Option<StreamKeyId>) -> Vec<String> {
         let channel = "studio".parse().unwrap();
-        self.command(Command::Publish { connection: ConnectionId(connection), channel })
+        self.command(Command::Publish { connection: ConnectionId(connection), channel, key })
+    }
+
+    fn revoke(&mut self, number: u128) -> Vec<String> {
+        self.command(Command::RevokeKey { key: key(number) })
+    }
+
+    fn stop_broadcast(&mut self) -> Vec<String> {
+        let channel = "studio".parse().unwrap();
+        self.command(Command::StopBroadcast { channel, by: StoppedBy::Owner })
     }
 
     fn ready(&mut self, connection: u64) -> Vec<String> {
@@ -79,6 +92,10 @@ impl World {
         assert_eq!(world.ready(1), ["grant 1 1 Begins", "started"]);
         world
     }
+}
+
+fn key(number: u128) -> StreamKeyId {
+    StreamKeyId(uuid::Uuid::from_u128(number))
 }
 
 #[test]
@@ -239,11 +256,94 @@ fn a_stop_evicts_everybody_and_closes_no_feed() {
     assert!(world.registry.is_stopped());
 }
 
+#[test]
+fn a_revoked_key_ends_what_it_publishes_and_never_publishes_again() {
+    let mut world = World::new(WINDOW);
+    world.publish_with(1, Some(key(1)));
+    world.ready(1);
+    assert_eq!(world.revoke(2), [""; 0], "another key");
+    assert_eq!(world.revoke(1), ["evict 1 key_revoked"]);
+    assert_eq!(world.lost(1), ["close 1", "ended Stopped"]);
+    assert_eq!(world.revoke(1), [""; 0]);
+    // The authority had said yes before.
+    assert_eq!(world.publish_with(2, Some(key(1))), ["deny 2 key_revoked"]);
+    assert_eq!(world.publish_with(3, Some(key(3))), ["accept 3"], "the channel has other keys");
+    assert_eq!(world.revoke(3), ["evict 3 key_revoked"], "before its first media");
+    assert_eq!(world.lost(3), [""; 0]);
+    assert!(world.registry.channels.is_empty() && world.registry.connections.is_empty());
+}
+
+#[test]
+fn a_revoked_key_ends_a_broadcast_that_waits_for_it_and_spares_others() {
+    let mut world = World::new(WINDOW);
+    world.publish_with(1, Some(key(1)));
+    world.ready(1);
+    world.lost(1);
+    assert_eq!(world.revoke(1), ["close 1", "ended Stopped"]);
+    let mut world = World::new(WINDOW);
+    world.publish_with(1, Some(key(1)));
+    world.ready(1);
+    world.publish_with(2, Some(key(2)));
+    assert_eq!(world.revoke(2), ["evict 2 key_revoked"], "only the challenger");
+    world.publish_with(3, Some(key(3)));
+    world.ready(3);
+    // Publisher 1 is just being replaced by 3 when its key is revoked: what it fed ends, 3 begins its own.
+    assert_eq!(world.revoke(1), [""; 0]);
+    assert_eq!(world.lost(1), ["close 1", "ended Stopped", "grant 3 2 Begins", "started"]);
+}
+
+#[test]
+fn revoked_keys_are_remembered_up_to_a_bound() {
+    let mut world = World::new(WINDOW);
+    for number in 0..=REVOKED_KEPT as u128 {
+        world.revoke(number);
+    }
+    assert_eq!(world.registry.revoked.len(), REVOKED_KEPT);
+    assert_eq!(world.publish_with(1, Some(key(REVOKED_KEPT as u128))), ["deny 1 key_revoked"]);
+}
+
+#[test]
+fn a_stopped_broadcast_ends_and_encoders_that_reconnect_do_not_begin_the_next() {
+    let mut world = World::live();
+    world.publish(2);
+    assert_eq!(world.stop_broadcast(), ["evict 2 stopped", "evict 1 stopped"]);
+    assert_eq!(world.lost(1), ["close 1", "ended Stopped"]);
+    assert_eq!(world.lost(2), [""; 0]);
+    // OBS waits 2 s, and then one and a half times as long each time.
+    let mut pause = Duration::from_secs(2);
+    for attempt in 3..20 {
+        assert_eq!(world.wait(pause), [""; 0]);
+        assert_eq!(world.publish(attempt), [format!("deny {attempt} stopped")], "after {pause:?}");
+        pause = pause * 3 / 2;
+    }
+    // Whoever stops the encoder can start again.
+    let left = world.registry.poll_timeout().unwrap() - world.now;
+    world.wait(left);
+    assert!(world.registry.channels.is_empty());
+    assert_eq!(world.publish(20), ["accept 20"]);
+}
+
+#[test]
+fn stopping_what_waits_or_what_is_not_there() {
+    let mut world = World::live();
+    world.lost(1);
+    assert_eq!(world.stop_broadcast(), ["close 1", "ended Stopped"]);
+    assert_eq!(world.publish(2), ["deny 2 stopped"]);
+    assert_eq!(world.command(Command::Stop), [""; 0]);
+    assert!(world.registry.is_stopped(), "a hold keeps no server from stopping");
+    let mut world = World::new(WINDOW);
+    assert_eq!(world.stop_broadcast(), [""; 0]);
+    assert!(world.registry.channels.is_empty(), "nothing is kept of channels that are not live");
+    assert_eq!(world.publish(1), ["accept 1"]);
+    let sentence = Reason::Stopped { by: StoppedBy::Site, seconds: 60 }.to_string();
+    assert!(sentence.contains("by an administrator") && sentence.contains("60 s"), "{sentence}");
+}
+
 proptest! {
     /// Whatever connections do: at most one has the feed, one broadcast is open at a time, events come in pairs, and
     /// nothing is left behind.
     #[test]
-    fn one_publisher_feeds_one_broadcast(steps in prop::collection::vec((0u8..7, 1u64..5), 0..200)) {
+    fn one_publisher_feeds_one_broadcast(steps in prop::collection::vec((0u8..9, 1u64..5), 0..200)) {
         let mut world = World::new(WINDOW);
         let mut feeding: Option<u64> = None;
         let mut accepted = std::collections::BTreeSet::new();
@@ -255,7 +355,10 @@ proptest! {
             let busy = accepted.contains(&who) || evicted.contains(&who);
             let command = match what {
                 0 | 1 if busy => continue,
-                0 | 1 => Command::Publish { connection, channel: "studio".parse().unwrap() },
+                0 | 1 => {
+                    let key = Some(key(u128::from(who)));
+                    Command::Publish { connection, channel: "studio".parse().unwrap(), key }
+                }
                 2 | 3 if !accepted.contains(&who) => continue,
                 2 | 3 => {
                     world.fresh += 1;
@@ -267,6 +370,11 @@ proptest! {
                     evicted.remove(&who);
                     feeding = feeding.filter(|f| *f != who);
                     if what == 4 { Command::Lost { connection } } else { Command::Unpublish { connection } }
+                }
+                // Rarely, or else nothing ever publishes.
+                6 if who == 4 => Command::RevokeKey { key: key(u128::from(who)) },
+                7 if who == 1 => {
+                    Command::StopBroadcast { channel: "studio".parse().unwrap(), by: StoppedBy::Owner }
                 }
                 _ => {
                     world.now += WINDOW / 3;
@@ -303,7 +411,10 @@ proptest! {
         for who in 1..5 {
             world.lost(who);
         }
-        world.wait(WINDOW);
+        while let Some(at) = world.registry.poll_timeout() {
+            world.now = at;
+            world.registry.handle_timeout(at);
+        }
         prop_assert!(world.registry.channels.is_empty() && world.registry.connections.is_empty());
     }
 }

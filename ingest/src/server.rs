@@ -62,6 +62,7 @@ pub async fn run(listeners: Vec<Listener>, config: Config, deps: Deps, shutdown:
         bus: deps.bus,
         node: deps.node,
         tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
     };
     let broadcasts = broadcasts::start(config.registry(), owner);
     let kill = CancellationToken::new();

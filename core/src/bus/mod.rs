@@ -15,6 +15,8 @@ use crate::event::Event;
 pub enum Topic {
     /// `millrace.streams`: life of broadcasts, from ingest to all.
     Streams,
+    /// `millrace.commands`: what is to be done, from the API to ingest and chat.
+    Commands,
 }
 
 impl Topic {
@@ -23,6 +25,7 @@ impl Topic {
     pub fn name(self) -> &'static str {
         match self {
             Self::Streams => "millrace.streams",
+            Self::Commands => "millrace.commands",
         }
     }
 }

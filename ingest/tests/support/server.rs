@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscription, Topic};
-use millrace_core::event::EventBody;
+use millrace_core::event::{Event, EventBody, SpecVersion};
 use millrace_core::feed::{
     BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
 };
@@ -90,6 +90,7 @@ pub(crate) struct Server {
     pub(crate) running: JoinHandle<()>,
     opened: mpsc::UnboundedReceiver<Opened>,
     events: Mutex<Subscription>,
+    bus: Arc<MemoryBus>,
     _media: MediaThreads,
 }
 
@@ -109,11 +110,16 @@ impl Server {
         let bus = MemoryBus::new();
         let events = Mutex::new(bus.subscribe(Topic::Streams));
         let media = MediaThreads::start(1).expect("a thread");
-        let deps =
-            Deps { authority, sink: Arc::new(Sink(sender)), bus, node: "test".into(), media: media.places() };
+        let deps = Deps {
+            authority,
+            sink: Arc::new(Sink(sender)),
+            bus: Arc::<MemoryBus>::clone(&bus),
+            node: "test".into(),
+            media: media.places(),
+        };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(run(vec![Listener { tcp, tls }], config, deps, shutdown.clone()));
-        Self { address, shutdown, running, opened, events, _media: media }
+        Self { address, shutdown, running, opened, events, bus, _media: media }
     }
 
     /// The next broadcast that begins.
@@ -136,7 +142,21 @@ impl Server {
             EventBody::StreamInterrupted(_) => "interrupted".to_owned(),
             EventBody::StreamResumed(_) => "resumed".to_owned(),
             EventBody::StreamEnded(ended) => format!("ended {:?}", ended.reason),
+            other => panic!("{other:?} is no event of a stream"),
         }
+    }
+
+    /// Publishes an order for this channel.
+    pub(crate) async fn order(&self, channel: &str, body: EventBody) {
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::from_u128(1),
+            source: "/nodes/elsewhere".into(),
+            subject: channel.parse().expect("a name"),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            body,
+        };
+        self.bus.publish(Topic::Commands, event).await.expect("a bus");
     }
 
     pub(crate) async fn stop(self) {
