@@ -42,7 +42,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let bound = Bound::bind(&config).await?;
     let node = node_name(bound.http);
 
-    let origin = Origin::new(config.hls.max_blocked_requests);
+    let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
     let packager =
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
     let api = millrace_api::ApiState::default();

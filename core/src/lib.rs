@@ -16,3 +16,4 @@ pub mod feed;
 pub mod flv;
 pub mod ids;
 pub mod time;
+pub mod viewers;

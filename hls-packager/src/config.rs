@@ -35,6 +35,9 @@ pub struct Config {
     /// memory sooner; viewers who are behind miss the end.
     #[serde(with = "duration")]
     pub ended_retention: Duration,
+    /// Whether players other than ours are counted as viewers by their playlist requests. Default true. Turn it off
+    /// behind a CDN or another cache, which asks once for everybody: our own player is counted by its beats either way.
+    pub count_requests: bool,
 }
 
 /// A latency profile.
@@ -71,6 +74,7 @@ impl Default for Config {
             max_blocked_requests: 20_000,
             max_stream_bytes: 512 << 20,
             ended_retention: Duration::from_secs(60),
+            count_requests: true,
         }
     }
 }
@@ -152,6 +156,7 @@ mod tests {
             max_stream_bytes: 1,
             ended_retention: HOUR * 2,
             latency: Latency::Ultra,
+            ..Config::default()
         };
         let problems = config.validate();
         let keys =

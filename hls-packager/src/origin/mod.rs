@@ -57,6 +57,8 @@ struct Shared {
     metrics: Metrics,
     /// Random per process: nobody can tell from the bits of a viewer count who watched.
     salt: RandomState,
+    /// Whether players that do not beat are counted by their requests.
+    counts_requests: bool,
 }
 
 /// Media of a rendition, or why not.
@@ -74,12 +76,19 @@ impl Origin {
     /// installed now.
     #[must_use]
     pub fn new(max_blocked_requests: usize) -> Self {
+        Self::counting_requests(max_blocked_requests, true)
+    }
+
+    /// The same, and whether requests count viewers: not behind a cache, which asks once for all of them.
+    #[must_use]
+    pub fn counting_requests(max_blocked_requests: usize, counts_requests: bool) -> Self {
         let metrics = Metrics::new();
         Self(Arc::new(Shared {
             catalog: Catalog::default(),
             blocked: Blocked::new(max_blocked_requests, metrics.blocked.clone()),
             metrics,
             salt: RandomState::new(),
+            counts_requests,
         }))
     }
 
@@ -144,7 +153,7 @@ impl Origin {
         target: Target<'_>,
         query: &str,
         wish: &Wish<'_>,
-        viewer: u64,
+        viewer: Option<u64>,
     ) -> Answer<Response> {
         let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
         let channel = self.0.catalog.channel(&name);
@@ -154,7 +163,9 @@ impl Origin {
             .ok_or_else(|| Refusal::NotLive(name.clone()))?;
         let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
         let directives = Directives::parse(query).map_err(Refusal::Malformed)?;
-        broadcast.viewers().saw(viewer);
+        if let Some(viewer) = viewer {
+            broadcast.viewers().saw(viewer);
+        }
         let Awaited { view, found, waited } = self.find(rendition, Request::Playlist(directives)).await?;
         self.note_latency(&view, waited);
         match found {
@@ -202,9 +213,13 @@ impl Origin {
         }
     }
 
-    fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> u64 {
+    /// Who asks, if that is counted: our own player says so itself, by its beats.
+    fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<u64> {
+        if !self.0.counts_requests || headers.contains_key(OUR_PLAYER) {
+            return None;
+        }
         let peer: Option<IpAddr> = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        self.0.salt.hash_one((peer, headers.get(header::USER_AGENT).map(HeaderValue::as_bytes)))
+        Some(self.0.salt.hash_one((peer, headers.get(header::USER_AGENT).map(HeaderValue::as_bytes))))
     }
 
     fn finish(&self, kind: Kind, answer: Answer<Response>) -> Response {
@@ -222,6 +237,8 @@ impl Origin {
 /// What players on other sites may read. `Age` and `Date` let them find out how old a cached playlist is.
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("age, cache-control, content-length, content-range, date, etag, retry-after");
+/// Our player sends it, with any value.
+const OUR_PLAYER: HeaderName = HeaderName::from_static("x-millrace-player");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 

@@ -407,13 +407,19 @@ async fn head_and_options_work_everywhere() {
 }
 
 #[tokio::test]
-async fn viewers_are_counted_by_address_and_player() {
+async fn other_players_are_counted_by_address_and_program() {
     let stage = Stage::new(8);
-    for (address, agent) in
-        [("10.0.0.1:5", "a"), ("10.0.0.1:6", "a"), ("10.0.0.1:7", "b"), ("10.0.0.2:7", "b")]
-    {
+    for (address, agent, header) in [
+        ("10.0.0.1:5", "a", "x-any"),
+        ("10.0.0.1:6", "a", "x-any"),
+        ("10.0.0.1:7", "b", "x-any"),
+        ("10.0.0.2:7", "b", "x-any"),
+        // Ours tells by itself that it is there.
+        ("10.0.0.3:7", "c", "x-millrace-player"),
+    ] {
         let mut request = HttpRequest::get("/live/studio/main/index.m3u8")
             .header(header::USER_AGENT, agent)
+            .header(header, "1")
             .body(Body::empty())
             .unwrap();
         request.extensions_mut().insert(ConnectInfo(address.parse::<SocketAddr>().unwrap()));
