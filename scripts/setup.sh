@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(gcc g++ make cmake pkg-config)
-test=("${build[@]}" ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps)
+test=("${build[@]}" python3-pip libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps)
 bench=("${test[@]}" nginx libnginx-mod-rtmp)
 
 case "${1:-}" in

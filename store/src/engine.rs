@@ -93,4 +93,23 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Whether it answers.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Everything as it is at one moment, while others write. The moment is that of the first page at the latest.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// Writes documents that another store held, with the versions they had there. What was written when it fails
+    /// stays: only for a store that is thrown away then.
+    async fn load(&self, collection: &'static Collection, documents: Vec<Stored>) -> Result<(), StoreError>;
+}
+
+/// What a store held at one moment.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// Documents in the order of their ids, from behind the id `after`, at most `limit`.
+    async fn page(
+        &mut self,
+        collection: &'static Collection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
 }

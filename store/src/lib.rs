@@ -12,6 +12,7 @@
 mod document;
 mod engine;
 mod error;
+pub mod mongodb;
 mod open;
 mod query;
 mod spec;
@@ -22,7 +23,7 @@ pub mod suite;
 mod words;
 
 pub use document::{Document, Kept, Version};
-pub use engine::{Engine, Stored, Write};
+pub use engine::{Engine, Snapshot, Stored, Write};
 pub use error::StoreError;
 pub use open::{Location, LocationError, open, sqlite_path};
 pub use query::{After, Order, Query};

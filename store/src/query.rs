@@ -9,7 +9,8 @@ pub struct Query {
     /// Fields and their values. Values are strings, integers or booleans; never objects, so that nothing from outside
     /// can become an operator of the engine.
     pub equal: Vec<(&'static str, Value)>,
-    /// In which order; by id if absent. Equal ones are ordered by id, in the same direction.
+    /// In which order; by id if absent. Equal ones are ordered by id, in the same direction. Documents without this
+    /// field (or with null) are not found.
     pub order: Option<(&'static str, Order)>,
     /// Only what comes after this place in the order.
     pub after: Option<After>,

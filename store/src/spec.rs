@@ -37,6 +37,13 @@ impl Collection {
         u32::try_from(self.migrations.len()).expect("a collection has few migrations")
     }
 
+    /// The document as this Millrace keeps it, of one that was written with schema version `from`.
+    #[must_use]
+    pub fn migrated(&self, document: Value, from: u32) -> Value {
+        let pending = self.migrations.iter().skip(from as usize);
+        pending.fold(document, |document, migration| migration(document))
+    }
+
     /// The index that serves a query: it has the fields `equal` in any order first, and `order` after them.
     #[must_use]
     pub fn index_for(&self, equal: &[&str], order: Option<&str>) -> Option<&'static Index> {

@@ -6,9 +6,10 @@
 
 mod read;
 mod schema;
+mod snapshot;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use crate::engine::Write;
+use crate::engine::{Snapshot, Write};
 use crate::{Collection, Engine, Query, StoreError, Stored};
 
 use self::write::Writer;
@@ -30,6 +31,7 @@ const STATEMENTS: usize = 128;
 
 /// A SQLite file.
 pub struct Sqlite {
+    path: PathBuf,
     writer: Writer,
     readers: Arc<Readers>,
 }
@@ -64,7 +66,7 @@ impl Sqlite {
             let readers = (0..READERS).map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY));
             let idle = Mutex::new(readers.collect::<Result<_, _>>()?);
             let readers = Arc::new(Readers { idle, permits: Semaphore::new(READERS) });
-            Ok(Self { writer: Writer::start(write)?, readers })
+            Ok(Self { path, writer: Writer::start(write)?, readers })
         })
         .await
     }
@@ -157,6 +159,20 @@ impl Engine for Sqlite {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.read(|connection| connection.query_row("SELECT 1", [], |_| Ok(())).map_err(failed)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let path = self.path.clone();
+        let snapshot = blocking(move || snapshot::SqliteSnapshot::begin(&path)).await?;
+        Ok(Box::new(snapshot))
+    }
+
+    async fn load(&self, collection: &'static Collection, documents: Vec<Stored>) -> Result<(), StoreError> {
+        self.writer
+            .run(move |connection| {
+                documents.iter().try_for_each(|stored| write::insert(connection, collection, stored))
+            })
+            .await
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn find(
         _ => (">", "ASC"),
     };
     let order = query.order.map(|(name, _)| field(name));
+    conditions.extend(order.iter().map(|order| format!("{order} IS NOT NULL")));
     if let Some(after) = &query.after {
         match &order {
             Some(order) => {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::{failed, field, write};
-use crate::{Collection, StoreError};
+use crate::{Collection, Index, StoreError};
 
 /// Makes the database what the collections say.
 pub(super) fn prepare(
@@ -30,22 +30,24 @@ fn prepare_one(connection: &Connection, collection: &'static Collection) -> Resu
              version INTEGER NOT NULL, doc BLOB NOT NULL) STRICT"
         ))
         .map_err(failed)?;
+    let wanted: Vec<_> = collection.indexes.iter().map(|index| create_index(collection, index)).collect();
+    let there = drop_other_indexes(connection, collection, &wanted)?;
     migrate(connection, collection)?;
-    drop_unknown_indexes(connection, collection)?;
-    for index in collection.indexes {
-        let unique = if index.unique { "UNIQUE " } else { "" };
-        let mut expressions: Vec<_> = index.fields.iter().map(|name| field(name)).collect();
-        if !index.unique {
-            expressions.push("id".to_owned());
-        }
-        let sql = format!(
-            "CREATE {unique}INDEX IF NOT EXISTS {name}__{} ON {name} ({})",
-            index.name,
-            expressions.join(", ")
-        );
-        connection.execute_batch(&sql).map_err(failed)?;
+    for sql in wanted.iter().filter(|sql| !there.contains(sql)) {
+        connection.execute_batch(sql).map_err(failed)?;
     }
     Ok(())
+}
+
+/// The statement that makes an index, word for word as SQLite keeps it.
+fn create_index(collection: &Collection, index: &Index) -> String {
+    let name = collection.name;
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let mut expressions: Vec<_> = index.fields.iter().map(|name| field(name)).collect();
+    if !index.unique {
+        expressions.push("id".to_owned());
+    }
+    format!("CREATE {unique}INDEX {name}__{} ON {name} ({})", index.name, expressions.join(", "))
 }
 
 /// Brings every document to the newest schema, in the transaction that `prepare` runs in.
@@ -76,11 +78,10 @@ fn migrate(connection: &Connection, collection: &'static Collection) -> Result<(
     }
     let fill_words = !collection.words.is_empty() && !words_exist;
     if found < known || fill_words {
-        let pending = &collection.migrations[found as usize..];
         for (id, text) in all(connection, collection)? {
             let corrupt = |source| StoreError::Corrupt { collection: name, id: id.clone(), source };
             let document: Value = serde_json::from_str(&text).map_err(corrupt)?;
-            let document = pending.iter().fold(document, |document, migration| migration(document));
+            let document = collection.migrated(document, found);
             write::index_words(connection, collection, &id, None)?;
             connection
                 .execute(
@@ -118,18 +119,25 @@ fn all(
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-/// Indexes of an older Millrace cost writes and serve nothing.
-fn drop_unknown_indexes(connection: &Connection, collection: &'static Collection) -> Result<(), StoreError> {
-    let name = collection.name;
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL";
-    let mut statement = connection.prepare(sql).map_err(failed)?;
-    let found = statement.query_map([name], |row| row.get::<_, String>(0)).map_err(failed)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(failed)?;
-    for index in found {
-        let known = |known: &&crate::Index| index == format!("{name}__{}", known.name);
-        if !collection.indexes.iter().any(|index| known(&index)) {
+/// Indexes of an older Millrace cost writes, serve nothing, and may forbid what a migration makes. Answers what stays.
+fn drop_other_indexes(
+    connection: &Connection,
+    collection: &'static Collection,
+    wanted: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let query =
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL";
+    let mut statement = connection.prepare(query).map_err(failed)?;
+    let found =
+        statement.query_map([collection.name], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+    let found: Vec<(String, String)> = found.collect::<Result<_, _>>().map_err(failed)?;
+    let mut there = Vec::new();
+    for (index, sql) in found {
+        if wanted.contains(&sql) {
+            there.push(sql);
+        } else {
             connection.execute_batch(&format!("DROP INDEX {index}")).map_err(failed)?;
         }
     }
-    Ok(())
+    Ok(there)
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{failed, field};
 use crate::engine::Write;
 use crate::words::words_of;
-use crate::{Collection, StoreError, Version};
+use crate::{Collection, StoreError, Stored, Version};
 
 /// Jobs that may wait; who comes later waits to be let in.
 const QUEUE: usize = 1024;
@@ -112,10 +112,7 @@ pub(super) fn apply(
     let name = collection.name;
     match write {
         Write::Insert { id, document } => {
-            let sql = format!("INSERT INTO {name} (id, version, doc) VALUES (?1, 1, jsonb(?2))");
-            let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-            statement.execute(params![id, document.to_string()]).map_err(|err| refused(collection, err))?;
-            index_words(connection, collection, &id, Some(&document))
+            insert(connection, collection, &Stored { id, version: Version(1), document })
         }
         Write::Replace { id, version, document } => {
             index_words(connection, collection, &id, None)?;
@@ -148,6 +145,20 @@ pub(super) fn apply(
             must_be_one(collection, &id, changed)
         }
     }
+}
+
+/// Writes a new document.
+pub(super) fn insert(
+    connection: &Connection,
+    collection: &'static Collection,
+    stored: &Stored,
+) -> Result<(), StoreError> {
+    let Stored { id, version, document } = stored;
+    let sql = format!("INSERT INTO {} (id, version, doc) VALUES (?1, ?2, jsonb(?3))", collection.name);
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let values = params![id, version.0, document.to_string()];
+    statement.execute(values).map_err(|err| refused(collection, err))?;
+    index_words(connection, collection, id, Some(document))
 }
 
 pub(super) fn remove_below(

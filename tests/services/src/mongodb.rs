@@ -1,0 +1,185 @@
+//! A MongoDB replica set of one member.
+#![expect(clippy::disallowed_methods, reason = "shell: waits for a server")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{ClientOptions, ServerAddress};
+use tokio::sync::OnceCell;
+
+use crate::keeper::Keeper;
+
+/// How long a server may take until it is ready.
+const READY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often another port is tried when somebody else was faster.
+const PORTS: u32 = 5;
+
+static SHARED: OnceCell<Mongod> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// The URI of a database that nobody uses, on the one server of this test binary.
+pub async fn database() -> String {
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("millrace_test_{}_{number}", std::process::id());
+    match std::env::var("MILLRACE_TEST_MONGODB") {
+        Ok(uri) => in_database(&uri, &name),
+        Err(_) => SHARED.get_or_init(Mongod::start).await.uri(&name),
+    }
+}
+
+/// The URI of another database of the same servers.
+fn in_database(uri: &str, name: &str) -> String {
+    let (servers, options) =
+        uri.split_once('?').map_or((uri, None), |(servers, options)| (servers, Some(options)));
+    let scheme = servers.find("://").map_or(0, |at| at + 3);
+    let end = servers[scheme..].find('/').map_or(servers.len(), |at| scheme + at);
+    let options = options.map_or_else(String::new, |options| format!("?{options}"));
+    format!("{}/{name}{options}", &servers[..end])
+}
+
+/// A server of one's own, which can be killed.
+#[derive(Debug)]
+pub struct Mongod {
+    keeper: Keeper,
+    port: u16,
+}
+
+impl Mongod {
+    /// Starts one and waits until it takes writes.
+    ///
+    /// # Panics
+    /// It cannot be fetched, or is not ready within half a minute; its log is in the message.
+    pub async fn start() -> Self {
+        let program = program();
+        for _ in 0..PORTS {
+            let port = free_port();
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let data = folder.path().to_string_lossy().into_owned();
+            let port_text = port.to_string();
+            let arguments = [
+                "--replSet",
+                "rs0",
+                "--bind_ip",
+                "127.0.0.1",
+                "--port",
+                &port_text,
+                "--dbpath",
+                &data,
+                "--nounixsocket",
+                "--wiredTigerCacheSizeGB",
+                "0.25",
+                "--oplogSize",
+                "64",
+                "--setParameter",
+                "diagnosticDataCollectionEnabled=false",
+            ];
+            let mut server = Self { keeper: Keeper::start(folder, program.as_str(), &arguments), port };
+            if server.initiate().await {
+                server.ready().await;
+                return server;
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// The URI of a database.
+    #[must_use]
+    pub fn uri(&self, database: &str) -> String {
+        format!("mongodb://127.0.0.1:{}/{database}?replicaSet=rs0", self.port)
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.keeper.order("kill");
+    }
+
+    /// Starts it again where it was, on the same port, and waits until it takes writes.
+    ///
+    /// # Panics
+    /// It is not ready within half a minute.
+    pub async fn restart(&mut self) {
+        self.keeper.order("start");
+        self.ready().await;
+    }
+
+    /// Lets it stand still, with its connections open.
+    pub fn freeze(&mut self) {
+        self.keeper.order("stop");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self) {
+        self.keeper.order("continue");
+    }
+
+    fn client(&self) -> Client {
+        let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(self.port) };
+        let options = ClientOptions::builder()
+            .hosts(vec![address])
+            .direct_connection(true)
+            .server_selection_timeout(Duration::from_secs(1))
+            .build();
+        Client::with_options(options).expect("the options are valid")
+    }
+
+    /// Makes it a replica set; false if its port was taken.
+    async fn initiate(&mut self) -> bool {
+        let host = format!("127.0.0.1:{}", self.port);
+        let initiate = doc! { "replSetInitiate": { "_id": "rs0", "members": [{ "_id": 0, "host": host }] } };
+        let admin = self.client().database("admin");
+        let taken = || self.keeper.log().contains("Address already in use");
+        let initiated = async {
+            while !taken() && admin.run_command(initiate.clone()).await.is_err() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        self.within(tokio::time::timeout(READY, initiated).await);
+        !taken()
+    }
+
+    async fn ready(&self) {
+        let admin = self.client().database("admin");
+        let is_primary = |hello: Document| hello.get_bool("isWritablePrimary").unwrap_or(false);
+        let ready = async {
+            while !admin.run_command(doc! { "hello": 1 }).await.is_ok_and(is_primary) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        self.within(tokio::time::timeout(READY, ready).await);
+    }
+
+    fn within<E>(&self, result: Result<(), E>) {
+        assert!(result.is_ok(), "mongod is not ready within {READY:?}:\n{}", self.keeper.log());
+    }
+}
+
+/// The path of mongod, fetched if need be.
+fn program() -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services.sh");
+    let output = Command::new(script).arg("mongod").output().expect("scripts/services.sh can be run");
+    assert!(output.status.success(), "mongod is not there: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_takes_the_place_of_another_in_a_uri() {
+        assert_eq!(in_database("mongodb://a:1", "x"), "mongodb://a:1/x");
+        assert_eq!(in_database("mongodb://u:p@a:1,b:2/?w=1", "x"), "mongodb://u:p@a:1,b:2/x?w=1");
+        assert_eq!(in_database("mongodb://a/old?w=1", "x"), "mongodb://a/x?w=1");
+    }
+}
