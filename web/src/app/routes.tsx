@@ -5,6 +5,14 @@ import { HomePage } from './pages/HomePage';
 import { NotFoundPage } from './pages/NotFoundPage';
 import { Shell } from './Shell';
 
+// Most visits never see these.
+const authPages = () => import('./pages/AuthPages');
+const LoginPage = lazy(async () => ({ default: (await authPages()).LoginPage }));
+const RegisterPage = lazy(async () => ({ default: (await authPages()).RegisterPage }));
+const SetupPage = lazy(async () => ({ default: (await authPages()).SetupPage }));
+const ForgotPage = lazy(async () => ({ default: (await authPages()).ForgotPage }));
+const ResetPage = lazy(async () => ({ default: (await authPages()).ResetPage }));
+const VerifyPage = lazy(async () => ({ default: (await authPages()).VerifyPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
@@ -16,6 +24,12 @@ export function AppRoutes() {
       <Route path="/embed/:channel" element={<Embed />} />
       <Route element={<Shell />}>
         <Route index element={<HomePage />} />
+        <Route path="/login" element={<LoginPage />} />
+        <Route path="/register" element={<RegisterPage />} />
+        <Route path="/setup" element={<SetupPage />} />
+        <Route path="/forgot" element={<ForgotPage />} />
+        <Route path="/reset" element={<ResetPage />} />
+        <Route path="/verify" element={<VerifyPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -1,13 +1,26 @@
 import { ChannelArt } from './ChannelArt';
 import styles from './Avatar.module.css';
 
-/** The round sign of a channel. */
-export function Avatar({ name, live = false }: { readonly name: string; readonly live?: boolean }) {
+interface Props {
+  readonly name: string;
+  /** Address of an uploaded picture; without one the name makes one. */
+  readonly picture?: string | null | undefined;
+  readonly live?: boolean;
+}
+
+/** The round sign of a channel or a person. */
+export function Avatar({ name, picture, live = false }: Props) {
   return (
     <span className={styles.avatar} data-live={live} aria-hidden="true">
       <span className={styles.inner}>
-        <ChannelArt name={name} />
-        <span className={styles.letter}>{name.charAt(0).toUpperCase()}</span>
+        {picture ? (
+          <img className={styles.picture} src={picture} alt="" />
+        ) : (
+          <>
+            <ChannelArt name={name} />
+            <span className={styles.letter}>{name.charAt(0).toUpperCase()}</span>
+          </>
+        )}
       </span>
     </span>
   );

@@ -2,7 +2,7 @@ import type { ButtonHTMLAttributes } from 'react';
 import styles from './Button.module.css';
 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
-  readonly look?: 'brass' | 'quiet';
+  readonly look?: 'brass' | 'quiet' | 'danger';
 }
 
 export function Button({ look = 'brass', className, ...rest }: Props) {

@@ -1,5 +1,6 @@
 import { vi } from 'vitest';
 import type { Stream } from '@/api/streams';
+import type { Me } from '@/api/me';
 import type { components } from '@/api/schema';
 
 type Problem = components['schemas']['ProblemDocument'];
@@ -33,25 +34,79 @@ export function streamNamed(channel: string, more: Partial<Stream> = {}): Stream
   };
 }
 
-/** Answers the app's requests from `live`, which a test may change as it goes; `down` refuses them all. */
-export function serve(live: Stream[]) {
-  const server = { live, down: false };
-  vi.stubGlobal('fetch', (input: Request | string) => {
-    const url = new URL(typeof input === 'string' ? input : input.url, window.location.origin);
-    if (server.down) return Promise.reject(new TypeError('Failed to fetch'));
-    const [, , , resource, channel] = url.pathname.split('/');
-    if (resource !== 'streams') return Promise.resolve(problem(404));
+/** One request as a test sees it. */
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+type Route = (asked: Asked) => Response | object | undefined;
+
+/**
+ * Answers the app's requests from `live`, which a test may change as it goes; `down` refuses them all. `routes`, by
+ * `METHOD /path` below `/api/v1`, come first; one that returns nothing is answered 204. Everything else is unknown, and
+ * nobody is signed in.
+ */
+export function serve(live: Stream[], routes: Record<string, Route> = {}) {
+  const server = { live, routes, down: false, asked: [] as Asked[] };
+  vi.stubGlobal('fetch', async (input: Request | string) => {
+    const request = typeof input === 'string' ? new Request(new URL(input, window.location.origin)) : input;
+    if (server.down) throw new TypeError('Failed to fetch');
+    const path = new URL(request.url).pathname.replace('/api/v1', '');
+    const text = await request.clone().text();
+    const asked = {
+      method: request.method,
+      path,
+      headers: request.headers,
+      body: /json/.test(request.headers.get('content-type') ?? '') ? (JSON.parse(text) as unknown) : text,
+    };
+    server.asked.push(asked);
+    const route = server.routes[`${asked.method} ${path}`];
+    if (route !== undefined) {
+      const answer = route(asked);
+      if (answer instanceof Response) return answer;
+      return answer === undefined ? new Response(null, { status: 204 }) : Response.json(answer);
+    }
+    if (path === '/me') return problem(401, 'signed-out', 'Sign in first.');
+    const [, resource, channel] = path.split('/');
+    if (resource !== 'streams') return problem(404, 'not-found', 'There is nothing at this address.');
     if (channel === undefined) {
       const page: Page = { items: server.live, next_cursor: null };
-      return Promise.resolve(Response.json(page));
+      return Response.json(page);
     }
     const stream = server.live.find((candidate) => candidate.channel === channel);
-    return Promise.resolve(stream ? Response.json(stream) : problem(404));
+    return stream ? Response.json(stream) : problem(404, 'channel-not-live', 'The channel is not live.');
   });
   return server;
 }
 
-function problem(status: number): Response {
-  const body: Problem = { type: 'about:blank', title: 'Not live', status, detail: 'The channel is not live.' };
+/** An error as the server writes it; `fields` by JSON pointer. */
+export function problem(status: number, kind: string, detail: string, fields: Record<string, string> = {}): Response {
+  const body: Problem = {
+    type: `/problems/${kind}`,
+    title: kind,
+    status,
+    detail,
+    errors: Object.entries(fields).map(([pointer, sentence]) => ({ pointer, detail: sentence })),
+  };
   return Response.json(body, { status, headers: { 'content-type': 'application/problem+json' } });
+}
+
+/** A person as the server describes them. */
+export function personNamed(name: string, more: Partial<Me> = {}): Me {
+  return {
+    id: '019a2f00-0000-7000-8000-0000000000aa',
+    name,
+    display_name: name,
+    email: null,
+    email_verified: false,
+    role: 'viewer',
+    bio: '',
+    avatar_url: null,
+    two_factor: false,
+    created_at: '2026-11-01T12:00:00Z',
+    ...more,
+  };
 }

@@ -1,9 +1,12 @@
+import { ACCOUNT_MESSAGES } from './account';
+
 /**
  * Every sentence of the app, in English. `{name}` is filled in by {@link t}.
  *
  * Keys are typed, so a missing one does not compile; a translation is a second object of this type.
  */
 export const MESSAGES = {
+  ...ACCOUNT_MESSAGES,
   'app.name': 'Millrace',
   'app.skip': 'Skip to content',
   'app.home': 'Millrace, live channels',
@@ -13,6 +16,7 @@ export const MESSAGES = {
   'app.crashed.action': 'Load again',
   'common.retry': 'Try again',
   'common.close': 'Close',
+  'common.cancel': 'Cancel',
   'common.copy': 'Copy',
   'common.copied': 'Copied',
 

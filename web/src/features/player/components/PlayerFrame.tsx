@@ -9,6 +9,7 @@ import { t } from '@/text/t';
 import { useAwake } from '../hooks/useAwake';
 import { useFullscreen } from '../hooks/useFullscreen';
 import { usePictureInPicture } from '../hooks/usePictureInPicture';
+import { useBeats } from '../hooks/useBeats';
 import { usePlayer } from '../hooks/usePlayer';
 import { useShortcuts } from '../hooks/useShortcuts';
 import type { Command } from '../model/shortcuts';
@@ -51,6 +52,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
   const fullscreen = useFullscreen(frame, video);
   const pip = usePictureInPicture(video);
   const kind = view?.state.kind ?? 'loading';
+  useBeats(channel, player, kind === 'playing' || kind === 'buffering' || kind === 'interrupted');
   const moving = kind === 'playing' || kind === 'buffering';
   const { awake, wake, sleep } = useAwake(!moving || menu || help);
 
