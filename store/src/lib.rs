@@ -20,6 +20,7 @@ pub mod sqlite;
 mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+pub mod transfer;
 mod words;
 
 pub use document::{Document, Kept, Version};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
-use mongodb::options::SessionOptions;
+use mongodb::options::{ReadConcern, SessionOptions};
 use mongodb::{ClientSession, Database};
 
 use super::bson::{self, WORDS};
@@ -44,7 +44,13 @@ impl Snapshot for MongoSnapshot {
         let documents = self.database.collection::<Document>(collection.name);
         let session = &mut self.session;
         within(async {
-            let find = documents.find(filter).sort(sort).limit(limit).projection(doc! { WORDS: 0 });
+            // The driver does not put it in the place of what the client asks for otherwise.
+            let find = documents
+                .find(filter)
+                .read_concern(ReadConcern::snapshot())
+                .sort(sort)
+                .limit(limit)
+                .projection(doc! { WORDS: 0 });
             let mut cursor = find.session(&mut *session).await.map_err(failed)?;
             let mut page = Vec::new();
             while cursor.advance(session).await.map_err(failed)? {

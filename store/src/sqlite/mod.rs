@@ -3,6 +3,7 @@
 //! Each collection is a table of its name: `id`, `version`, and `doc`, a JSONB object, with an expression index for
 //! each [`Index`](crate::Index); its words are in an FTS5 table. Strings from outside are only ever bound, never part
 //! of a statement.
+#![expect(clippy::disallowed_methods, reason = "shell: waits for the disk, but not for ever")]
 
 mod read;
 mod schema;
@@ -25,7 +26,9 @@ use self::write::Writer;
 /// Connections that read at once.
 const READERS: usize = 4;
 /// How long a statement waits for another process that holds the file (a backup, for example).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a commit may take, with those it waits behind.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 /// Statements kept compiled per connection.
 const STATEMENTS: usize = 128;
 
@@ -84,6 +87,15 @@ impl Sqlite {
         .await
     }
 
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(CALL_TIMEOUT, self.writer.run(work)).await.unwrap_or_else(|_| {
+            Err(StoreError::unavailable(format!("not written within {} s", CALL_TIMEOUT.as_secs())))
+        })
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -136,13 +148,10 @@ impl Engine for Sqlite {
     }
 
     async fn commit(&self, writes: Vec<(&'static Collection, Write)>) -> Result<(), StoreError> {
-        self.writer
-            .run(move |connection| {
-                writes
-                    .into_iter()
-                    .try_for_each(|(collection, write)| write::apply(connection, collection, write))
-            })
-            .await
+        self.write(move |connection| {
+            writes.into_iter().try_for_each(|(collection, write)| write::apply(connection, collection, write))
+        })
+        .await
     }
 
     async fn remove_below(
@@ -152,9 +161,7 @@ impl Engine for Sqlite {
         below: i64,
         limit: usize,
     ) -> Result<u64, StoreError> {
-        self.writer
-            .run(move |connection| write::remove_below(connection, collection, field, below, limit))
-            .await
+        self.write(move |connection| write::remove_below(connection, collection, field, below, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -168,11 +175,10 @@ impl Engine for Sqlite {
     }
 
     async fn load(&self, collection: &'static Collection, documents: Vec<Stored>) -> Result<(), StoreError> {
-        self.writer
-            .run(move |connection| {
-                documents.iter().try_for_each(|stored| write::insert(connection, collection, stored))
-            })
-            .await
+        self.write(move |connection| {
+            documents.iter().try_for_each(|stored| write::insert(connection, collection, stored))
+        })
+        .await
     }
 }
 
@@ -258,5 +264,46 @@ mod tests {
         assert!(engine.backup(&copy).await.is_err(), "an older backup is not overwritten");
         let restored = suite::store(Arc::new(Sqlite::open(&copy).await.unwrap())).await;
         assert_eq!(restored.get::<suite::Pet>("1").await.unwrap().unwrap().value, suite::pet("1", "ada"));
+    }
+
+    #[tokio::test]
+    async fn while_another_holds_the_file_commits_are_refused_in_time_and_then_work_again() {
+        let (folder, engine) = fresh().await;
+        let store = suite::store(engine).await;
+        store.insert(&suite::pet("1", "ada")).await.unwrap();
+        let other = Connection::open(folder.path().join("data/test.sqlite3")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let started = std::time::Instant::now();
+        let (first, second) = (suite::pet("2", "bob"), suite::pet("3", "eve"));
+        let (one, two) = tokio::join!(store.insert(&first), store.insert(&second));
+        for refused in [one, two] {
+            assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(store.get::<suite::Pet>("1").await.unwrap().is_some(), "reading goes on");
+        other.execute_batch("COMMIT").unwrap();
+        store.insert(&first).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_commits_whole_until_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Sqlite::open(&folder.path().join("test.sqlite3")).await.unwrap());
+        let store = suite::store(Arc::clone(&engine) as Arc<dyn Engine>).await;
+        store.insert(&suite::pet("1", "ada")).await.unwrap();
+        // As many pages as there are now: the answer of SQLite is that of a full disk.
+        let limit = async |pages: i64| {
+            let set = move |c: &Connection| c.pragma_update(None, "max_page_count", pages).map_err(failed);
+            engine.write(set).await.unwrap();
+        };
+        limit(1).await;
+        let large = suite::pet("2", &"bob ".repeat(20_000));
+        let both = || crate::Changes::new().insert(&suite::pet("3", "eve")).insert(&large);
+        let refused = store.commit(both()).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("DiskFull"), "{refused:?}");
+        assert_eq!(store.count::<suite::Pet>(&Query::default()).await.unwrap(), 1);
+        limit(1_000_000).await;
+        store.commit(both()).await.unwrap();
+        assert_eq!(store.count::<suite::Pet>(&Query::default()).await.unwrap(), 3);
     }
 }

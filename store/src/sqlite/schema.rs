@@ -13,7 +13,8 @@ pub(super) fn prepare(
 ) -> Result<(), StoreError> {
     connection
         .execute_batch(
-            "CREATE TABLE IF NOT EXISTS schema (collection TEXT PRIMARY KEY, version INTEGER) STRICT",
+            "CREATE TABLE IF NOT EXISTS schema (collection TEXT PRIMARY KEY, version INTEGER NOT NULL, \
+             words TEXT NOT NULL) STRICT",
         )
         .map_err(failed)?;
     for collection in collections {
@@ -50,25 +51,29 @@ fn create_index(collection: &Collection, index: &Index) -> String {
     format!("CREATE {unique}INDEX {name}__{} ON {name} ({})", index.name, expressions.join(", "))
 }
 
-/// Brings every document to the newest schema, in the transaction that `prepare` runs in.
+/// Brings every document to the newest schema, and its words to what is searched now, in the transaction that
+/// `prepare` runs in.
 fn migrate(connection: &Connection, collection: &'static Collection) -> Result<(), StoreError> {
     let name = collection.name;
-    let found: Option<u32> = connection
-        .query_row("SELECT version FROM schema WHERE collection = ?1", [name], |row| row.get(0))
+    let words = collection.words.join(" ");
+    let found: Option<(u32, String)> = connection
+        .query_row("SELECT version, words FROM schema WHERE collection = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()
         .map_err(failed)?;
     let known = collection.schema();
-    let is_new = found.is_none();
-    let found = found.unwrap_or(known);
-    if found > known {
+    let recorded = (known, words);
+    if found.as_ref() == Some(&recorded) {
+        return Ok(());
+    }
+    if let Some((found, _)) = found
+        && found > known
+    {
         return Err(StoreError::Newer { collection: name, found, known });
     }
-    let words_exist = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE name = ?1", [format!("{name}_words")], |_| Ok(()))
-        .optional()
-        .map_err(failed)?
-        .is_some();
-    if !collection.words.is_empty() && !words_exist {
+    connection.execute_batch(&format!("DROP TABLE IF EXISTS {name}_words")).map_err(failed)?;
+    if !collection.words.is_empty() {
         connection
             .execute_batch(&format!(
                 "CREATE VIRTUAL TABLE {name}_words USING fts5(words, content='', contentless_delete=1, \
@@ -76,13 +81,11 @@ fn migrate(connection: &Connection, collection: &'static Collection) -> Result<(
             ))
             .map_err(failed)?;
     }
-    let fill_words = !collection.words.is_empty() && !words_exist;
-    if found < known || fill_words {
+    if let Some((found, _)) = found {
         for (id, text) in all(connection, collection)? {
             let corrupt = |source| StoreError::Corrupt { collection: name, id: id.clone(), source };
             let document: Value = serde_json::from_str(&text).map_err(corrupt)?;
             let document = collection.migrated(document, found);
-            write::index_words(connection, collection, &id, None)?;
             connection
                 .execute(
                     &format!("UPDATE {name} SET doc = jsonb(?2) WHERE id = ?1"),
@@ -98,14 +101,12 @@ fn migrate(connection: &Connection, collection: &'static Collection) -> Result<(
             "brought {name} to schema version {known}"
         );
     }
-    if is_new || found < known {
-        connection
-            .execute(
-                "INSERT OR REPLACE INTO schema (collection, version) VALUES (?1, ?2)",
-                params![name, known],
-            )
-            .map_err(failed)?;
-    }
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO schema (collection, version, words) VALUES (?1, ?2, ?3)",
+            params![name, recorded.0, recorded.1],
+        )
+        .map_err(failed)?;
     Ok(())
 }
 

@@ -33,6 +33,10 @@ where
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
 {
     fn work(&mut self, connection: &Connection) -> bool {
+        // Nobody waits for it any more, and was told so.
+        if self.answer.is_closed() {
+            return false;
+        }
         let Some(work) = self.work.take() else { return false };
         let result = work(connection);
         let keep = result.is_ok();

@@ -56,31 +56,35 @@ impl Mongod {
     /// # Panics
     /// It cannot be fetched, or is not ready within half a minute; its log is in the message.
     pub async fn start() -> Self {
+        Self::start_with(&["--replSet", "rs0"]).await
+    }
+
+    /// Starts one that is no member of a replica set.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub async fn start_alone() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Self {
         let program = program();
         for _ in 0..PORTS {
             let port = free_port();
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
             let data = folder.path().to_string_lossy().into_owned();
             let port_text = port.to_string();
-            let arguments = [
-                "--replSet",
-                "rs0",
-                "--bind_ip",
-                "127.0.0.1",
-                "--port",
-                &port_text,
-                "--dbpath",
-                &data,
-                "--nounixsocket",
-                "--wiredTigerCacheSizeGB",
-                "0.25",
-                "--oplogSize",
-                "64",
-                "--setParameter",
-                "diagnosticDataCollectionEnabled=false",
-            ];
-            let mut server = Self { keeper: Keeper::start(folder, program.as_str(), &arguments), port };
-            if server.initiate().await {
+            let mut arguments = vec!["--bind_ip", "127.0.0.1", "--port", &port_text, "--dbpath", &data];
+            arguments.extend(["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]);
+            arguments.extend(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+            arguments.extend(more);
+            let server = Self { keeper: Keeper::start(folder, program.as_str(), &arguments), port };
+            let is_ready = if more.is_empty() {
+                doc! { "ping": 1 }
+            } else {
+                server.initiate()
+            };
+            if server.answers(is_ready).await {
                 server.ready().await;
                 return server;
             }
@@ -92,6 +96,12 @@ impl Mongod {
     #[must_use]
     pub fn uri(&self, database: &str) -> String {
         format!("mongodb://127.0.0.1:{}/{database}?replicaSet=rs0", self.port)
+    }
+
+    /// The URI of a database of one that is no member of a replica set.
+    #[must_use]
+    pub fn uri_alone(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
     }
 
     /// Kills it without warning.
@@ -128,18 +138,22 @@ impl Mongod {
         Client::with_options(options).expect("the options are valid")
     }
 
-    /// Makes it a replica set; false if its port was taken.
-    async fn initiate(&mut self) -> bool {
+    /// The command that makes it a replica set.
+    fn initiate(&self) -> Document {
         let host = format!("127.0.0.1:{}", self.port);
-        let initiate = doc! { "replSetInitiate": { "_id": "rs0", "members": [{ "_id": 0, "host": host }] } };
+        doc! { "replSetInitiate": { "_id": "rs0", "members": [{ "_id": 0, "host": host }] } }
+    }
+
+    /// Waits until it does a command; false if its port was taken.
+    async fn answers(&self, command: Document) -> bool {
         let admin = self.client().database("admin");
         let taken = || self.keeper.log().contains("Address already in use");
-        let initiated = async {
-            while !taken() && admin.run_command(initiate.clone()).await.is_err() {
+        let done = async {
+            while !taken() && admin.run_command(command.clone()).await.is_err() {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        self.within(tokio::time::timeout(READY, initiated).await);
+        self.within(tokio::time::timeout(READY, done).await);
         !taken()
     }
 

@@ -4,15 +4,17 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a broken promise is a panic")]
 
+mod schema;
+mod whole;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::engine::Write;
 use crate::{
     After, Change, Changes, Collection, Document, Engine, Index, Kept, Order, Query, Store, StoreError,
 };
@@ -101,17 +103,31 @@ pub async fn run<G: Send>(fresh: &Fresh<G>) {
         a_stale_write_changes_nothing,
         a_commit_is_all_or_nothing,
         updates_of_many_lose_nothing,
+        commits_of_many_lose_nothing,
         one_of_a_thousand_gets_the_name,
         increments_add_up,
         pages_hold_everything_once,
+        an_order_lists_what_has_the_field,
         counts_count,
         plain_values_are_no_operators,
         words_find,
         what_expired_is_removed,
     );
-    let (guard, engine) = (fresh.0)().await;
-    migrations_run_once_and_newer_data_is_refused(engine).await;
-    drop(guard);
+    macro_rules! hold_engine {
+        ($($promise:path),* $(,)?) => {$(
+            let (guard, engine) = (fresh.0)().await;
+            $promise(engine).await;
+            drop(guard);
+        )*};
+    }
+    hold_engine!(
+        schema::migrations_run_once_and_newer_data_is_refused,
+        schema::those_who_prepare_at_once_migrate_once,
+        schema::what_changed_without_a_migration_is_made_anew,
+        whole::any_json_comes_back,
+        whole::a_snapshot_is_of_one_moment,
+        whole::what_is_loaded_keeps_its_version,
+    );
 }
 
 async fn what_is_written_is_read(store: Store) {
@@ -211,6 +227,27 @@ async fn updates_of_many_lose_nothing(store: Store) {
     assert_eq!(refused, Err("no"));
 }
 
+async fn commits_of_many_lose_nothing(store: Store) {
+    store.insert(&pet("0", "ada")).await.unwrap();
+    // They all touch one document, and half of them must be taken back for what is last in them.
+    let together = (1..=60).map(|number| {
+        let store = store.clone();
+        async move {
+            let chip = (number % 2 == 0).then(|| "taken".to_owned());
+            let other = Pet { chip, born_at: number, ..pet(&number.to_string(), "bob") };
+            store.commit(Changes::new().increment::<Pet>("0", "tricks", 1).insert(&other)).await
+        }
+    });
+    let results = all(together).await;
+    for refused in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert!(refused.is_conflict("chip"), "{refused:?}");
+    }
+    let done = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(done, 31);
+    assert_eq!(store.get::<Pet>("0").await.unwrap().unwrap().tricks, 31);
+    assert_eq!(store.count::<Pet>(&Query::with("owner", "bob", 0)).await.unwrap(), 31);
+}
+
 async fn one_of_a_thousand_gets_the_name(store: Store) {
     let together = (0..1_000).map(|number| {
         let store = store.clone();
@@ -277,6 +314,21 @@ async fn pages_hold_everything_once(store: Store) {
     assert_eq!(first.len() + rest.len(), 50);
 }
 
+async fn an_order_lists_what_has_the_field(store: Store) {
+    for (id, chip) in [("1", Some("c")), ("2", None), ("3", Some("a")), ("4", Some("b"))] {
+        store.insert(&Pet { chip: chip.map(str::to_owned), ..pet(id, id) }).await.unwrap();
+    }
+    let ids = async |query: Query| -> Vec<String> {
+        store.find::<Pet>(&query).await.unwrap().into_iter().map(|pet| pet.value.id).collect()
+    };
+    let ordered = |order| Query::first(10).ordered("chip", order);
+    assert_eq!(ids(ordered(Order::Ascending)).await, ["3", "4", "1"]);
+    let after = After { value: "c".into(), id: "1".into() };
+    assert_eq!(ids(ordered(Order::Descending).after(Some(after))).await, ["4", "3"]);
+    assert_eq!(ids(Query::first(10)).await, ["1", "2", "3", "4"]);
+    assert_eq!(ids(Query::first(0)).await, Vec::<String>::new());
+}
+
 async fn counts_count(store: Store) {
     for number in 0..5 {
         let one = Pet { born_at: number, tame: number < 3, ..pet(&number.to_string(), "ada") };
@@ -338,44 +390,6 @@ async fn what_expired_is_removed(store: Store) {
     let left: Vec<Kept<Pet>> = store.find(&Query::first(100)).await.unwrap();
     assert_eq!(left.len(), 4);
     assert!(left.iter().all(|pet| pet.born_at >= 6));
-}
-
-async fn migrations_run_once_and_newer_data_is_refused(engine: Arc<dyn Engine>) {
-    fn louder(mut document: Value) -> Value {
-        let text = document["sound"].as_str().unwrap_or_default().to_owned() + "!";
-        document["sound"] = text.into();
-        document
-    }
-    static OLD: Collection = Collection {
-        name: "suite_sounds",
-        indexes: &[Index { name: "sound", fields: &["sound"], unique: true }],
-        words: &[],
-        migrations: &[],
-    };
-    static NEW: Collection = Collection {
-        name: "suite_sounds",
-        indexes: &[Index { name: "loudness", fields: &["loudness"], unique: false }],
-        words: &["sound"],
-        migrations: &[louder, louder],
-    };
-    let sound =
-        async |collection| engine.get(collection, "1").await.unwrap().unwrap().document["sound"].clone();
-    engine.prepare(&[&OLD]).await.unwrap();
-    let insert = |id: &str| Write::Insert { id: id.into(), document: json!({"id": id, "sound": "moo"}) };
-    engine.commit(vec![(&OLD, insert("1"))]).await.unwrap();
-    engine.prepare(&[&OLD]).await.unwrap();
-    assert_eq!(sound(&OLD).await, "moo");
-    engine.prepare(&[&NEW]).await.unwrap();
-    engine.prepare(&[&NEW]).await.unwrap();
-    assert_eq!(sound(&NEW).await, "moo!!");
-    // The old unique index is gone, and old documents are found by words.
-    engine.commit(vec![(&NEW, insert("2"))]).await.unwrap();
-    engine.commit(vec![(&NEW, insert("3"))]).await.unwrap();
-    assert_eq!(engine.search(&NEW, "moo", 10).await.unwrap().len(), 3);
-    match engine.prepare(&[&OLD]).await {
-        Err(StoreError::Newer { found: 2, known: 0, .. }) => {}
-        other => panic!("newer data must be refused, not {other:?}"),
-    }
 }
 
 /// Runs them at the same time.
