@@ -45,7 +45,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
     let packager =
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
-    let api = millrace_api::ApiState::default();
+    let api = millrace_api::ApiState::default().counting_requests(config.hls.count_requests);
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
 
@@ -71,7 +71,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         http.max_connections = limits.max_connections,
         "limits derived from the descriptor limit"
     );
-    let media = millrace_ingest::MediaThreads::start(ingest_config.threads)
+    let media = millrace_ingest::MediaThreads::start(ingest_config.threads, ingest_config.max_pause)
         .context("failed to start the threads that carry media")?;
     let deps = millrace_ingest::Deps {
         authority: authority(config.publish_auth),

@@ -14,18 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 /// What each publisher beyond the first adds to the pause between two looks at the sockets.
 const PAUSE_PER_PUBLISHER: Duration = Duration::from_micros(500);
-/// Longest pause between two looks at the sockets: what a part may be late because of it.
-const PAUSE_MAX: Duration = Duration::from_millis(4);
 
 /// How long a thread with so many publishers leaves its sockets alone after it looked at them.
 ///
 /// Waking up costs more than packaging what came: an encoder sends a packet every 10 ms or so, and with many of them
 /// nearly every packet would wake the thread. What arrives during the pause is taken in one go. A single publisher
-/// never waits.
+/// never waits. `most` is [`Config::max_pause`](crate::Config::max_pause).
 #[must_use]
-pub fn pause_between_looks(publishers: usize) -> Duration {
+pub fn pause_between_looks(publishers: usize, most: Duration) -> Duration {
     let others = u32::try_from(publishers.saturating_sub(1)).unwrap_or(u32::MAX);
-    PAUSE_PER_PUBLISHER.saturating_mul(others).min(PAUSE_MAX)
+    PAUSE_PER_PUBLISHER.saturating_mul(others).min(most)
 }
 
 /// Starts and owns the threads. They end, and cut what still runs on them, when it is dropped.
@@ -44,17 +42,18 @@ pub(crate) struct MediaThread {
 }
 
 impl MediaThreads {
-    /// So many threads; 0 is half of the cores, at least one. The other half is for viewers.
+    /// So many threads; 0 is half of the cores, at least one. The other half is for viewers. `max_pause`: see
+    /// [`pause_between_looks`].
     ///
     /// # Errors
     /// The system gives no thread, or no descriptors for its poll.
-    pub fn start(count: usize) -> std::io::Result<Self> {
+    pub fn start(count: usize, max_pause: Duration) -> std::io::Result<Self> {
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             count => count,
         };
         let stop = CancellationToken::new();
-        let threads = (0..count).map(|index| MediaThread::start(index, stop.clone()));
+        let threads = (0..count).map(|index| MediaThread::start(index, max_pause, stop.clone()));
         Ok(Self { threads: threads.collect::<Result<_, _>>()?, stop })
     }
 
@@ -92,12 +91,12 @@ impl MediaPlaces {
 }
 
 impl MediaThread {
-    fn start(index: usize, stop: CancellationToken) -> std::io::Result<Self> {
+    fn start(index: usize, max_pause: Duration, stop: CancellationToken) -> std::io::Result<Self> {
         let publishers = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&publishers);
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .on_thread_park(move || pause(counted.load(Relaxed)))
+            .on_thread_park(move || pause(pause_between_looks(counted.load(Relaxed), max_pause)))
             .on_thread_unpark(|| LOOKED.set(Some(Instant::now())))
             .build()?;
         let handle = runtime.handle().clone();
@@ -118,8 +117,7 @@ thread_local! {
 }
 
 /// Called when there is nothing to do: sleeps until the sockets may be looked at again.
-fn pause(publishers: usize) {
-    let pause = pause_between_looks(publishers);
+fn pause(pause: Duration) {
     if let Some(looked) = LOOKED.get()
         && let Some(rest) = pause.checked_sub(looked.elapsed())
         && !rest.is_zero()
@@ -150,14 +148,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_publisher_never_waits_and_many_wait_four_milliseconds() {
-        let pauses = [0, 1, 2, 5, 9, 1_000, usize::MAX].map(|n| pause_between_looks(n).as_micros());
+    fn a_single_publisher_never_waits_and_many_wait_no_longer_than_allowed() {
+        let most = Duration::from_millis(4);
+        let pauses = [0, 1, 2, 5, 9, 1_000, usize::MAX].map(|n| pause_between_looks(n, most).as_micros());
         assert_eq!(pauses, [0, 0, 500, 2_000, 4_000, 4_000, 4_000]);
     }
 
     #[test]
     fn connections_go_to_the_thread_with_the_fewest() {
-        let threads = MediaThreads::start(2).expect("two threads");
+        let threads = MediaThreads::start(2, Duration::ZERO).expect("two threads");
         let places = threads.places();
         let index = |thread: &MediaThread| {
             threads.threads.iter().position(|other| Arc::ptr_eq(&other.connections, &thread.connections))
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn dropping_the_threads_cuts_what_runs_on_them() {
-        let threads = MediaThreads::start(1).expect("a thread");
+        let threads = MediaThreads::start(1, Duration::ZERO).expect("a thread");
         let (thread, _seat) = threads.places().take();
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         thread.runtime.spawn(async move {
