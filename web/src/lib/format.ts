@@ -49,3 +49,31 @@ const CODECS: readonly [RegExp, string][] = [
 export function codecName(codec: string): string {
   return CODECS.find(([pattern]) => pattern.test(codec))?.[1] ?? codec;
 }
+
+const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+];
+
+/** Writes a time as people say it: `just now`, `5 minutes ago`, `yesterday`; a date after a month. */
+export function ago(time: string, now: number = Date.now()): string {
+  const seconds = (now - Date.parse(time)) / 1_000;
+  if (seconds > 30 * 86_400) return date(time);
+  for (const [unit, length] of STEPS) {
+    if (seconds >= length) {
+      return new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(-Math.floor(seconds / length), unit);
+    }
+  }
+  return 'just now';
+}
+
+/** Writes a day: `21 Nov 2026`. */
+export function date(time: string): string {
+  return new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }).format(new Date(time));
+}
+
+/** Writes a day and a time of the day: `21 Nov 2026, 19:30`. */
+export function dateTime(time: string): string {
+  return new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));
+}

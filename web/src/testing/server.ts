@@ -1,5 +1,6 @@
 import { vi } from 'vitest';
 import type { Stream } from '@/api/streams';
+import type { Channel } from '@/api/channels';
 import type { Me } from '@/api/me';
 import type { components } from '@/api/schema';
 
@@ -106,6 +107,24 @@ export function personNamed(name: string, more: Partial<Me> = {}): Me {
     bio: '',
     avatar_url: null,
     two_factor: false,
+    created_at: '2026-11-01T12:00:00Z',
+    ...more,
+  };
+}
+
+/** A channel as the server describes it. */
+export function channelNamed(name: string, more: Partial<Channel> = {}): Channel {
+  return {
+    id: `019a2f00-0000-7000-8000-${name}`,
+    name,
+    owner: { name: 'ada', display_name: 'Ada' },
+    title: '',
+    category: '',
+    tags: [],
+    language: '',
+    description: '',
+    playback: 'public',
+    followers: 0,
     created_at: '2026-11-01T12:00:00Z',
     ...more,
   };

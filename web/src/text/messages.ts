@@ -1,4 +1,5 @@
 import { ACCOUNT_MESSAGES } from './account';
+import { STUDIO_MESSAGES } from './studio';
 
 /**
  * Every sentence of the app, in English. `{name}` is filled in by {@link t}.
@@ -7,6 +8,7 @@ import { ACCOUNT_MESSAGES } from './account';
  */
 export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
+  ...STUDIO_MESSAGES,
   'app.name': 'Millrace',
   'app.skip': 'Skip to content',
   'app.home': 'Millrace, live channels',

@@ -1,6 +1,6 @@
 import { CopyField } from '@/components/CopyField';
 import { t } from '@/text/t';
-import { rtmpServer } from '../model/rtmp-server';
+import { rtmpServer } from '@/lib/rtmp-server';
 import styles from './GoLiveGuide.module.css';
 
 /** How a streamer starts, with what to paste into OBS. */

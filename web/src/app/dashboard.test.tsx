@@ -1,0 +1,213 @@
+import { render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MemoryRouter } from 'react-router';
+import { channelNamed, personNamed, problem, serve, streamNamed } from '@/testing/server';
+import { Providers } from './App';
+import { AppRoutes } from './routes';
+
+function open(path = '/dashboard') {
+  render(
+    <Providers>
+      <MemoryRouter initialEntries={[path]}>
+        <AppRoutes />
+      </MemoryRouter>
+    </Providers>,
+  );
+  return userEvent.setup();
+}
+
+const page = (...items: object[]) => ({ items, next_cursor: null });
+const key = { id: 'k1', name: 'Home', hint: 'x9Zq', created_at: '2026-11-01T12:00:00Z', last_used_at: null };
+
+/** A server where ada owns these channels. */
+function studio(...names: string[]) {
+  const channels = names.map((name) => channelNamed(name));
+  const server = serve([], {
+    'GET /me': () => personNamed('ada', { role: 'streamer' }),
+    'GET /me/channels': () => page(...channels),
+  });
+  for (const name of names) {
+    for (const list of ['keys', 'broadcasts', 'followers', 'moderators']) {
+      server.routes[`GET /channels/${name}/${list}`] = () => page();
+    }
+  }
+  return { ...server, channels };
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe('the dashboard', () => {
+  it('is for who is signed in; others are led to the door', async () => {
+    serve([]);
+    open();
+    expect(await screen.findByRole('heading', { name: 'Sign in' })).toBeVisible();
+  });
+
+  it('tells a viewer whom to ask', async () => {
+    const server = studio();
+    server.routes['GET /me'] = () => personNamed('ada', { role: 'viewer' });
+    open();
+    expect(await screen.findByText(/Ask an admin of this site to make you a streamer/)).toBeVisible();
+  });
+
+  it('begins with a channel of the person’s own name', async () => {
+    const server = studio();
+    server.routes['POST /channels'] = ({ body }) => {
+      const made = channelNamed((body as { name: string }).name);
+      server.channels.push(made);
+      for (const list of ['keys', 'broadcasts', 'followers', 'moderators']) {
+        server.routes[`GET /channels/${made.name}/${list}`] = () => page();
+      }
+      return made;
+    };
+    const user = open();
+    expect(await screen.findByLabelText('Channel name')).toHaveValue('ada');
+    await user.click(screen.getByRole('button', { name: 'Make the channel' }));
+    expect(await screen.findByRole('heading', { name: 'Connect OBS' })).toBeVisible();
+    expect(screen.getByText('rtmp://localhost:1935/live')).toBeVisible();
+    expect(await screen.findByText('No key yet. Make one to go live.')).toBeVisible();
+  });
+
+  it('says at the field that a name is taken', async () => {
+    const server = studio();
+    server.routes['POST /channels'] = () =>
+      problem(409, 'name-taken', 'This name is taken.', { '/name': 'is taken; choose another' });
+    const user = open();
+    await user.click(await screen.findByRole('button', { name: 'Make the channel' }));
+    expect(await screen.findByText('is taken; choose another')).toBeVisible();
+    expect(screen.getByLabelText('Channel name')).toHaveFocus();
+  });
+
+  it('shows a new key once, and then only what tells keys apart', async () => {
+    const server = studio('studio');
+    const keys: object[] = [];
+    server.routes['GET /channels/studio/keys'] = () => page(...keys);
+    server.routes['POST /channels/studio/keys'] = ({ body }) => {
+      keys.push({ ...key, ...(body as object) });
+      return { ...key, ...(body as object), secret: 'live_secret_x9Zq' };
+    };
+    const user = open();
+    await user.type(await screen.findByLabelText('Name of the new key'), 'Home{Enter}');
+    expect(await screen.findByText('live_secret_x9Zq')).toBeVisible();
+    expect(await screen.findByText(/ends in x9Zq · never used/)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'I have copied it' }));
+    expect(screen.queryByText('live_secret_x9Zq')).not.toBeInTheDocument();
+  });
+
+  it('asks before it revokes a key, and can be told no', async () => {
+    const server = studio('studio');
+    let revoked = false;
+    server.routes['GET /channels/studio/keys'] = () => (revoked ? page() : page(key));
+    server.routes['DELETE /channels/studio/keys/k1'] = () => {
+      revoked = true;
+      return undefined;
+    };
+    const user = open();
+    await user.click(await screen.findByRole('button', { name: 'Revoke the key Home' }));
+    const dialog = await screen.findByRole('alertdialog', { name: 'Revoke “Home”?' });
+    expect(within(dialog).getByRole('button', { name: 'Cancel' })).toHaveFocus();
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(screen.queryByRole('alertdialog')).not.toBeInTheDocument());
+    expect(revoked).toBe(false);
+    await user.click(screen.getByRole('button', { name: 'Revoke the key Home' }));
+    await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Revoke' }));
+    expect(await screen.findByText('No key yet. Make one to go live.')).toBeVisible();
+  });
+
+  it('shows the health of a live broadcast and stops it when the streamer is sure', async () => {
+    const server = studio('studio');
+    const warning = { code: 'keyframe_interval_long', sentence: 'Set the keyframe interval to 2 s.' };
+    const stream = streamNamed('studio');
+    server.live.push({ ...stream, health: { ...stream.health, warnings: [warning] } });
+    server.routes['POST /channels/studio/stream/stop'] = () => {
+      server.live.length = 0;
+      return undefined;
+    };
+    const user = open();
+    const health = await screen.findByTestId('health');
+    expect(screen.getByTestId('on-air')).toHaveTextContent('You are live');
+    for (const fact of ['6.2 Mbit/s', '60 fps', '2 s', '1080p60 H.264', 'OBS 29.0.2', '7']) {
+      expect(within(health).getByText(fact)).toBeVisible();
+    }
+    expect(screen.getByText(warning.sentence)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Stop the broadcast' }));
+    const dialog = await screen.findByRole('alertdialog');
+    await user.click(within(dialog).getByRole('button', { name: 'Stop the broadcast' }));
+    await waitFor(() => expect(screen.getByTestId('on-air')).toHaveTextContent('Not live'));
+  });
+
+  it('saves what the broadcast is about, and shows a wrong tag at the tags', async () => {
+    const server = studio('studio');
+    let refuse = true;
+    server.routes['PATCH /channels/studio'] = () =>
+      refuse
+        ? problem(422, 'invalid-channel', 'Some fields are wrong.', { '/tags/1': 'has 1 to 25 letters' })
+        : channelNamed('studio');
+    const user = open();
+    await user.type(await screen.findByLabelText('Title'), 'Day 12');
+    await user.type(screen.getByLabelText('Tags'), '#wood, two words,');
+    await user.selectOptions(screen.getByLabelText('Language'), 'pt-BR');
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    await waitFor(() => expect(screen.getByLabelText('Tags')).toHaveFocus());
+    expect(screen.getByLabelText('Tags')).toHaveAccessibleDescription(/has 1 to 25 letters/);
+    refuse = false;
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    expect(await screen.findByText('Saved')).toBeVisible();
+    expect(server.asked.findLast(({ method }) => method === 'PATCH')?.body).toEqual({
+      title: 'Day 12',
+      category: '',
+      tags: ['wood', 'two words'],
+      language: 'pt-BR',
+      description: '',
+      playback: 'public',
+    });
+  });
+
+  it('lists past broadcasts, and more on request', async () => {
+    const server = studio('studio');
+    const past = { category: 'Crafts', started_at: '2026-11-20T18:00:00Z', ended_at: '2026-11-20T19:02:03Z', peak_viewers: 41 };
+    let asked = 0;
+    server.routes['GET /channels/studio/broadcasts'] = () => {
+      asked += 1;
+      return asked === 1
+        ? { items: [{ id: 'b2', title: 'Second', ...past }], next_cursor: 'b2' }
+        : page({ id: 'b1', title: '', ...past });
+    };
+    const user = open();
+    const history = await screen.findByTestId('history');
+    expect(history).toHaveTextContent(/Second.*Crafts.*1:02:03.*at most 41 watching/);
+    await user.click(screen.getByRole('button', { name: 'Show more' }));
+    expect(await screen.findByText('Without a title')).toBeVisible();
+  });
+
+  it('appoints and dismisses moderators', async () => {
+    const server = studio('studio');
+    const people: object[] = [];
+    server.routes['GET /channels/studio/moderators'] = () => page(...people);
+    server.routes['PUT /channels/studio/moderators/bob'] = () => {
+      people.push({ name: 'bob', display_name: 'Bob' });
+      return undefined;
+    };
+    server.routes['DELETE /channels/studio/moderators/bob'] = () => {
+      people.pop();
+      return undefined;
+    };
+    const user = open();
+    await user.type(await screen.findByLabelText('Name of the person'), 'Bob{Enter}');
+    await user.click(await screen.findByRole('button', { name: 'Dismiss bob' }));
+    await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Dismiss' }));
+    expect(await screen.findByText('Nobody yet.')).toBeVisible();
+  });
+
+  it('changes between channels', async () => {
+    studio('studio', 'kitchen');
+    const user = open('/dashboard?channel=kitchen');
+    const choice = await screen.findByLabelText('Channel');
+    expect(choice).toHaveValue('kitchen');
+    await user.selectOptions(choice, 'studio');
+    expect(await screen.findByRole('link', { name: 'Open the channel page: studio' })).toHaveAttribute('href', '/@studio');
+  });
+});
