@@ -1,4 +1,5 @@
 import { ACCOUNT_MESSAGES } from './account';
+import { SETTINGS_MESSAGES } from './settings';
 import { STUDIO_MESSAGES } from './studio';
 
 /**
@@ -8,6 +9,7 @@ import { STUDIO_MESSAGES } from './studio';
  */
 export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
+  ...SETTINGS_MESSAGES,
   ...STUDIO_MESSAGES,
   'app.name': 'Millrace',
   'app.skip': 'Skip to content',

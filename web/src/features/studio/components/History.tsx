@@ -5,7 +5,7 @@ import { Panel } from '@/components/Panel';
 import { clock, count, dateTime } from '@/lib/format';
 import { t } from '@/text/t';
 import { broadcasts } from '../api/studio';
-import styles from './Rows.module.css';
+import styles from '@/components/Rows.module.css';
 
 /** The broadcasts of a channel, newest first. */
 export function History({ channel }: { readonly channel: string }) {

@@ -10,7 +10,7 @@ import { entered } from '@/lib/entered';
 import { date } from '@/lib/format';
 import { t } from '@/text/t';
 import { appoint, dismiss, followers, moderators } from '../api/studio';
-import styles from './Rows.module.css';
+import styles from '@/components/Rows.module.css';
 
 /** Who moderates the channel. */
 export function Moderators({ channel }: { readonly channel: string }) {

@@ -1,0 +1,62 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from 'react-router';
+import { me } from '@/api/me';
+import { Password } from '@/features/account/components/Password';
+import { EmailAddress, Profile } from '@/features/account/components/Profile';
+import { Sessions } from '@/features/account/components/Sessions';
+import { Tokens } from '@/features/account/components/Tokens';
+import { TwoFactor } from '@/features/account/components/TwoFactor';
+import { YourData } from '@/features/account/components/YourData';
+import { useTitle } from '@/lib/useTitle';
+import { t } from '@/text/t';
+import { SignedIn } from '../SignedIn';
+import styles from './SettingsPage.module.css';
+
+const SECTIONS = [
+  ['profile', 'profile.title'],
+  ['email', 'email.title'],
+  ['password', 'password.title'],
+  ['second-factor', 'totp.title'],
+  ['sessions', 'sessions.title'],
+  ['tokens', 'tokens.title'],
+  ['data', 'data.title'],
+] as const;
+
+/** Everything about one's own account. */
+export function SettingsPage() {
+  useTitle(`${t('settings.title')} · ${t('app.name')}`);
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const ended = () => {
+    queries.clear();
+    queries.setQueryData(me().queryKey, null);
+    void navigate('/');
+  };
+  return (
+    <SignedIn>
+      {(person) => (
+        <div className={styles.page}>
+          <header className={styles.side}>
+            <h1 className={styles.heading}>{t('settings.title')}</h1>
+            <nav aria-label={t('settings.sections')} className={styles.nav}>
+              {SECTIONS.map(([id, title]) => (
+                <a key={id} href={`#${id}`}>
+                  {t(title)}
+                </a>
+              ))}
+            </nav>
+          </header>
+          <div className={styles.column}>
+            <Profile person={person} />
+            <EmailAddress person={person} />
+            <Password />
+            <TwoFactor person={person} />
+            <Sessions onEnded={ended} />
+            <Tokens person={person} />
+            <YourData onEnded={ended} />
+          </div>
+        </div>
+      )}
+    </SignedIn>
+  );
+}

@@ -1,0 +1,50 @@
+import { useState } from 'react';
+import { Button } from '@/components/Button';
+import { Form } from '@/components/Form';
+import { Panel } from '@/components/Panel';
+import { PasswordField } from '@/components/PasswordField';
+import { entered } from '@/lib/entered';
+import { t } from '@/text/t';
+import { deleteAccount, EXPORT_URL } from '../api/account';
+import styles from './Account.module.css';
+
+/** Taking one's data along, and leaving. */
+export function YourData({ onEnded }: { readonly onEnded: () => void }) {
+  const [leaving, setLeaving] = useState(false);
+  return (
+    <>
+      <Panel id="data" title={t('data.title')} hint={t('data.hint')}>
+        <div>
+          <a className={styles.download} href={EXPORT_URL} download="millrace.json">
+            {t('data.export')}
+          </a>
+        </div>
+      </Panel>
+      <Panel id="delete" title={t('delete.title')} hint={t('delete.hint')}>
+        {leaving ? (
+          <Form
+            look="danger"
+            submit={t('delete.confirm')}
+            aside={
+              <Button look="quiet" onClick={() => setLeaving(false)}>
+                {t('common.cancel')}
+              </Button>
+            }
+            onSubmit={async (data) => {
+              await deleteAccount(entered(data, 'password'));
+              onEnded();
+            }}
+          >
+            <PasswordField label={t('delete.password')} />
+          </Form>
+        ) : (
+          <div>
+            <Button look="quiet" onClick={() => setLeaving(true)}>
+              {t('delete.start')}
+            </Button>
+          </div>
+        )}
+      </Panel>
+    </>
+  );
+}
