@@ -98,6 +98,12 @@ pub struct Broadcast {
     /// Most viewers at once.
     #[serde(default)]
     pub peak_viewers: i64,
+    /// Whether it runs; absent when it does not, so that the index holds only those that do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
+    /// When it was last known to run: milliseconds since 1970.
+    #[serde(default)]
+    pub seen_at: i64,
 }
 
 /// A person follows a channel.
@@ -109,6 +115,17 @@ pub struct Follow {
     pub user: UserId,
     /// Milliseconds since 1970.
     pub followed_at: i64,
+}
+
+/// A person may not follow a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The person.
+    pub user: UserId,
+    /// Milliseconds since 1970.
+    pub blocked_at: i64,
 }
 
 pub(super) static CHANNELS: Collection = Collection {
@@ -133,7 +150,10 @@ pub(super) static STREAM_KEYS: Collection = Collection {
 
 pub(super) static BROADCASTS: Collection = Collection {
     name: "broadcasts",
-    indexes: &[Index { name: "channel", fields: &["channel", "started_at"], unique: false }],
+    indexes: &[
+        Index { name: "channel", fields: &["channel", "started_at"], unique: false },
+        Index { name: "running", fields: &["running"], unique: false },
+    ],
     words: &[],
     migrations: &[],
 };
@@ -143,6 +163,16 @@ pub(super) static FOLLOWS: Collection = Collection {
     indexes: &[
         Index { name: "user", fields: &["user", "followed_at"], unique: false },
         Index { name: "channel", fields: &["channel", "followed_at"], unique: false },
+    ],
+    words: &[],
+    migrations: &[],
+};
+
+pub(super) static BLOCKS: Collection = Collection {
+    name: "channel_blocks",
+    indexes: &[
+        Index { name: "user", fields: &["user", "blocked_at"], unique: false },
+        Index { name: "channel", fields: &["channel", "blocked_at"], unique: false },
     ],
     words: &[],
     migrations: &[],
@@ -182,6 +212,22 @@ impl Follow {
 
 impl Document for Follow {
     const COLLECTION: &'static Collection = &FOLLOWS;
+
+    fn id(&self) -> String {
+        Self::id_of(self.user, self.channel)
+    }
+}
+
+impl Block {
+    /// The id of the block of this person on this channel.
+    #[must_use]
+    pub fn id_of(user: UserId, channel: ChannelId) -> String {
+        format!("{user}:{channel}")
+    }
+}
+
+impl Document for Block {
+    const COLLECTION: &'static Collection = &BLOCKS;
 
     fn id(&self) -> String {
         Self::id_of(self.user, self.channel)
