@@ -36,12 +36,13 @@ test: test-unit test-web test-e2e ## All tests
 
 test-unit: setup-build web/dist/index.html ## Unit, property and corpus tests of the Rust crates
 	cargo test --workspace --locked --lib --bins
-	cargo test --workspace --locked --exclude millrace --test '*'
+	cargo test --workspace --locked --exclude millrace --exclude millrace-test-services --test '*'
 
 test-web: web/node_modules/.package-lock.json ## Tests of the web app
 	cd web && npm test
 
-test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium
+test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB
+	cargo test --locked -p millrace-test-services
 	cargo test --locked --test e2e
 
 fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)

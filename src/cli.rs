@@ -21,6 +21,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Back up everything that is kept about people and channels, or move it to another store.
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// Ask a running server on this machine whether it is healthy; the exit code tells.
     Healthcheck(ConfigFile),
 }
@@ -31,6 +36,22 @@ pub(crate) enum ConfigCommand {
     Check(ConfigFile),
     /// Print the configuration as it results from defaults, file and environment.
     Print(ConfigFile),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Write everything, as it is now, into a new file. The server may run meanwhile.
+    Export(DataFile),
+    /// Read such a file into a store that is empty. The server must not run meanwhile.
+    Import(DataFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataFile {
+    /// The file.
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

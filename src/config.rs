@@ -39,8 +39,8 @@ pub(crate) struct Config {
     pub(crate) tls_key: Option<PathBuf>,
     /// What people type to come here, if that is not this machine's own address: `https://live.example.org`.
     pub(crate) public_url: Option<String>,
-    /// `sqlite`. (`mongodb://…` comes with accounts.)
-    pub(crate) store: String,
+    /// `sqlite`, or the URI of a MongoDB replica set.
+    pub(crate) store: millrace_store::Location,
     /// `memory`. (`kafka://…` comes with split roles.)
     pub(crate) bus: String,
     /// Who may publish.
@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_grace: Duration,
     /// HTTP limits.
     pub(crate) http: HttpConfig,
+    /// Who gets in, and for how long.
+    pub(crate) accounts: millrace_api::config::AccountsConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -110,13 +112,14 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             public_url: None,
-            store: "sqlite".into(),
+            store: millrace_store::Location::Sqlite,
             bus: "memory".into(),
             publish_auth: PublishAuth::Keys,
             log: "info".into(),
             log_format: LogFormat::Text,
             shutdown_grace: Duration::from_secs(10),
             http: HttpConfig::default(),
+            accounts: millrace_api::config::AccountsConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -181,9 +184,6 @@ impl Config {
                     .into(),
             );
         }
-        if self.store != "sqlite" {
-            wrong("store: this version only has sqlite; leave MILLRACE_STORE unset".into());
-        }
         if self.bus != "memory" {
             wrong("bus: this version only has memory; leave MILLRACE_BUS unset".into());
         }
@@ -217,6 +217,7 @@ impl Config {
         if self.http.max_streams == 0 {
             wrong("http.max_streams: must be at least 1".into());
         }
+        problems.extend(self.accounts.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems
@@ -251,6 +252,8 @@ fn readable(error: &figment::Error, figment: &Figment) -> String {
         return format!("{}{source}", error.kind);
     }
     let value = match figment.find_value(&key) {
+        // It may hold a password.
+        _ if key == "store" => String::new(),
         Ok(figment::value::Value::String(_, text)) => format!(" is {text:?};"),
         Ok(figment::value::Value::Num(_, number)) => {
             number.to_i128().map_or_else(String::new, |number| format!(" is {number};"))
@@ -311,7 +314,7 @@ mod tests {
             ("MILLRACE_HTTP_ADDR", "here", "http_addr: is \"here\";"),
             ("MILLRACE_RTMP_ADDR", "1935", "such as 0.0.0.0:8080"),
             ("MILLRACE_BUS", "kafka://localhost:9092", "MILLRACE_BUS"),
-            ("MILLRACE_STORE", "mongodb://localhost", "MILLRACE_STORE"),
+            ("MILLRACE_STORE", "mysql://localhost", "store: is no store; write sqlite, or mongodb://HOST/DATABASE"),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
             ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
             ("MILLRACE_LOG", "a=b=c", "log:"),

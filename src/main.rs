@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod data;
 mod descriptors;
 mod drain;
 mod health;
@@ -59,6 +60,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             print(&toml::to_string(&Config::load(file.config.as_deref(), None)?)?);
             Ok(())
         }
+        Command::Data { command } => data::run(command),
         Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),
     }
 }

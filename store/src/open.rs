@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::{Engine, StoreError};
 
 /// `MILLRACE_STORE`.
@@ -15,18 +17,39 @@ pub enum Location {
     MongoDb(String),
 }
 
+/// Never a password: only where it is.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::MongoDb(uri) = self else { return f.write_str("sqlite") };
+        let (scheme, rest) = uri.split_once("://").unwrap_or(("mongodb", ""));
+        let (person, servers) =
+            rest.rsplit_once('@').map_or(("", rest), |(_, servers)| ("[redacted]@", servers));
+        let servers = servers.split('?').next().unwrap_or_default();
+        write!(f, "{scheme}://{person}{servers}")
+    }
+}
+
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sqlite => "sqlite",
-            Self::MongoDb(_) => "mongodb://[redacted]",
-        })
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
 /// Neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write sqlite, or mongodb://HOST/DATABASE")]
+#[error("is no store; write sqlite, or mongodb://HOST/DATABASE")]
 pub struct LocationError;
 
 impl std::str::FromStr for Location {
@@ -67,7 +90,14 @@ mod tests {
     #[test]
     fn a_location_never_shows_a_password() {
         let location: Location = "mongodb://ada:secret@db.example.org/live".parse().unwrap();
-        assert_eq!(format!("{location:?}"), "mongodb://[redacted]");
+        assert_eq!(format!("{location:?}"), "mongodb://[redacted]@db.example.org/live");
+        let location: Location =
+            "mongodb+srv://ada:s@c:r?t@db/?tlsCertificateKeyFilePassword=x".parse().unwrap();
+        assert_eq!(format!("{location}"), "mongodb+srv://[redacted]@db/");
+        assert_eq!(
+            Location::MongoDb("mongodb://db:1,db:2/a?w=1".into()).to_string(),
+            "mongodb://db:1,db:2/a"
+        );
         assert!("mysql://db".parse::<Location>().is_err());
         assert_eq!("sqlite".parse(), Ok(Location::Sqlite));
     }

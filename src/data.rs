@@ -1,0 +1,131 @@
+//! `millrace data`: everything into a file, and out of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use millrace_store::{Engine, transfer};
+
+use crate::cli::{DataCommand, DataFile};
+use crate::config::Config;
+
+pub(crate) fn run(command: DataCommand) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?
+        .block_on(async {
+            match command {
+                DataCommand::Export(file) => export(&file).await,
+                DataCommand::Import(file) => import(&file).await,
+            }
+        })
+}
+
+async fn export(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
+    let (engine, config) = open(file.config.as_deref()).await?;
+    let name = path.display();
+    let made =
+        create_private(path).with_context(|| format!("failed to make the file {name}; name a new one"))?;
+    let mut writer = BufWriter::new(made);
+    let result = transfer::export(engine.as_ref(), millrace_api::accounts::COLLECTIONS, &mut writer).await;
+    let written = result.and_then(|count| {
+        writer.get_ref().sync_all()?;
+        Ok(count)
+    });
+    if written.is_err() {
+        // Half a backup is worse than none.
+        let _ = std::fs::remove_file(path);
+    }
+    let count = written.with_context(|| format!("failed to export {} to {name}", config.store))?;
+    crate::say(&format!("wrote {count} documents to {name}; it holds secrets, keep it as safe as the store"));
+    Ok(())
+}
+
+async fn import(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
+    let (engine, config) = open(file.config.as_deref()).await?;
+    let name = path.display();
+    let found = File::open(path).with_context(|| format!("failed to open {name}"))?;
+    let mut reader = BufReader::new(found);
+    let count = transfer::import(engine.as_ref(), millrace_api::accounts::COLLECTIONS, &mut reader)
+        .await
+        .with_context(|| format!("failed to import {name} into {}", config.store))?;
+    crate::say(&format!("read {count} documents from {name} into {}", config.store));
+    Ok(())
+}
+
+async fn open(file: Option<&Path>) -> anyhow::Result<(Arc<dyn Engine>, Config)> {
+    let config = Config::load(file, None)?;
+    let opened = millrace_store::open(&config.store, &config.data_dir).await;
+    let engine = opened.with_context(|| format!("failed to open the store {}", config.store))?;
+    engine.prepare(millrace_api::accounts::COLLECTIONS).await.context("failed to prepare the store")?;
+    Ok((engine, config))
+}
+
+/// A new file that only its owner can read.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_api::accounts::{COLLECTIONS, User};
+    use millrace_store::Store;
+
+    fn user(number: u32) -> User {
+        let id = format!("01932c5e-0000-7000-8000-{number:012}");
+        let name = format!("person_{number}");
+        let user = serde_json::json!({
+            "id": id, "name": name, "display_name": "A 'person' \u{1f431}", "role": "viewer", "created_at": i64::MAX,
+        });
+        serde_json::from_value(user).unwrap()
+    }
+
+    /// A configuration with a data folder of its own.
+    fn configured(folder: &Path, name: &str, path: &str) -> DataFile {
+        let file = folder.join(format!("{name}.toml"));
+        std::fs::write(&file, format!("data_dir = {:?}", folder.join(name))).unwrap();
+        DataFile { path: folder.join(path), file: crate::cli::ConfigFile { config: Some(file) } }
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_restored_into_an_empty_store_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = configured(folder.path(), "first", "backup.jsonl");
+        {
+            let (engine, _) = open(first.file.config.as_deref()).await.unwrap();
+            let store = Store::new(engine, COLLECTIONS).await.unwrap();
+            for number in 0..3 {
+                store.insert(&user(number)).await.unwrap();
+            }
+        }
+        export(&first).await.unwrap();
+        let kept = std::fs::read(&first.path).unwrap();
+        export(&first).await.expect_err("an older backup is not overwritten");
+        assert_eq!(std::fs::read(&first.path).unwrap(), kept);
+
+        import(&configured(folder.path(), "second", "backup.jsonl")).await.unwrap();
+        let second = configured(folder.path(), "second", "again.jsonl");
+        export(&second).await.unwrap();
+        assert_eq!(std::fs::read(&second.path).unwrap(), kept);
+        let full = import(&configured(folder.path(), "second", "backup.jsonl")).await.unwrap_err();
+        assert!(format!("{full:#}").contains("not empty: there are users"), "{full:#}");
+    }
+
+    #[tokio::test]
+    #[cfg(unix)]
+    async fn a_backup_is_its_owners() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = configured(folder.path(), "first", "backup.jsonl");
+        export(&file).await.unwrap();
+        assert_eq!(std::fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
