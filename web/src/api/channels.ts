@@ -50,5 +50,20 @@ export const channelNamed = (name: string) =>
     },
   });
 
+/** A person as everybody sees them; `null` if there is nobody of that name. */
+export const profileOf = (name: string) =>
+  queryOptions({
+    queryKey: ['users', name],
+    queryFn: async (): Promise<Profile | null> => {
+      try {
+        return await call<Profile>('GET', `/api/v1/users/${name}`);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) return null;
+        throw error;
+      }
+    },
+    staleTime: 60_000,
+  });
+
 export const follow = (channel: string) => call('PUT', `/api/v1/channels/${channel}/follow`);
 export const unfollow = (channel: string) => call('DELETE', `/api/v1/channels/${channel}/follow`);

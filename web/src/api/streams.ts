@@ -3,7 +3,12 @@ import { api, ApiError, unwrap } from './client';
 import type { components } from './schema';
 
 /** A channel that is live, or whose publisher dropped and may still come back. */
-export type Stream = components['schemas']['Stream'];
+export type Stream = components['schemas']['Stream'] & {
+  readonly title?: string | null;
+  readonly category?: string | null;
+  readonly tags?: readonly string[];
+  readonly language?: string | null;
+};
 
 const LIST_REFRESH_MS = 5_000;
 const STREAM_REFRESH_MS = 4_000;

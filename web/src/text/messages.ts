@@ -1,4 +1,5 @@
 import { ACCOUNT_MESSAGES } from './account';
+import { CHANNEL_MESSAGES } from './channel';
 import { SETTINGS_MESSAGES } from './settings';
 import { STUDIO_MESSAGES } from './studio';
 
@@ -9,6 +10,7 @@ import { STUDIO_MESSAGES } from './studio';
  */
 export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
+  ...CHANNEL_MESSAGES,
   ...SETTINGS_MESSAGES,
   ...STUDIO_MESSAGES,
   'app.name': 'Millrace',

@@ -1,29 +1,51 @@
 import { Clock, Eye, TriangleAlert } from 'lucide-react';
+import { Link } from 'react-router';
+import type { Channel, Profile } from '@/api/channels';
 import type { Stream } from '@/api/streams';
 import { Avatar } from '@/components/Avatar';
 import { CopyField } from '@/components/CopyField';
 import { LiveBadge } from '@/components/LiveBadge';
 import { bitrate, clock, codecName, count, encoderName, pictureName } from '@/lib/format';
+import { languageName } from '@/lib/languages';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
+import { FollowButton } from '../FollowButton';
 import styles from './AboutBroadcast.module.css';
 
 interface Props {
   readonly channel: string;
   readonly stream: Stream | null;
+  /** What its owner says of it; `null` while unknown, or where there is only a broadcast. */
+  readonly about: Channel | null;
+  /** Who is behind it. */
+  readonly person: Profile | null;
 }
 
 /** Whose broadcast this is, what it is made of, and how to pass it on. */
-export function AboutBroadcast({ channel, stream }: Props) {
+export function AboutBroadcast({ channel, stream, about, person }: Props) {
   const { origin } = window.location;
   const embed = `<iframe src="${origin}/embed/${channel}" width="960" height="540" allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>`;
   const warnings = stream?.health.warnings ?? [];
   return (
     <div className={styles.about}>
       <header className={styles.header}>
-        <Avatar name={channel} live={stream?.state === 'live'} />
+        <Avatar name={channel} picture={person?.avatar_url} live={stream?.state === 'live'} />
         <div className={styles.who}>
-          <h1 className={styles.name}>{channel}</h1>
+          <h1 className={styles.name}>{about?.title || (about === null && person?.display_name) || channel}</h1>
+          {about !== null && (
+            <p className={styles.facts} data-testid="channel-facts">
+              {[
+                about.title && channel,
+                about.category,
+                about.language && languageName(about.language),
+                about.followers === 1
+                  ? t('channel.followers.one')
+                  : t('channel.followers.many', { count: count(about.followers) }),
+              ]
+                .filter(Boolean)
+                .join(' · ')}
+            </p>
+          )}
           {stream !== null && <p className={styles.facts}>{factsOf(stream)}</p>}
         </div>
         <div className={styles.numbers}>
@@ -42,6 +64,7 @@ export function AboutBroadcast({ channel, stream }: Props) {
               </span>
             </>
           )}
+          {about !== null && <FollowButton channel={about} />}
         </div>
       </header>
       {warnings.length > 0 && (
@@ -53,6 +76,24 @@ export function AboutBroadcast({ channel, stream }: Props) {
               <p key={warning.code}>{warning.sentence}</p>
             ))}
           </div>
+        </section>
+      )}
+      {about !== null && about.tags.length > 0 && (
+        <ul className={styles.tags} aria-label={t('channel.tags')}>
+          {about.tags.map((tag) => (
+            <li key={tag}>
+              <Link to={`/?tag=${encodeURIComponent(tag)}`}>#{tag}</Link>
+            </li>
+          ))}
+        </ul>
+      )}
+      {(about?.description || person?.bio) && (
+        <section className={styles.words} aria-labelledby="about">
+          <h2 id="about" className={styles.wordsTitle}>
+            {t('channel.about', { name: person?.display_name ?? channel })}
+          </h2>
+          {about?.description && <p>{about.description}</p>}
+          {person?.bio && <p className={styles.bio}>{person.bio}</p>}
         </section>
       )}
       <section className={styles.share} aria-label={t('watch.share')}>

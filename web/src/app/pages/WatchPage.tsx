@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback } from 'react';
+import { channelNamed, profileOf } from '@/api/channels';
 import { streamOf } from '@/api/streams';
 import { PlayerFrame } from '@/features/player/components/PlayerFrame';
 import { useSettings } from '@/lib/useSettings';
@@ -10,9 +11,12 @@ import styles from './WatchPage.module.css';
 
 /** One channel: the player, and what is known of its broadcast. */
 export function WatchPage({ channel }: { readonly channel: string }) {
-  useTitle(t('watch.title', { channel }));
   const queries = useQueryClient();
   const { data: stream = null } = useQuery(streamOf(channel));
+  // On a server with open publishing a channel may be live without being kept; a person may have none.
+  const { data: about } = useQuery({ ...channelNamed(channel), refetchInterval: 30_000 });
+  const { data: person } = useQuery({ ...profileOf(channel), enabled: about === null });
+  useTitle(t('watch.title', { channel: about?.title ? `${about.title} · ${channel}` : channel }));
   const [settings, change] = useSettings();
   const { theatre } = settings;
 
@@ -31,7 +35,12 @@ export function WatchPage({ channel }: { readonly channel: string }) {
           theatre={{ active: theatre, toggle: () => change({ theatre: !theatre }) }}
         />
       </div>
-      <AboutBroadcast channel={channel} stream={stream} />
+      <AboutBroadcast
+        channel={channel}
+        stream={stream}
+        about={about ?? null}
+        person={about?.owner ?? person ?? null}
+      />
     </div>
   );
 }

@@ -1,18 +1,22 @@
 import { useQuery } from '@tanstack/react-query';
 import { CloudOff, Waves } from 'lucide-react';
-import { liveStreams, type Stream } from '@/api/streams';
+import { Link, useSearchParams } from 'react-router';
+import { liveStreams } from '@/api/streams';
 import { Notice } from '@/components/Notice';
 import { count } from '@/lib/format';
 import { useOnline } from '@/lib/useOnline';
 import { t } from '@/text/t';
+import { choiceOf, chosen } from '../model/choice';
+import { Filters } from './Filters';
 import { GoLiveGuide } from './GoLiveGuide';
 import { StreamCard } from './StreamCard';
 import styles from './LiveGrid.module.css';
 
-/** Everyone who is live, most watched first. */
+/** Everyone who is live, most watched first unless something else was chosen. */
 export function LiveGrid() {
   const { data, isPending, isError } = useQuery(liveStreams());
   const online = useOnline();
+  const [search] = useSearchParams();
 
   if (data === undefined) {
     if (!online) {
@@ -36,8 +40,7 @@ export function LiveGrid() {
     );
   }
 
-  const streams = [...data].sort(byViewers);
-  if (streams.length === 0) {
+  if (data.length === 0) {
     return (
       <div className={styles.empty} data-testid="empty">
         <Notice
@@ -50,16 +53,26 @@ export function LiveGrid() {
       </div>
     );
   }
+  const choice = choiceOf(search);
+  const streams = chosen(data, choice);
   return (
     <section aria-labelledby="live-now">
       <header className={styles.header}>
         <h1 id="live-now" className={styles.title}>
           {t('browse.title')}
         </h1>
-        <p className={styles.count} data-testid="count">
+        <p className={styles.count} data-testid="count" role="status">
           {streams.length === 1 ? t('browse.count.one') : t('browse.count.many', { count: count(streams.length) })}
         </p>
+        <Filters streams={data} choice={choice} />
       </header>
+      {streams.length === 0 && (
+        <Notice title={t('browse.none.title')} body={t('browse.none.body')}>
+          <Link to="/" className={styles.all}>
+            {t('browse.none.action')}
+          </Link>
+        </Notice>
+      )}
       {(isError || !online) && (
         <p className={styles.stale} role="status">
           {online ? t('browse.stale') : t('browse.offline.body')}
@@ -89,9 +102,4 @@ function Loading() {
       </div>
     </div>
   );
-}
-
-/** Most watched first; equals by name, so that the list does not jump about. */
-function byViewers(a: Stream, b: Stream): number {
-  return b.viewers - a.viewers || a.channel.localeCompare(b.channel);
 }

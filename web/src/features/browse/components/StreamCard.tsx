@@ -42,7 +42,10 @@ export function StreamCard({ stream }: { readonly stream: Stream }) {
       <span className={styles.about} id={`about-${channel}`}>
         <Avatar name={channel} live={state === 'live'} />
         <span className={styles.words}>
-          <span className={styles.name}>{channel}</span>
+          <span className={styles.name}>{stream.title || channel}</span>
+          {stream.title && (
+            <span className={styles.facts}>{[channel, stream.category].filter(Boolean).join(' · ')}</span>
+          )}
           <span className={styles.facts}>
             {watching}
             {picture && ` · ${pictureName(picture.height, picture.frame_rate)} · ${codecName(picture.codec)}`}

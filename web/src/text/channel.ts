@@ -1,0 +1,26 @@
+/** Sentences about channels as viewers see them. */
+export const CHANNEL_MESSAGES = {
+  'channel.follow': 'Follow',
+  'channel.following': 'Following',
+  'channel.follow.label': 'Follow {channel}',
+  'channel.followers.one': '1 follower',
+  'channel.followers.many': '{count} followers',
+  'channel.by': 'by {name}',
+  'channel.about': 'About {name}',
+  'channel.tags': 'Tags',
+  'channel.manage': 'Manage the channel',
+
+  'browse.sort': 'Sort by',
+  'browse.sort.viewers': 'Most watched',
+  'browse.sort.newest': 'Newest',
+  'browse.category': 'Category',
+  'browse.category.all': 'All categories',
+  'browse.language': 'Language',
+  'browse.language.all': 'All languages',
+  'browse.tag': 'Tag: {tag}',
+  'browse.tag.remove': 'Show all tags again',
+  'browse.filters': 'What to show',
+  'browse.none.title': 'Nothing like that is live',
+  'browse.none.body': 'Choose something else, or look at everything.',
+  'browse.none.action': 'Show everything',
+} as const;
