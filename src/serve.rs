@@ -45,7 +45,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
     let packager =
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
-    let api = millrace_api::ApiState::default().counting_requests(config.hls.count_requests);
+    let api = people(&config).await?.counting_requests(config.hls.count_requests);
+    let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
 
@@ -116,6 +117,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _ = metrics_server.await;
     directory.await.context("the directory failed")?;
     upkeep.await.context("metrics upkeep failed")?;
+    accounts.await.context("the upkeep of accounts failed")?;
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
     }
@@ -124,6 +126,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the store, and the API on it.
+async fn people(config: &Config) -> anyhow::Result<millrace_api::ApiState> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "cannot make {}; set MILLRACE_DATA_DIR to a directory that is writable",
+            config.data_dir.display()
+        )
+    })?;
+    let store = || format!("failed to open the store {}", config.store);
+    let engine = millrace_store::open(&config.store, &config.data_dir).await.with_context(store)?;
+    let collections = millrace_api::accounts::COLLECTIONS;
+    let store = millrace_store::Store::new(engine, collections).await.with_context(store)?;
+    let public_url = config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+    let secure = match &public_url {
+        Some(url) => url.starts_with("https://"),
+        None => config.https_addr.is_some(),
+    };
+    let setup = millrace_api::Setup { store, accounts: config.accounts.clone(), public_url, secure };
+    millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")
 }
 
 fn or_derived(setting: usize, derived: usize) -> usize {

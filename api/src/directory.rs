@@ -21,8 +21,10 @@ pub struct LiveStream {
     pub encoder: Option<String>,
     /// The newest measurements.
     pub health: StreamHealth,
-    /// Viewers, approximately.
+    /// Viewers, approximately: those who beat and those who are known by their requests.
     pub viewers: u64,
+    /// Those of them who are known by their requests only.
+    pub requesting: u64,
 }
 
 /// The live broadcasts of all nodes.
@@ -48,6 +50,7 @@ impl Directory {
                         encoder: started.encoder.clone(),
                         health: StreamHealth::default(),
                         viewers: 0,
+                        requesting: 0,
                     };
                     self.channels.insert(channel.clone(), stream);
                 }
@@ -55,7 +58,8 @@ impl Directory {
             EventBody::StreamUpdated(updated) => {
                 if let Some(stream) = self.current(channel, updated.broadcast) {
                     stream.health = updated.health.clone();
-                    stream.viewers = updated.viewers;
+                    stream.viewers = stream.viewers - stream.requesting + updated.viewers;
+                    stream.requesting = updated.viewers;
                 }
             }
             EventBody::StreamInterrupted(interrupted) => {
@@ -75,6 +79,13 @@ impl Directory {
                 }
             }
             EventBody::StreamStop(_) | EventBody::KeyRevoked(_) | EventBody::ChannelUpdated(_) => {}
+        }
+    }
+
+    /// Counts those who beat anew: `beating` says how many each channel has.
+    pub fn count(&mut self, beating: impl Fn(&ChannelName) -> u64) {
+        for stream in self.channels.values_mut() {
+            stream.viewers = stream.requesting + beating(&stream.channel);
         }
     }
 
@@ -153,6 +164,11 @@ pub(crate) mod tests {
         let updated = StreamUpdated { broadcast: id(1), health, viewers: 3 };
         directory.apply(&event("studio", EventBody::StreamUpdated(updated)));
         assert_eq!(directory.get(&studio).unwrap().viewers, 3);
+        directory.count(|_| 10);
+        assert_eq!(directory.get(&studio).unwrap().viewers, 13);
+        let fewer = StreamUpdated { broadcast: id(1), health: StreamHealth::default(), viewers: 2 };
+        directory.apply(&event("studio", EventBody::StreamUpdated(fewer)));
+        assert_eq!(directory.get(&studio).unwrap().viewers, 12);
         directory.apply(&ended("studio", 1));
         assert_eq!(directory.get(&studio), None);
     }

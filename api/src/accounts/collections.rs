@@ -3,7 +3,16 @@
 use millrace_store::Collection;
 
 use super::{channel, user};
+use crate::auth::{keys, tokens};
 
 /// The collections of this crate.
-pub static COLLECTIONS: &[&Collection] =
-    &[&user::USERS, &channel::CHANNELS, &channel::STREAM_KEYS, &channel::BROADCASTS, &channel::FOLLOWS];
+pub static COLLECTIONS: &[&Collection] = &[
+    &user::USERS,
+    &channel::CHANNELS,
+    &channel::STREAM_KEYS,
+    &channel::BROADCASTS,
+    &channel::FOLLOWS,
+    &channel::BLOCKS,
+    &keys::SIGNING_KEYS,
+    &tokens::API_TOKENS,
+];

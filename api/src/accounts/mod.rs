@@ -4,6 +4,6 @@ mod channel;
 mod collections;
 mod user;
 
-pub use channel::{Broadcast, Channel, Follow, Playback, StreamKeyRecord};
+pub use channel::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord};
 pub use collections::COLLECTIONS;
 pub use user::{Email, Role, User};

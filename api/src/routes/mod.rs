@@ -1,12 +1,15 @@
 //! One file per resource: request and response types, handlers and their OpenAPI description together.
 
+pub mod beats;
 pub mod streams;
 
-use axum::routing::get;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use utoipa::OpenApi;
 
 use crate::ApiState;
+use crate::auth::csrf;
 
 /// The OpenAPI description.
 #[derive(OpenApi)]
@@ -17,7 +20,7 @@ use crate::ApiState;
                        times are RFC 3339 in UTC.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    paths(streams::list, streams::show),
+    paths(streams::list, streams::show, beats::beat),
     components(schemas(streams::ProblemDocument))
 )]
 pub struct Description;
@@ -28,6 +31,9 @@ pub(crate) fn router(state: ApiState) -> Router {
         .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{channel}", get(streams::show))
         .route("/api/openapi.json", get(|| async { Json(Description::openapi()) }))
+        .layer(from_fn_with_state(state.clone(), csrf::protect))
+        // Whoever watches may say so; there is nobody to impersonate.
+        .route("/api/v1/streams/{channel}/beats", post(beats::beat))
         .with_state(state)
 }
 

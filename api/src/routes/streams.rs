@@ -205,7 +205,7 @@ pub(crate) async fn show(
     Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(Stream::from(stream))).into_response())
 }
 
-fn not_live() -> Problem {
+pub(super) fn not_live() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "channel-not-live",
@@ -314,7 +314,7 @@ mod tests {
     }
 
     async fn with_streams(count: u128) -> ApiState {
-        let state = ApiState::default();
+        let state = ApiState::for_tests().await;
         let bus = MemoryBus::new();
         let follow = state.follow(bus.as_ref(), CancellationToken::new());
         for number in 1..=count {

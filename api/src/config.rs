@@ -1,0 +1,60 @@
+//! `[accounts]`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Who gets in, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountsConfig {
+    /// Who may register. Default `open`.
+    pub registration: Registration,
+    /// Whether a new account may have channels at once; else an admin makes it a streamer. Default true.
+    pub new_accounts_stream: bool,
+    /// How long a browser that does not come back stays signed in. Default 30 days, 1 hour to 400 days (browsers keep
+    /// no cookie longer).
+    #[serde(with = "millrace_core::config::duration")]
+    pub session_lifetime: Duration,
+    /// Reverse proxies whose `X-Forwarded-For` is believed; limits per address count the address it names. Empty by
+    /// default: a header that anybody can send is no address.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Who has an invitation of an admin.
+    Invite,
+    /// Nobody; admins make accounts.
+    Closed,
+}
+
+impl Default for AccountsConfig {
+    fn default() -> Self {
+        Self {
+            registration: Registration::Open,
+            new_accounts_stream: true,
+            session_lifetime: 30 * DAY,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl AccountsConfig {
+    /// Everything that is wrong: the key, the value, the remedy.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let lifetime = self.session_lifetime;
+        if (Duration::from_secs(3600)..=400 * DAY).contains(&lifetime) {
+            return Vec::new();
+        }
+        vec![format!("accounts.session_lifetime: must be 1h to 400days, is {lifetime:?}")]
+    }
+}

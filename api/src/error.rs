@@ -1,0 +1,70 @@
+//! How handlers fail: with a problem for the person, or because the store did not do it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use millrace_http::problem::Problem;
+use millrace_store::StoreError;
+
+/// Seconds after which a request that met a store that is away may come again.
+const STORE_RETRY_AFTER: &str = "5";
+
+/// Why a request was not done. `?` takes problems and store errors alike.
+#[derive(Debug)]
+pub struct ApiError(pub Problem);
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self(match &error {
+            StoreError::Conflict { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "exists-already",
+                "Exists already",
+                "Somebody was faster: this exists already. Reload the page and look.",
+            ),
+            StoreError::Stale { .. } => Problem::new(
+                StatusCode::CONFLICT,
+                "changed-meanwhile",
+                "Changed meanwhile",
+                "Somebody else changed this at the same time. Reload the page and try again.",
+            ),
+            StoreError::Unavailable(_) => {
+                tracing::error!(err = %chain(&error), "the store does not answer");
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "store-unavailable",
+                    "Store unavailable",
+                    "The server cannot reach its data right now. Try again in a few seconds.",
+                )
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static(STORE_RETRY_AFTER))
+            }
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } => {
+                tracing::error!(err = %chain(&error), "what is stored cannot be read");
+                Problem::internal()
+            }
+        })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+/// An error with its causes, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

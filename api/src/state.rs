@@ -1,0 +1,268 @@
+//! What the handlers share.
+#![expect(clippy::disallowed_methods, reason = "shell: the clock and ids of the handlers")]
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use millrace_core::bus::{Bus, Topic};
+use millrace_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::keys::SigningKeys;
+use crate::auth::revoked::Revoked;
+use crate::auth::tokens::Tokens;
+use crate::config::AccountsConfig;
+use crate::directory::Directory;
+use crate::viewers::Audience;
+
+/// How often keys and what expired are looked after.
+const UPKEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the viewers of the directory are counted anew.
+const COUNT_VIEWERS_EVERY: Duration = Duration::from_secs(1);
+
+/// What the state is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where people are kept.
+    pub store: Store,
+    /// `[accounts]`.
+    pub accounts: AccountsConfig,
+    /// What people type to come here, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Whether people come over https, so that cookies are never sent in the clear.
+    pub secure: bool,
+}
+
+/// What the handlers share. Clones share it.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) directory: Arc<RwLock<Directory>>,
+    pub(crate) audience: Arc<Audience>,
+    /// Whether the origin counts viewers by their requests.
+    pub(crate) counts_requests: bool,
+    started: Instant,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    setup: Setup,
+    keys: SigningKeys,
+    revoked: Revoked,
+    tokens: Tokens,
+    clock: Clock,
+    #[cfg(test)]
+    _dir: Option<tempfile::TempDir>,
+}
+
+/// Milliseconds since 1970.
+type Clock = Box<dyn Fn() -> i64 + Send + Sync>;
+
+impl std::fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiState")
+    }
+}
+
+impl ApiState {
+    /// The state of a process.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn new(setup: Setup) -> Result<Self, StoreError> {
+        let clock = || jiff::Timestamp::now().as_millisecond();
+        let keys = SigningKeys::open(setup.store.clone(), clock()).await?;
+        Ok(Self {
+            directory: Arc::default(),
+            audience: Arc::default(),
+            counts_requests: true,
+            started: Instant::now(),
+            shared: Arc::new(Shared {
+                keys,
+                revoked: Revoked::default(),
+                tokens: Tokens::new(setup.store.clone()),
+                clock: Box::new(clock),
+                setup,
+                #[cfg(test)]
+                _dir: None,
+            }),
+        })
+    }
+
+    /// Looks at the directory.
+    pub fn with_directory<T>(&self, look: impl FnOnce(&Directory) -> T) -> T {
+        look(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps the directory up to date from the bus until `shutdown`. Subscribes before it returns the future, so
+    /// that no event after this call is missed.
+    pub fn follow(
+        &self,
+        bus: &dyn Bus,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let mut events = bus.subscribe(Topic::Streams);
+        let state = self.clone();
+        async move {
+            let mut count = tokio::time::interval(COUNT_VIEWERS_EVERY);
+            count.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    event = events.next() => match event {
+                        Some(event) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&event),
+                        None => return,
+                    },
+                    _ = count.tick() => state.count_viewers(),
+                }
+            }
+        }
+    }
+
+    /// Says whether the origin counts viewers by their requests; it does unless a cache stands in front.
+    #[must_use]
+    pub fn counting_requests(self, counts_requests: bool) -> Self {
+        Self { counts_requests, ..self }
+    }
+
+    /// Seconds since the process started.
+    pub(crate) fn second(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// Brings the viewers of the directory up to date.
+    pub(crate) fn count_viewers(&self) {
+        let second = self.second();
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        self.audience.keep(|channel| directory.get(channel).is_some());
+        directory.count(|channel| self.audience.viewers(second, channel));
+    }
+
+    /// Looks after keys and sessions until `shutdown`.
+    pub async fn upkeep(self, shutdown: CancellationToken) {
+        let mut hourly = tokio::time::interval(UPKEEP_EVERY);
+        while shutdown.run_until_cancelled(hourly.tick()).await.is_some() {
+            if let Err(error) = self.keys().rotate(self.now_ms()).await {
+                tracing::warn!(err = %crate::error::chain(&error), "could not look after the signing keys; tokens go on");
+            }
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.setup.store
+    }
+
+    /// The keys that sign tokens.
+    #[must_use]
+    pub fn keys(&self) -> &SigningKeys {
+        &self.shared.keys
+    }
+
+    /// `[accounts]`.
+    #[must_use]
+    pub fn accounts(&self) -> &AccountsConfig {
+        &self.shared.setup.accounts
+    }
+
+    /// What people type to come here, if that was configured.
+    #[must_use]
+    pub fn public_url(&self) -> Option<&str> {
+        self.shared.setup.public_url.as_deref()
+    }
+
+    /// Whether cookies are for https only.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.shared.setup.secure
+    }
+
+    /// Sessions that ended a moment ago.
+    #[must_use]
+    pub fn revoked(&self) -> &Revoked {
+        &self.shared.revoked
+    }
+
+    /// API tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.shared.tokens
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        (self.shared.clock)()
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn new_id(&self) -> uuid::Uuid {
+        uuid::Uuid::now_v7()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::accounts::{COLLECTIONS, Role, User};
+    use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
+    use millrace_core::ids::{SessionId, UserId};
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// A clock that tests set.
+    #[derive(Debug, Clone)]
+    pub(crate) struct TestClock(Arc<AtomicI64>);
+
+    impl TestClock {
+        pub(crate) fn advance_ms(&self, by: i64) {
+            self.0.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+
+    impl ApiState {
+        /// On a fresh SQLite file that lives as long as the state.
+        pub(crate) async fn for_tests() -> Self {
+            Self::for_tests_with(|_| {}).await.0
+        }
+
+        /// The same with another setup, and its clock.
+        pub(crate) async fn for_tests_with(change: impl FnOnce(&mut Setup)) -> (Self, TestClock) {
+            let dir = tempfile::tempdir().unwrap();
+            let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
+            let store = Store::new(engine, COLLECTIONS).await.unwrap();
+            let accounts = AccountsConfig::default();
+            let mut setup = Setup { store, accounts, public_url: None, secure: false };
+            change(&mut setup);
+            let mut state = Self::new(setup).await.unwrap();
+            let clock = TestClock(Arc::new(AtomicI64::new(state.now_ms())));
+            let shared = Arc::get_mut(&mut state.shared).unwrap();
+            let reader = clock.clone();
+            shared.clock = Box::new(move || reader.0.load(Ordering::SeqCst));
+            shared._dir = Some(dir);
+            (state, clock)
+        }
+
+        /// A new account of this name, and the `Authorization` header that makes a request its own.
+        pub(crate) async fn sign_in_for_tests(&self, name: &str, role: Role) -> (User, String) {
+            let user = User {
+                id: UserId(self.new_id()),
+                name: name.parse().unwrap(),
+                display_name: name.to_owned(),
+                email: None,
+                email_verified: false,
+                password: None,
+                role,
+                bio: String::new(),
+                avatar: None,
+                created_at: self.now_ms(),
+                banned_at: None,
+            };
+            self.store().insert(&user).await.unwrap();
+            let sid = SessionId(self.new_id());
+            let claims = AccessClaims { sub: user.id, name: user.name.clone(), sid, role };
+            let token = self.keys().sign(ACCESS_AUDIENCE, claims, self.now_ms(), ACCESS_LIFETIME_S);
+            (user, format!("Bearer {token}"))
+        }
+    }
+}
