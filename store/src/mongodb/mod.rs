@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use mongodb::action::Find;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, Hint, ReadConcern, WriteConcern};
 use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
@@ -108,12 +108,15 @@ impl Engine for MongoDb {
     }
 
     async fn find(&self, collection: &'static Collection, query: &Query) -> Result<Vec<Stored>, StoreError> {
-        let Some(read::Find { filter, sort }) = read::find(collection, query) else { return Ok(Vec::new()) };
+        let (Some(asked), Some(limit)) = (read::find(collection, query), limited(query.limit)) else {
+            return Ok(Vec::new());
+        };
         let documents = self.0.collection::<Document>(collection.name);
-        match limited(query.limit) {
-            Some(limit) => self.all(collection, documents.find(filter).sort(sort).limit(limit)).await,
-            None => Ok(Vec::new()),
+        let mut find = documents.find(asked.filter).sort(asked.sort).limit(limit);
+        if let Some(index) = asked.index {
+            find = find.hint(Hint::Name(index));
         }
+        self.all(collection, find).await
     }
 
     async fn count(&self, collection: &'static Collection, query: &Query) -> Result<u64, StoreError> {

@@ -4,6 +4,7 @@ use mongodb::bson::{Document, doc};
 use serde_json::Value;
 
 use super::bson::{VERSION, WORDS, path, write_value};
+use super::schema;
 use crate::words::words;
 use crate::{Collection, Order, Query};
 
@@ -12,6 +13,9 @@ use crate::{Collection, Order, Query};
 pub(super) struct Find {
     pub(super) filter: Document,
     pub(super) sort: Document,
+    /// The name of the index that serves it; by id if absent. MongoDB would try others, and may settle for one that
+    /// is quick only as long as nothing is found.
+    pub(super) index: Option<String>,
 }
 
 /// What finds the documents of a query. `None` when nothing can be found.
@@ -21,11 +25,14 @@ pub(super) fn find(collection: &Collection, query: &Query) -> Option<Find> {
         Some((_, Order::Descending)) => ("$lt", -1),
         _ => ("$gt", 1),
     };
+    let fields: Vec<_> = query.equal.iter().map(|(name, _)| *name).collect();
+    let serving = collection.index_for(&fields, query.order.map(|(name, _)| name));
+    let index = serving.filter(|_| !fields.is_empty() || query.order.is_some()).map(schema::listing);
     let Some((name, _)) = query.order else {
         if let Some(after) = &query.after {
             filter.insert("_id", doc! { compare: &after.id });
         }
-        return Some(Find { filter, sort: doc! { "_id": direction } });
+        return Some(Find { filter, sort: doc! { "_id": direction }, index });
     };
     let field = path(name);
     // Where all values of a unique index are given, no two documents are equal, and its order is the whole order.
@@ -33,7 +40,7 @@ pub(super) fn find(collection: &Collection, query: &Query) -> Option<Find> {
         index.unique
             && index.fields.len() == query.equal.len() + 1
             && index.fields.last() == Some(&name)
-            && query.equal.iter().all(|(name, _)| index.fields.contains(name))
+            && fields.iter().all(|name| index.fields.contains(name))
     });
     let sort = if is_total {
         doc! { &field: direction }
@@ -58,7 +65,7 @@ pub(super) fn find(collection: &Collection, query: &Query) -> Option<Find> {
         }
     }
     filter.insert(field, bounds);
-    Some(Find { filter, sort })
+    Some(Find { filter, sort, index })
 }
 
 /// The values of a query. `None` when nothing can have them.
@@ -132,6 +139,7 @@ mod tests {
         let query = Query::with("owner", "ada", 1).ordered("tricks", Order::Descending).after(Some(after));
         let found = find(&PETS, &query).unwrap();
         assert_eq!(found.sort, doc! { "doc.tricks": -1, "_id": -1 });
+        assert_eq!(found.index.as_deref(), Some("owner_tricks"));
         let ties = vec![doc! { "doc.tricks": { "$lt": 7_i64 } }, doc! { "_id": { "$lt": "x" } }];
         let expected = doc! {
             "doc.owner": { "$eq": "ada" }, "$or": ties, "doc.tricks": { "$exists": true, "$lte": 7_i64 },

@@ -104,6 +104,15 @@ fn is_unique(index: &IndexModel) -> bool {
     index.options.as_ref().and_then(|options| options.unique).unwrap_or(false)
 }
 
+/// The name of the index that lists documents for an index of ours.
+pub(super) fn listing(index: &Index) -> String {
+    if index.unique && index.fields.len() > 1 {
+        format!("{}__list", index.name)
+    } else {
+        index.name.to_owned()
+    }
+}
+
 /// What serves an index of ours. A unique one holds only documents that have all its fields, so MongoDB cannot use it
 /// where only the first ones are given: then another beside it lists them.
 fn indexes(collection: &Collection) -> Vec<IndexModel> {
@@ -116,17 +125,16 @@ fn indexes(collection: &Collection) -> Vec<IndexModel> {
         IndexModel::builder().keys(keys).options(options).build()
     };
     let mut models = Vec::new();
-    for Index { name, fields, unique } in collection.indexes {
+    for index @ Index { name, fields, unique } in collection.indexes {
         let keys: Document = fields.iter().map(|field| (path(field), Bson::Int32(1))).collect();
         if *unique {
             let exist = fields.iter().map(|field| (path(field), doc! { "$exists": true }.into())).collect();
             models.push(model((*name).to_owned(), keys.clone(), true, Some(exist)));
         }
         if !unique || fields.len() > 1 {
-            let listed = if *unique { format!("{name}__list") } else { (*name).to_owned() };
             let mut keys = keys;
             keys.insert("_id", 1);
-            models.push(model(listed, keys, false, None));
+            models.push(model(listing(index), keys, false, None));
         }
     }
     if !collection.words.is_empty() {

@@ -36,7 +36,7 @@ impl Snapshot for MongoSnapshot {
     ) -> Result<Vec<Stored>, StoreError> {
         let after = after.map(|id| After { value: serde_json::Value::Null, id: id.to_owned() });
         let query = Query::first(limit).after(after);
-        let (Some(read::Find { filter, sort }), Some(limit)) =
+        let (Some(read::Find { filter, sort, .. }), Some(limit)) =
             (read::find(collection, &query), limited(limit))
         else {
             return Ok(Vec::new());

@@ -1,27 +1,19 @@
-//! The MongoDB engine on a real server.
+//! The server goes away and comes back, or was never what we need.
 #![expect(clippy::disallowed_methods, reason = "measures how long a call takes")]
 
-use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::mongodb::Client;
+use ::mongodb::bson::{self, doc};
 use millrace_store::suite::{self, Pet};
-use millrace_store::{Changes, Document, Engine, Location, Store, StoreError, transfer};
+use millrace_store::{Changes, Document, Location, Store, StoreError};
 use millrace_test_services::mongodb::{self, Mongod};
+
+use super::engine;
 
 /// What a call may take when the store is away.
 const PROMPT: Duration = Duration::from_secs(10);
-
-async fn engine(uri: String) -> Arc<dyn Engine> {
-    millrace_store::open(&Location::MongoDb(uri), Path::new("")).await.expect("the server answers")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn passes_the_suite() {
-    let fresh = || async { ((), engine(mongodb::database().await).await) };
-    suite::run(&suite::Fresh::new(move || Box::pin(fresh()))).await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_killed_is_refused_in_time_and_found_again() {
@@ -79,27 +71,19 @@ async fn a_server_without_transactions_is_refused_with_the_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_moves_from_sqlite_to_mongodb_and_stays_the_same() {
-    let collections = [Pet::COLLECTION];
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let sqlite = millrace_store::open(&Location::Sqlite, folder.path()).await.expect("it can be opened");
-    let store = suite::store(Arc::clone(&sqlite)).await;
-    for number in 0..1_200_u32 {
-        let id = format!("{number:x} \u{1f431} $.\0");
-        store.insert(&suite::pet(&id, &format!("owner {number}"))).await.expect("it is written");
-    }
-    let read = store.get::<Pet>("0 \u{1f431} $.\0").await.expect("it can be read").expect("it is there");
-    store.commit(Changes::new().replace(&read, &read.value)).await.expect("it is written");
-    let mut file = Vec::new();
-    transfer::export(sqlite.as_ref(), &collections, &mut file).await.expect("it can be exported");
-
-    let server = engine(mongodb::database().await).await;
-    let moved = suite::store(Arc::clone(&server)).await;
-    let count = transfer::import(server.as_ref(), &collections, &mut Cursor::new(&file)).await;
-    assert_eq!(count.expect("it can be imported"), 1_200);
-    let mut again = Vec::new();
-    transfer::export(server.as_ref(), &collections, &mut again).await.expect("it can be exported");
-    assert!(again == file, "the second file is another");
-    let found = moved.find_one::<Pet>("owner", "owner 7").await.expect("it can be read");
-    assert!(found.is_some(), "what was moved is found by its indexes");
+async fn who_starts_waits_for_another_that_prepares_until_its_lease_runs_out() {
+    let uri = mongodb::database().await;
+    let client = Client::with_uri_str(&uri).await.expect("it is a URI");
+    let leases = client.default_database().expect("it names one").collection("_lease");
+    let until = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() + 1_500);
+    // That of a process that died while it prepared.
+    leases
+        .insert_one(doc! { "_id": "prepare", "owner": "dead", "until": until })
+        .await
+        .expect("it is written");
+    let store = suite::store(engine(uri).await).await;
+    assert!(bson::DateTime::now() >= until, "it did not wait");
+    store.insert(&suite::pet("1", "ada")).await.expect("it is prepared");
+    let left = leases.find_one(doc! {}).await.expect("it answers");
+    assert_eq!(left, None, "the lease was not given back");
 }
