@@ -1,10 +1,8 @@
-import { Dialog } from '@base-ui/react/dialog';
-import { Radio, X } from 'lucide-react';
 import { Suspense, type ReactNode } from 'react';
 import { Link, Outlet } from 'react-router';
 import { Logo } from '@/components/Logo';
-import { GoLiveGuide } from '@/features/browse/components/GoLiveGuide';
 import { t } from '@/text/t';
+import { GoLive } from './GoLive';
 import { PersonMenu } from './PersonMenu';
 import styles from './Shell.module.css';
 
@@ -20,21 +18,7 @@ export function Shell({ children }: { readonly children?: ReactNode }) {
           <Logo />
         </Link>
         <div className={styles.corner}>
-          <Dialog.Root>
-            <Dialog.Trigger className={styles.goLive} data-testid="go-live">
-              <Radio size={18} aria-hidden="true" />
-              {t('app.goLive')}
-            </Dialog.Trigger>
-            <Dialog.Portal>
-              <Dialog.Backdrop className={styles.backdrop} />
-              <Dialog.Popup className={styles.dialog} aria-label={t('golive.title')}>
-                <Dialog.Close className={styles.close} aria-label={t('common.close')}>
-                  <X size={20} aria-hidden="true" />
-                </Dialog.Close>
-                <GoLiveGuide />
-              </Dialog.Popup>
-            </Dialog.Portal>
-          </Dialog.Root>
+          <GoLive />
           <PersonMenu />
         </div>
       </header>

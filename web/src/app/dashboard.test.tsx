@@ -121,9 +121,13 @@ describe('the dashboard', () => {
     const server = studio('studio');
     const warning = { code: 'keyframe_interval_long', sentence: 'Set the keyframe interval to 2 s.' };
     const stream = streamNamed('studio');
-    server.live.push({ ...stream, health: { ...stream.health, warnings: [warning] } });
+    let live = true;
+    server.routes['GET /channels/studio/stream'] = () =>
+      live
+        ? { ...stream, health: { ...stream.health, warnings: [warning] } }
+        : problem(404, 'channel-not-live', 'The channel is not live.');
     server.routes['POST /channels/studio/stream/stop'] = () => {
-      server.live.length = 0;
+      live = false;
       return undefined;
     };
     const user = open();

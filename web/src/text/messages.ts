@@ -47,7 +47,7 @@ export const MESSAGES = {
   'golive.step.service': 'In OBS, open Settings, then Stream, and choose the service “Custom…”.',
   'golive.step.server': 'Server',
   'golive.step.key': 'Stream key',
-  'golive.key.hint': 'the key of your channel',
+  'golive.key.dashboard': 'make one in your dashboard.',
   'golive.key.open':
     'On a server with open publishing, any name of 3 to 25 letters, digits or _ is a key and becomes your channel.',
   'golive.step.keyframe':

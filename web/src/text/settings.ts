@@ -9,7 +9,7 @@ export const SETTINGS_MESSAGES = {
   'profile.bio': 'About you',
   'profile.save': 'Save the profile',
   'profile.picture': 'Picture',
-  'profile.picture.hint': 'PNG, JPEG, WebP or GIF, at most 5 MB. It is cut to a square.',
+  'profile.picture.hint': 'PNG, JPEG or WebP, at most 5 MB. It is cut to a square.',
   'profile.picture.choose': 'Choose a picture',
   'profile.picture.remove': 'Remove it',
   'profile.picture.large': 'This file has more than 5 MB. Choose a smaller one.',

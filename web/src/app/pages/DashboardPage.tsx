@@ -19,7 +19,7 @@ export function DashboardPage() {
               channel={stream.channel}
               stream={stream}
               muted
-              onTurned={() => void queries.invalidateQueries({ queryKey: ['streams'] })}
+              onTurned={() => void queries.invalidateQueries({ queryKey: ['channels', stream.channel, 'stream'] })}
             />
           )}
         />

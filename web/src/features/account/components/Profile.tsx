@@ -88,7 +88,7 @@ function Picture({ person }: { readonly person: Me }) {
           className="visually-hidden"
           tabIndex={-1}
           type="file"
-          accept="image/png,image/jpeg,image/webp,image/gif"
+          accept="image/png,image/jpeg,image/webp"
           aria-label={t('profile.picture')}
           onChange={(event) => {
             choose(event.target.files?.[0]);

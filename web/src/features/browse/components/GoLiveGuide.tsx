@@ -1,3 +1,4 @@
+import { Link } from 'react-router';
 import { CopyField } from '@/components/CopyField';
 import { t } from '@/text/t';
 import { rtmpServer } from '@/lib/rtmp-server';
@@ -17,7 +18,8 @@ export function GoLiveGuide() {
         <li>
           <CopyField label={t('golive.step.server')} value={rtmpServer(window.location.hostname)} />
           <p className={styles.key}>
-            <strong>{t('golive.step.key')}:</strong> {t('golive.key.hint')}. {t('golive.key.open')}
+            <strong>{t('golive.step.key')}:</strong> <Link to="/dashboard">{t('golive.key.dashboard')}</Link>{' '}
+            {t('golive.key.open')}
           </p>
         </li>
         <li>

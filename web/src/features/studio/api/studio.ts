@@ -1,6 +1,8 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { call } from '@/api/call';
+import { ApiError } from '@/api/client';
 import type { Channel, Page, Playback, Profile } from '@/api/channels';
+import type { Stream } from '@/api/streams';
 
 /** A stream key without its secret. */
 export interface StreamKey {
@@ -53,6 +55,21 @@ export interface ChannelEdit {
 export const editChannel = (channel: string, edit: ChannelEdit) =>
   call<Channel>('PATCH', `/api/v1/channels/${channel}`, edit);
 export const deleteChannel = (channel: string) => call('DELETE', `/api/v1/channels/${channel}`);
+
+/** The running broadcast of one's channel, whoever else may watch it; `null` while there is none. */
+export const running = (channel: string) =>
+  queryOptions({
+    queryKey: ['channels', channel, 'stream'],
+    queryFn: async (): Promise<Stream | null> => {
+      try {
+        return await call<Stream>('GET', at(channel, 'stream'));
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) return null;
+        throw error;
+      }
+    },
+    refetchInterval: 2_000,
+  });
 export const stopBroadcast = (channel: string) => call('POST', at(channel, 'stream/stop'));
 
 export const streamKeys = (channel: string) =>

@@ -82,25 +82,27 @@ function Key({ channel, stored: { id, name, hint, last_used_at }, onRotated }: K
           {t('keys.ends', { hint })} · {last_used_at ? t('keys.used', { when: ago(last_used_at) }) : t('keys.unused')}
         </span>
       </div>
-      <Confirm
-        trigger={t('keys.rotate')}
-        triggerLabel={t('keys.rotate.label', { name })}
-        title={t('keys.rotate.title', { name })}
-        body={t('keys.rotate.body')}
-        confirm={t('keys.rotate')}
-        onConfirm={async () => onRotated(await rotateKey(channel, id))}
-      />
-      <Confirm
-        trigger={t('keys.revoke')}
-        triggerLabel={t('keys.revoke.label', { name })}
-        title={t('keys.revoke.title', { name })}
-        body={t('keys.revoke.body')}
-        confirm={t('keys.revoke')}
-        onConfirm={async () => {
-          await revokeKey(channel, id);
-          await queries.invalidateQueries({ queryKey: streamKeys(channel).queryKey });
-        }}
-      />
+      <div className={styles.deeds}>
+        <Confirm
+          trigger={t('keys.rotate')}
+          triggerLabel={t('keys.rotate.label', { name })}
+          title={t('keys.rotate.title', { name })}
+          body={t('keys.rotate.body')}
+          confirm={t('keys.rotate')}
+          onConfirm={async () => onRotated(await rotateKey(channel, id))}
+        />
+        <Confirm
+          trigger={t('keys.revoke')}
+          triggerLabel={t('keys.revoke.label', { name })}
+          title={t('keys.revoke.title', { name })}
+          body={t('keys.revoke.body')}
+          confirm={t('keys.revoke')}
+          onConfirm={async () => {
+            await revokeKey(channel, id);
+            await queries.invalidateQueries({ queryKey: streamKeys(channel).queryKey });
+          }}
+        />
+      </div>
     </li>
   );
 }

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { CircleCheck, TriangleAlert } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
-import { streamOf, type Stream } from '@/api/streams';
+import type { Stream } from '@/api/streams';
 import { Button } from '@/components/Button';
 import { Confirm } from '@/components/Confirm';
 import { LiveBadge } from '@/components/LiveBadge';
@@ -9,7 +9,7 @@ import { Panel } from '@/components/Panel';
 import { bitrate, clock, codecName, count, encoderName, frameRate, pictureName } from '@/lib/format';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
-import { stopBroadcast } from '../api/studio';
+import { running, stopBroadcast } from '../api/studio';
 import styles from './OnAir.module.css';
 
 interface Props {
@@ -20,7 +20,7 @@ interface Props {
 
 /** Whether the channel is live, how healthy the stream is, and how to stop it. */
 export function OnAir({ channel, preview }: Props) {
-  const { data: stream = null } = useQuery({ ...streamOf(channel), refetchInterval: 2_000 });
+  const { data: stream = null } = useQuery(running(channel));
   const queries = useQueryClient();
   const [shown, setShown] = useState(true);
 
@@ -54,7 +54,7 @@ export function OnAir({ channel, preview }: Props) {
               look="danger"
               onConfirm={async () => {
                 await stopBroadcast(channel);
-                await queries.invalidateQueries({ queryKey: ['streams'] });
+                await queries.invalidateQueries({ queryKey: running(channel).queryKey });
               }}
             />
           </div>
