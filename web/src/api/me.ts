@@ -13,6 +13,8 @@ export interface Me {
   readonly bio: string;
   readonly avatar_url?: string | null;
   readonly two_factor: boolean;
+  /** Who came by a provider has none. */
+  readonly has_password: boolean;
   readonly created_at: string;
 }
 

@@ -174,3 +174,64 @@ describe('a forgotten password', () => {
     expect(server.asked.at(-1)?.body).toEqual({ login: 'ada@example.org' });
   });
 });
+
+describe('providers', () => {
+  const offered = { 'GET /oauth/providers': () => ({ items: [{ name: 'google', label: 'Google' }] }) };
+
+  it('are other ways in that keep where the person wants to be', async () => {
+    serve([], offered);
+    open('/login?next=/dashboard');
+    expect(await screen.findByRole('link', { name: 'Continue with Google' })).toHaveAttribute(
+      'href',
+      '/oauth/google?back=%2Fdashboard',
+    );
+  });
+
+  it.each([
+    ['email-taken', /Sign in with its password, then link the provider/],
+    ['provider-denied', /You said no/],
+    ['something-new', /did not work/],
+    ['__proto__', /did not work/],
+  ])('that led back with %s are explained', async (problem, sentence) => {
+    serve([], offered);
+    open(`/login?problem=${problem}`);
+    expect(await screen.findByRole('alert')).toHaveTextContent(sentence);
+  });
+
+  it('are linked and unlinked in the settings', async () => {
+    let linked = true;
+    const server = serve([], {
+      ...offered,
+      'GET /me': () => personNamed('ada'),
+      'GET /me/sessions': () => ({ items: [] }),
+      'GET /me/tokens': () => ({ items: [] }),
+      'GET /me/identities': () => ({
+        items: linked ? [{ id: 'google:1', provider: 'google', label: 'Google', linked_at: '2026-11-01T12:00:00Z' }] : [],
+      }),
+      'DELETE /me/identities/google%3A1': () => {
+        linked = false;
+        return undefined;
+      },
+      'POST /me/identities/google': () => problem(502, 'provider-unreachable', 'The provider does not answer right now.'),
+    });
+    const user = open('/settings');
+    await user.click(await screen.findByRole('button', { name: 'Unlink Google' }));
+    expect(await screen.findByText('None yet.')).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Link Google' }));
+    expect(await screen.findByText(/provider does not answer/)).toBeVisible();
+    expect(server.asked.some(({ method, path }) => method === 'POST' && path === '/me/identities/google')).toBe(true);
+  });
+});
+
+describe('an invitation', () => {
+  it('goes with the registration', async () => {
+    window.location.hash = '#invited';
+    const server = serve([], { 'POST /auth/register': () => personNamed('ada') });
+    const user = open('/register');
+    await user.type(await screen.findByLabelText('Name'), 'ada');
+    await user.type(screen.getByLabelText('Password'), 'correct horse{Enter}');
+    await waitFor(() =>
+      expect(server.asked.find(({ path }) => path === '/auth/register')?.body).toMatchObject({ invitation: 'invited' }),
+    );
+  });
+});

@@ -107,6 +107,7 @@ export function personNamed(name: string, more: Partial<Me> = {}): Me {
     bio: '',
     avatar_url: null,
     two_factor: false,
+    has_password: true,
     created_at: '2026-11-01T12:00:00Z',
     ...more,
   };

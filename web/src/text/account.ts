@@ -46,9 +46,6 @@ export const ACCOUNT_MESSAGES = {
   'register.title': 'Make an account',
   'register.submit': 'Register',
   'register.known': 'Have an account?',
-  'register.closed': 'This server takes no registrations. Ask its owner for an account.',
-  'register.invite': 'Invitation',
-  'register.invite.hint': 'The code that the owner of this server gave you.',
 
   'setup.title': 'Set up your server',
   'setup.body': 'You are the first here. This account owns the server: it can do everything.',
@@ -78,7 +75,21 @@ export const ACCOUNT_MESSAGES = {
   'link.missing.title': 'This link is not whole',
   'link.missing.body': 'Copy the whole address from the mail, or ask for a new link.',
 
-  'gate.title': 'Sign in to see this page',
+  'providers.label': 'Sign in with a provider',
+  'providers.with': 'Continue with {provider}',
+  'providers.or': 'or with a password',
+  'providers.problem.provider-unknown': 'This site does not take that provider. Choose another way in.',
+  'providers.problem.provider-expired': 'That took too long, or began in another browser. Try once more.',
+  'providers.problem.provider-denied': 'You said no at the provider, so nothing was changed.',
+  'providers.problem.provider-unreachable': 'The provider does not answer. Try again in a few minutes.',
+  'providers.problem.provider-failed': 'The provider answered in a way that we do not understand. Try another way in.',
+  'providers.problem.identity-taken': 'That account of the provider belongs to somebody else here.',
+  'providers.problem.email-taken':
+    'There is an account with this e-mail. Sign in with its password, then link the provider in the settings.',
+  'providers.problem.registration-closed': 'This server takes no registrations. Ask its owner for an account.',
+  'providers.problem.banned': 'This account is banned. Ask an admin of this site why.',
+  'providers.problem.failed': 'That did not work. Try again in a moment.',
+
   'gate.loading': 'Loading',
   'gate.error.title': 'The server does not answer',
   'gate.error.body': 'This page needs it. Try again in a moment.',

@@ -57,6 +57,14 @@ export const SETTINGS_MESSAGES = {
   'totp.disable': 'Turn it off',
   'totp.password': 'Password, to turn it off',
 
+  'identities.title': 'Other ways in',
+  'identities.hint': 'Accounts elsewhere that let you in here.',
+  'identities.none': 'None yet.',
+  'identities.since': 'since {when}',
+  'identities.link': 'Link {provider}',
+  'identities.unlink': 'Unlink',
+  'identities.unlink.label': 'Unlink {provider}',
+
   'tokens.title': 'API tokens',
   'tokens.hint': 'For your own programs. Each can do only what you tick.',
   'tokens.none': 'No tokens.',

@@ -35,7 +35,7 @@ export function LoginPage() {
   const signedIn = useSignedIn(path);
   return (
     <Outside path={path}>
-      <LoginForm onDone={signedIn} />
+      <LoginForm next={path} problem={search.get('problem')} onDone={signedIn} />
     </Outside>
   );
 }

@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from 'react-router';
+import { useNavigate, useSearchParams } from 'react-router';
 import { me } from '@/api/me';
+import { Identities } from '@/features/account/components/Identities';
 import { Password } from '@/features/account/components/Password';
 import { EmailAddress, Profile } from '@/features/account/components/Profile';
 import { Sessions } from '@/features/account/components/Sessions';
@@ -27,6 +28,7 @@ export function SettingsPage() {
   useTitle(`${t('settings.title')} · ${t('app.name')}`);
   const queries = useQueryClient();
   const navigate = useNavigate();
+  const [search] = useSearchParams();
   const ended = () => {
     queries.clear();
     queries.setQueryData(me().queryKey, null);
@@ -49,7 +51,8 @@ export function SettingsPage() {
           <div className={styles.column}>
             <Profile person={person} />
             <EmailAddress person={person} />
-            <Password />
+            {person.has_password && <Password />}
+            <Identities problem={search.get('problem')} />
             <TwoFactor person={person} />
             <Sessions onEnded={ended} />
             <Tokens person={person} />

@@ -34,6 +34,25 @@ export const sessions = () =>
 export const endSession = (id: string) => call('DELETE', `/api/v1/me/sessions/${id}`);
 export const endAllSessions = () => call('DELETE', '/api/v1/me/sessions');
 
+/** An account elsewhere that lets the person in. */
+export interface Identity {
+  readonly id: string;
+  readonly provider: string;
+  readonly label: string;
+  readonly email?: string | null;
+  readonly linked_at: string;
+}
+
+export const identities = () =>
+  queryOptions({
+    queryKey: ['me', 'identities'],
+    queryFn: async () => (await call<{ readonly items: readonly Identity[] }>('GET', '/api/v1/me/identities')).items,
+  });
+/** Begins to link a provider: answers where the browser goes for it. */
+export const linkIdentity = (provider: string) =>
+  call<{ readonly url: string }>('POST', `/api/v1/me/identities/${provider}`);
+export const unlinkIdentity = (id: string) => call('DELETE', `/api/v1/me/identities/${encodeURIComponent(id)}`);
+
 /** What an authenticator app needs. */
 export interface TotpEnrolment {
   /** Base32. */

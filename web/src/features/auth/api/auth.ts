@@ -13,7 +13,7 @@ export interface NewPerson {
   readonly password: string;
 }
 
-export const register = (person: NewPerson) => call<Me>('POST', '/api/v1/auth/register', person);
+export const register = (person: NewPerson & { readonly invitation?: string }) => call<Me>('POST', '/api/v1/auth/register', person);
 
 /** Makes the owner's account with the token of the link that the first start printed. */
 export const setUp = (token: string, person: NewPerson) => call<Me>('POST', '/api/v1/setup', { token, ...person });

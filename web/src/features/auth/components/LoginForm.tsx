@@ -8,18 +8,24 @@ import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
 import { signIn } from '../api/auth';
 import { AuthCard } from './AuthCard';
+import { ProviderButtons } from './ProviderButtons';
+import { ProviderProblem } from '@/components/ProviderProblem';
 import styles from './AuthCard.module.css';
 
 /** Kinds of the answers that ask for the second factor. */
 const CODE_WANTED = new Set(['second-factor-required', 'totp-required']);
 
 interface Props {
+  /** Where the person wants to be. */
+  readonly next: string;
+  /** Why the way over a provider failed. */
+  readonly problem: string | null;
   /** The person is signed in now. */
   readonly onDone: () => Promise<unknown>;
 }
 
 /** Name and password; then, where the account has one, the second factor. */
-export function LoginForm({ onDone }: Props) {
+export function LoginForm({ next, problem, onDone }: Props) {
   const [first, setFirst] = useState<{ login: string; password: string } | null>(null);
   const [recovery, setRecovery] = useState(false);
 
@@ -71,6 +77,8 @@ export function LoginForm({ onDone }: Props) {
         </>
       }
     >
+      <ProviderProblem problem={problem} />
+      <ProviderButtons back={next} />
       <Form
         submit={t('login.submit')}
         aside={<Link to="/forgot">{t('login.forgot')}</Link>}

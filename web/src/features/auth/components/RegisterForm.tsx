@@ -1,11 +1,14 @@
 import { Link } from 'react-router';
+import { useFragmentToken } from '@/lib/fragment-token';
 import { t } from '@/text/t';
 import { register } from '../api/auth';
 import { AccountForm } from './AccountForm';
 import { AuthCard } from './AuthCard';
+import { ProviderButtons } from './ProviderButtons';
 
-/** Makes an account and signs its person in. */
+/** Makes an account and signs its person in. An invitation is the fragment of the address that it came with. */
 export function RegisterForm({ onDone }: { readonly onDone: () => Promise<unknown> }) {
+  const invitation = useFragmentToken();
   return (
     <AuthCard
       title={t('register.title')}
@@ -15,10 +18,11 @@ export function RegisterForm({ onDone }: { readonly onDone: () => Promise<unknow
         </>
       }
     >
+      <ProviderButtons back="/" />
       <AccountForm
         submit={t('register.submit')}
         onSubmit={async (person) => {
-          await register(person);
+          await register({ ...person, ...(invitation !== '' && { invitation }) });
           await onDone();
         }}
       />
