@@ -99,18 +99,9 @@ impl Directory {
         self.channels.get(channel)
     }
 
-    /// Up to `limit` broadcasts, newest first, after the one called `after` in that order; and whether there are
-    /// more.
-    #[must_use]
-    pub fn page(&self, after: Option<BroadcastId>, limit: usize) -> (Vec<LiveStream>, bool) {
-        let mut streams: Vec<_> = self
-            .channels
-            .values()
-            .filter(|stream| after.is_none_or(|after| stream.broadcast < after))
-            .collect();
-        streams.sort_unstable_by_key(|stream| std::cmp::Reverse(stream.broadcast));
-        let more = streams.len() > limit;
-        (streams.into_iter().take(limit).cloned().collect(), more)
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &LiveStream> {
+        self.channels.values()
     }
 }
 
@@ -180,24 +171,5 @@ pub(crate) mod tests {
         directory.apply(&started("studio", 1));
         directory.apply(&ended("studio", 1));
         assert_eq!(directory.get(&"studio".parse().unwrap()).unwrap().broadcast, id(2));
-    }
-
-    #[test]
-    fn pages_are_newest_first_and_hold_everything_once() {
-        let mut directory = Directory::default();
-        for number in [3, 1, 5, 2, 4] {
-            directory.apply(&started(&format!("channel_{number}"), number));
-        }
-        let mut seen = Vec::new();
-        let mut after = None;
-        loop {
-            let (page, more) = directory.page(after, 2);
-            seen.extend(page.iter().map(|stream| stream.broadcast.0.as_u128()));
-            after = page.last().map(|stream| stream.broadcast);
-            if !more {
-                break;
-            }
-        }
-        assert_eq!(seen, [5, 4, 3, 2, 1]);
     }
 }

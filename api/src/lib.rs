@@ -5,12 +5,16 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod browse;
 pub mod channels;
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod picture;
+pub mod publish;
 pub mod routes;
 mod state;
+pub mod studio;
 pub mod viewers;
 pub mod web;
 

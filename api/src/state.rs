@@ -13,6 +13,7 @@ use crate::auth::revoked::Revoked;
 use crate::auth::tokens::Tokens;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
+use crate::studio::Studio;
 use crate::viewers::Audience;
 
 /// How often keys and what expired are looked after.
@@ -41,6 +42,7 @@ pub struct ApiState {
     /// Whether the origin counts viewers by their requests.
     pub(crate) counts_requests: bool,
     started: Instant,
+    studio: Arc<Studio>,
     shared: Arc<Shared>,
 }
 
@@ -76,6 +78,7 @@ impl ApiState {
             audience: Arc::default(),
             counts_requests: true,
             started: Instant::now(),
+            studio: Arc::new(Studio::alone(setup.store.clone())),
             shared: Arc::new(Shared {
                 keys,
                 revoked: Revoked::default(),
@@ -122,6 +125,18 @@ impl ApiState {
     #[must_use]
     pub fn counting_requests(self, counts_requests: bool) -> Self {
         Self { counts_requests, ..self }
+    }
+
+    /// With the stream manager that reaches the other roles of this process.
+    #[must_use]
+    pub fn with_studio(self, studio: Arc<Studio>) -> Self {
+        Self { studio, ..self }
+    }
+
+    /// Channels, their keys, and how other roles are told.
+    #[must_use]
+    pub fn studio(&self) -> &Studio {
+        &self.studio
     }
 
     /// Seconds since the process started.

@@ -40,8 +40,8 @@ pub(crate) async fn protect(State(state): State<ApiState>, request: Request, nex
         );
     }
     let secure = state.secure();
-    let signed_in = |cookie: Cookie| cookie.read(request.headers(), secure).is_some();
-    if !signed_in(Cookie::Access) && !signed_in(Cookie::Refresh) {
+    let signed_in = |headers: &HeaderMap, cookie: Cookie| cookie.read(headers, secure).is_some();
+    if !signed_in(request.headers(), Cookie::Access) && !signed_in(request.headers(), Cookie::Refresh) {
         // Nobody's rights are borrowed here, and a page elsewhere cannot sign anybody in: its origin told.
         return next.run(request).await;
     }

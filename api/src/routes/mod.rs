@@ -1,10 +1,15 @@
 //! One file per resource: request and response types, handlers and their OpenAPI description together.
 
 pub mod beats;
+pub mod channels;
+pub mod follows;
+pub mod lists;
+pub mod profile;
+pub mod stream_keys;
 pub mod streams;
 
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use utoipa::OpenApi;
 
@@ -20,7 +25,37 @@ use crate::auth::csrf;
                        times are RFC 3339 in UTC.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    paths(streams::list, streams::show, beats::beat),
+    paths(
+        streams::list,
+        streams::show,
+        beats::beat,
+        channels::create,
+        channels::search,
+        channels::show,
+        channels::edit,
+        channels::delete,
+        channels::mine,
+        channels::stream,
+        channels::stop,
+        channels::broadcasts,
+        channels::moderators,
+        channels::appoint,
+        channels::dismiss,
+        stream_keys::list,
+        stream_keys::create,
+        stream_keys::revoke,
+        stream_keys::rotate,
+        follows::follow,
+        follows::unfollow,
+        follows::mine,
+        follows::followers,
+        follows::blocks,
+        follows::block,
+        follows::unblock,
+        profile::show,
+        profile::put_avatar,
+        profile::delete_avatar,
+    ),
     components(schemas(streams::ProblemDocument))
 )]
 pub struct Description;
@@ -30,11 +65,37 @@ pub(crate) fn router(state: ApiState) -> Router {
     Router::new()
         .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{channel}", get(streams::show))
+        .merge(channel_routes())
         .route("/api/openapi.json", get(|| async { Json(Description::openapi()) }))
         .layer(from_fn_with_state(state.clone(), csrf::protect))
         // Whoever watches may say so; there is nobody to impersonate.
         .route("/api/v1/streams/{channel}/beats", post(beats::beat))
+        .route("/avatars/{id}", get(profile::avatar))
         .with_state(state)
+}
+
+fn channel_routes() -> Router<ApiState> {
+    let at = |rest: &str| format!("/api/v1/channels/{{name}}{rest}");
+    let picture = axum::extract::DefaultBodyLimit::max(crate::picture::PICTURE_MAX_BYTES);
+    Router::new()
+        .route("/api/v1/channels", get(channels::search).post(channels::create))
+        .route(&at(""), get(channels::show).patch(channels::edit).delete(channels::delete))
+        .route(&at("/stream"), get(channels::stream))
+        .route(&at("/stream/stop"), post(channels::stop))
+        .route(&at("/broadcasts"), get(channels::broadcasts))
+        .route(&at("/moderators"), get(channels::moderators))
+        .route(&at("/moderators/{person}"), put(channels::appoint).delete(channels::dismiss))
+        .route(&at("/keys"), get(stream_keys::list).post(stream_keys::create))
+        .route(&at("/keys/{id}"), delete(stream_keys::revoke))
+        .route(&at("/keys/{id}/rotate"), post(stream_keys::rotate))
+        .route(&at("/follow"), put(follows::follow).delete(follows::unfollow))
+        .route(&at("/followers"), get(follows::followers))
+        .route(&at("/blocks"), get(follows::blocks))
+        .route(&at("/blocks/{person}"), put(follows::block).delete(follows::unblock))
+        .route("/api/v1/me/channels", get(channels::mine))
+        .route("/api/v1/me/follows", get(follows::mine))
+        .route("/api/v1/users/{name}", get(profile::show))
+        .route("/api/v1/me/avatar", put(profile::put_avatar).delete(profile::delete_avatar).layer(picture))
 }
 
 #[cfg(test)]

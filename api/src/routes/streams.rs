@@ -1,8 +1,8 @@
 //! `/api/v1/streams`: the live broadcasts.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_core::ids::{BroadcastId, ChannelName};
@@ -10,13 +10,17 @@ use millrace_http::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::channels::may_watch;
+use super::lists::{Asked, bad_parameter};
+use super::profile::avatar_url;
 use crate::ApiState;
+use crate::accounts::Playback;
+use crate::auth::Person;
+use crate::browse::{self, Filter, Place, Sort};
 use crate::directory::LiveStream;
+use crate::error::ApiError;
+use crate::studio::{Card, Studio};
 
-/// Broadcasts in a page unless asked otherwise.
-const DEFAULT_PAGE: usize = 50;
-/// Most broadcasts in a page.
-const MAX_PAGE: usize = 200;
 /// How long a directory answer may be kept: one second, like the multivariant playlist.
 const CACHE_ONE_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1");
 
@@ -29,6 +33,17 @@ pub struct Stream {
     /// Id of the broadcast (UUIDv7).
     #[schema(value_type = String, format = "uuid")]
     broadcast: BroadcastId,
+    /// What it is about; empty if not said.
+    title: String,
+    /// Empty for none.
+    category: String,
+    /// In lower case.
+    tags: Vec<String>,
+    /// BCP 47; empty if not said.
+    language: String,
+    /// Whose channel it is; absent where channels have no records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streamer: Option<Streamer>,
     /// Whether media arrives right now.
     state: StreamState,
     /// When the first media arrived.
@@ -48,6 +63,19 @@ pub struct Stream {
     playback_url: String,
     /// What is measured of it.
     health: Health,
+}
+
+/// Whose channel it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Streamer {
+    /// The person's name.
+    #[schema(value_type = String, example = "ada")]
+    name: ChannelName,
+    /// As it is shown.
+    display_name: String,
+    /// Where the picture is; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
 }
 
 /// Whether media arrives.
@@ -157,11 +185,15 @@ pub struct FieldProblemDocument {
     detail: String,
 }
 
-/// Lists the live broadcasts, newest first.
+/// Lists the public live broadcasts.
 #[utoipa::path(
     get,
     path = "/api/v1/streams",
     params(
+        ("sort" = Option<String>, Query, description = "`newest` (if absent) or `viewers`"),
+        ("category" = Option<String>, Query, description = "Only of this category"),
+        ("language" = Option<String>, Query, description = "Only in this language; `pt` finds `pt-BR` too"),
+        ("tag" = Option<String>, Query, description = "Only with this tag"),
         ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -171,18 +203,35 @@ pub struct FieldProblemDocument {
          content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(
-    State(state): State<ApiState>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    let Paging { after, limit } = Paging::parse(query.as_deref().unwrap_or_default())?;
-    let (streams, more) = state.with_directory(|directory| directory.page(after, limit));
-    let next_cursor = streams.last().filter(|_| more).map(|stream| stream.broadcast.to_string());
-    let page = StreamPage { items: streams.into_iter().map(Stream::from).collect(), next_cursor };
+pub(crate) async fn list(State(state): State<ApiState>, uri: Uri) -> Result<Response, Problem> {
+    let asked = Asked::parse(&uri)?;
+    let sort = match asked.text("sort")? {
+        None | Some("newest") => Sort::Newest,
+        Some("viewers") => Sort::Viewers,
+        Some(_) => return Err(bad_parameter("sort", "is newest or viewers")),
+    };
+    let wanted = |name| Ok::<_, Problem>(asked.text(name)?.map(str::to_owned));
+    let filter = Filter { category: wanted("category")?, language: wanted("language")?, tag: wanted("tag")? };
+    let after = match &asked.after {
+        None => None,
+        Some(after) => {
+            let place = after.value.as_u64().zip(after.id.parse().ok());
+            let (viewers, id) =
+                place.ok_or_else(|| bad_parameter("cursor", "is next_cursor of the page before"))?;
+            Some(Place { viewers, broadcast: BroadcastId(id) })
+        }
+    };
+    let studio = state.studio();
+    let (listed, next) = state.with_directory(|directory| {
+        browse::page(directory, |channel| studio.card(channel), &filter, sort, after, asked.limit)
+    });
+    let next_cursor = next.map(|place| format!("{}.{}", place.viewers, place.broadcast));
+    let items = listed.into_iter().map(|(stream, card)| Stream::new(stream, &card)).collect();
+    let page = StreamPage { items, next_cursor };
     Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(page)).into_response())
 }
 
-/// Shows the live broadcast of a channel.
+/// Shows the live broadcast of a channel to those who may watch it.
 #[utoipa::path(
     get,
     path = "/api/v1/streams/{channel}",
@@ -195,14 +244,26 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn show(
     State(state): State<ApiState>,
+    person: Option<Person>,
     Path(channel): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let stream = channel
         .parse()
         .ok()
         .and_then(|channel: ChannelName| state.with_directory(|directory| directory.get(&channel).cloned()))
         .ok_or_else(not_live)?;
-    Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(Stream::from(stream))).into_response())
+    let studio = state.studio();
+    let card = studio.card(&stream.channel).ok_or_else(not_live)?;
+    if matches!(card.playback, Playback::Public | Playback::Unlisted) {
+        let stream = Stream::new(stream, &card);
+        return Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(stream)).into_response());
+    }
+    let channel = studio.channels.named(&stream.channel).await?.ok_or_else(not_live)?;
+    if !may_watch(&state, person.as_ref(), &channel).await? {
+        return Err(not_live().into());
+    }
+    let nobody_else = HeaderValue::from_static("no-store");
+    Ok(([(header::CACHE_CONTROL, nobody_else)], Json(Stream::new(stream, &card))).into_response())
 }
 
 pub(super) fn not_live() -> Problem {
@@ -216,44 +277,27 @@ pub(super) fn not_live() -> Problem {
     .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
-struct Paging {
-    after: Option<BroadcastId>,
-    limit: usize,
-}
-
-impl Paging {
-    fn parse(query: &str) -> Result<Self, Problem> {
-        let bad = |pointer: &str, detail: &str| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "bad-parameter",
-                "Bad parameter",
-                "A query parameter is wrong; see errors.",
-            )
-            .with_error(pointer, detail)
-        };
-        let mut paging = Self { after: None, limit: DEFAULT_PAGE };
-        for pair in query.split('&') {
-            match pair.split_once('=') {
-                Some(("limit", text)) => {
-                    let limit = text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit));
-                    paging.limit = limit.ok_or_else(|| bad("limit", "is a whole number from 1 to 200"))?;
-                }
-                Some(("cursor", text)) => {
-                    let id = text.parse().map_err(|_| bad("cursor", "is next_cursor of the page before"))?;
-                    paging.after = Some(BroadcastId(id));
-                }
-                _ => {}
-            }
+impl Stream {
+    /// With what is known of its channel so far.
+    pub(super) fn with_card(stream: LiveStream, studio: &Studio) -> Self {
+        match studio.card(&stream.channel) {
+            Some(card) => Self::new(stream, &card),
+            None => Self::new(stream, &Card::without_record()),
         }
-        Ok(paging)
     }
-}
 
-impl From<LiveStream> for Stream {
-    fn from(stream: LiveStream) -> Self {
+    fn new(stream: LiveStream, card: &Card) -> Self {
         let health = stream.health;
         Self {
+            title: card.title.clone(),
+            category: card.category.clone(),
+            tags: card.tags.clone(),
+            language: card.language.clone(),
+            streamer: card.owner.as_ref().map(|owner| Streamer {
+                name: owner.name.clone(),
+                display_name: owner.display_name.clone(),
+                avatar_url: avatar_url(owner.avatar.as_deref()),
+            }),
             state: if stream.interrupted_until.is_some() {
                 StreamState::Interrupted
             } else {
@@ -317,11 +361,12 @@ mod tests {
         let state = ApiState::for_tests().await;
         let bus = MemoryBus::new();
         let follow = state.follow(bus.as_ref(), CancellationToken::new());
+        let record = crate::studio::record(&state, bus.as_ref(), CancellationToken::new());
         for number in 1..=count {
             bus.publish(Topic::Streams, started(&format!("channel_{number}"), number)).await.unwrap();
         }
         drop(bus);
-        follow.await;
+        futures_util::future::join(follow, record).await;
         state
     }
 

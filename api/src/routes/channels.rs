@@ -1,0 +1,468 @@
+//! `/api/v1/channels` and what belongs to one's own: `/api/v1/me/channels`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use millrace_core::event::StoppedBy;
+use millrace_core::ids::{ChannelId, ChannelName};
+use millrace_http::problem::{FieldProblem, Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::lists::{Asked, Page, Problems, cursor, invalid_fields, limit_reached, time};
+use super::profile::{Profile, person_named};
+use super::streams::{Stream, not_live};
+use crate::ApiState;
+use crate::accounts::{Broadcast, Channel, Playback, Role, User};
+use crate::auth::{Input, Person, Scope, forbidden, not_signed_in};
+use crate::channels::{ChannelEdit, ChannelError};
+use crate::error::ApiError;
+
+/// Channels of one person that are listed; more than any limit.
+const OWN_MAX: usize = 1_000;
+
+/// A channel, live or not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChannelView {
+    /// Its id (UUIDv7).
+    #[schema(value_type = String, format = "uuid")]
+    id: ChannelId,
+    /// Its name, `[a-z0-9_]{3,25}`.
+    #[schema(value_type = String, example = "studio")]
+    name: ChannelName,
+    /// Whose it is.
+    owner: Profile,
+    /// Of the next or running broadcast.
+    title: String,
+    /// Empty for none.
+    category: String,
+    /// In lower case.
+    tags: Vec<String>,
+    /// BCP 47; empty for none.
+    language: String,
+    /// What it is about.
+    description: String,
+    /// Who may watch.
+    playback: Playback,
+    /// How many follow it.
+    followers: i64,
+    /// Whether who asks follows it; absent for somebody who is not signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    following: Option<bool>,
+    /// Whether who asks moderates it or owns it; absent for somebody who is not signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderating: Option<bool>,
+    /// When it was made.
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+    /// The running broadcast, for those who may watch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Stream>,
+}
+
+/// A channel that is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewChannel {
+    /// `[a-z0-9_]{3,25}`; cannot be changed later.
+    #[schema(example = "studio")]
+    name: String,
+}
+
+/// A broadcast of a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BroadcastView {
+    /// Its id (UUIDv7).
+    id: String,
+    /// The title when it began.
+    title: String,
+    /// The category when it began.
+    category: String,
+    /// When its first media arrived.
+    #[schema(value_type = String, format = "date-time")]
+    started_at: Timestamp,
+    /// Absent while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    ended_at: Option<Timestamp>,
+    /// Most viewers at once, approximately.
+    peak_viewers: i64,
+}
+
+/// What one person may do with one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    Stranger,
+    Moderator,
+    Owner,
+}
+
+pub(super) fn standing(person: &Person, channel: &Channel) -> Standing {
+    if person.user == channel.owner || person.role == Role::Admin && person.scopes.contains(Scope::Admin) {
+        Standing::Owner
+    } else if channel.moderators.contains(&person.user) {
+        Standing::Moderator
+    } else {
+        Standing::Stranger
+    }
+}
+
+pub(super) fn no_such_channel() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no-such-channel",
+        "No such channel",
+        "There is no channel of this name. Check it for typing errors.",
+    )
+}
+
+/// The channel of this name, if whoever asks may know of it.
+pub(super) async fn seen(state: &ApiState, person: Option<&Person>, name: &str) -> Result<Channel, ApiError> {
+    let name: ChannelName = name.parse().map_err(|_| no_such_channel())?;
+    let channel = state.studio().channels.named(&name).await?.ok_or_else(no_such_channel)?;
+    let hidden = channel.playback == Playback::Private;
+    if hidden && person.is_none_or(|person| standing(person, &channel) == Standing::Stranger) {
+        return Err(no_such_channel().into());
+    }
+    Ok(channel)
+}
+
+/// The channel of this name, for somebody with at least this standing who may do this.
+pub(super) async fn with_standing(
+    state: &ApiState,
+    person: &Person,
+    name: &str,
+    least: Standing,
+    scope: Scope,
+) -> Result<Channel, ApiError> {
+    person.require(scope)?;
+    let channel = seen(state, Some(person), name).await?;
+    if standing(person, &channel) < least {
+        let detail = match least {
+            Standing::Owner => "Only the owner of this channel may do this.",
+            _ => "Only the owner and the moderators of this channel may do this.",
+        };
+        return Err(forbidden(detail).into());
+    }
+    Ok(channel)
+}
+
+pub(super) async fn owned(state: &ApiState, person: &Person, name: &str) -> Result<Channel, ApiError> {
+    with_standing(state, person, name, Standing::Owner, Scope::Channels).await
+}
+
+/// Whether somebody may watch a channel.
+pub(super) async fn may_watch(
+    state: &ApiState,
+    person: Option<&Person>,
+    channel: &Channel,
+) -> Result<bool, ApiError> {
+    let Some(person) = person else {
+        return Ok(matches!(channel.playback, Playback::Public | Playback::Unlisted));
+    };
+    Ok(match channel.playback {
+        Playback::Public | Playback::Unlisted => true,
+        _ if standing(person, channel) >= Standing::Moderator => true,
+        Playback::Followers => state.studio().follows.follows(person.user, channel.id).await?,
+        Playback::Private => false,
+    })
+}
+
+async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Result<ChannelView, ApiError> {
+    let owner = state.store().get::<User>(&channel.owner.to_string()).await?;
+    let owner = owner.map(|kept| Profile::of(&kept.value)).ok_or_else(no_such_channel)?;
+    let following = match person {
+        Some(person) => Some(state.studio().follows.follows(person.user, channel.id).await?),
+        None => None,
+    };
+    let stream = if may_watch(state, person, &channel).await? {
+        state.with_directory(|directory| directory.get(&channel.name).cloned())
+    } else {
+        None
+    };
+    let stream = stream.map(|stream| Stream::with_card(stream, state.studio()));
+    Ok(ChannelView {
+        id: channel.id,
+        owner,
+        following,
+        moderating: person.map(|person| standing(person, &channel) >= Standing::Moderator),
+        stream,
+        name: channel.name,
+        title: channel.title,
+        category: channel.category,
+        tags: channel.tags,
+        language: channel.language,
+        description: channel.description,
+        playback: channel.playback,
+        followers: channel.followers,
+        created_at: time(channel.created_at),
+    })
+}
+
+/// What depends on who asks is kept by nobody.
+fn private(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
+}
+
+fn name_taken() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "name-taken", "Name taken", "This name is taken. Choose another one.")
+        .with_error("/name", "is taken")
+}
+
+pub(super) fn refused(error: ChannelError, what: &str) -> ApiError {
+    match error {
+        ChannelError::NameTaken => name_taken().into(),
+        ChannelError::TooMany { limit } => limit_reached(what, limit).into(),
+        ChannelError::NotFound => no_such_channel().into(),
+        ChannelError::Store(error) => error.into(),
+    }
+}
+
+/// Makes a channel.
+#[utoipa::path(post, path = "/api/v1/channels", request_body = NewChannel,
+    responses((status = 201, description = "The channel", body = ChannelView), Problems))]
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    person: Person,
+    Input { value: new, .. }: Input<NewChannel>,
+) -> Result<Response, ApiError> {
+    person.require_streamer()?;
+    let name: ChannelName = new.name.parse().map_err(|error: millrace_core::ids::ChannelNameError| {
+        let detail = error.to_string();
+        invalid_fields(vec![FieldProblem { pointer: "/name".to_owned(), detail }])
+    })?;
+    let channel = Channel {
+        id: ChannelId(state.new_id()),
+        name,
+        owner: person.user,
+        title: String::new(),
+        category: String::new(),
+        tags: Vec::new(),
+        language: String::new(),
+        description: String::new(),
+        playback: Playback::Public,
+        followers: 0,
+        moderators: Vec::new(),
+        created_at: state.now_ms(),
+    };
+    let studio = state.studio();
+    let limit = if person.role == Role::Admin { OWN_MAX } else { studio.config.max_per_person };
+    studio.channels.create(&channel, limit).await.map_err(|error| refused(error, "channels of yours"))?;
+    let location = HeaderValue::try_from(format!("/api/v1/channels/{}", channel.name));
+    let location = location.expect("a channel name is a header value");
+    let view = view(&state, Some(&person), channel).await?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
+}
+
+/// Finds public channels by words of their name, title, category and tags; those with most followers first.
+#[utoipa::path(get, path = "/api/v1/channels",
+    params(("q" = String, Query, description = "Every word of it begins a word of the channel"),
+           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent")),
+    responses((status = 200, description = "What was found, on one page", body = Page<ChannelView>), Problems))]
+pub(crate) async fn search(
+    State(state): State<ApiState>,
+    person: Option<Person>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let asked = Asked::parse(&uri)?;
+    let text = asked.text("q")?.unwrap_or_default();
+    let found = state.studio().channels.search(text, asked.limit).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for channel in found {
+        items.push(view(&state, person.as_ref(), channel).await?);
+    }
+    Ok(private(Json(Page { items, next_cursor: None })))
+}
+
+/// Shows a channel.
+#[utoipa::path(get, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The channel", body = ChannelView), Problems))]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    person: Option<Person>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let channel = seen(&state, person.as_ref(), &name).await?;
+    Ok(private(Json(view(&state, person.as_ref(), channel).await?)))
+}
+
+/// Changes a channel; what is absent stays.
+#[utoipa::path(patch, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
+    request_body = ChannelEdit,
+    responses((status = 200, description = "The channel", body = ChannelView), Problems))]
+pub(crate) async fn edit(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    Input { value: edit, .. }: Input<ChannelEdit>,
+) -> Result<Response, ApiError> {
+    let channel = owned(&state, &person, &name).await?;
+    let edit = edit.cleaned().map_err(invalid_fields)?;
+    let studio = state.studio();
+    let channel =
+        studio.channels.update(channel.id, &edit).await.map_err(|error| refused(error, "channels"))?;
+    studio.updated(&channel.name).await;
+    Ok(private(Json(view(&state, Some(&person), channel).await?)))
+}
+
+/// Removes a channel with its keys, follows and history; its broadcast ends.
+#[utoipa::path(delete, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
+    responses((status = 204, description = "It is gone"), Problems))]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let channel = owned(&state, &person, &name).await?;
+    let studio = state.studio();
+    let keys = studio.keys.of(channel.id).await?;
+    studio.channels.delete(channel.id).await.map_err(|error| refused(error, "channels"))?;
+    for key in keys {
+        studio.revoked(&channel.name, key.id).await;
+    }
+    studio.stop(&channel.name, StoppedBy::Owner).await;
+    studio.updated(&channel.name).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists one's own channels, oldest first.
+#[utoipa::path(get, path = "/api/v1/me/channels",
+    responses((status = 200, description = "All of them, on one page", body = Page<ChannelView>), Problems))]
+pub(crate) async fn mine(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
+    person.require(Scope::Read)?;
+    let mut items = Vec::new();
+    for channel in state.studio().channels.of(person.user, OWN_MAX).await? {
+        items.push(view(&state, Some(&person), channel).await?);
+    }
+    Ok(private(Json(Page { items, next_cursor: None })))
+}
+
+/// Shows the running broadcast of one's channel, with what is measured of it. For its owner and moderators.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/stream",
+    params(("name" = String, Path, description = "The channel's name")),
+    responses((status = 200, description = "The running broadcast", body = Stream), Problems))]
+pub(crate) async fn stream(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Read).await?;
+    let stream = state.with_directory(|directory| directory.get(&channel.name).cloned());
+    let stream = Stream::with_card(stream.ok_or_else(not_live)?, state.studio());
+    Ok(private(Json(stream)))
+}
+
+/// Stops the running broadcast. Its encoder is told, and for a while none can begin the next: encoders reconnect by
+/// themselves.
+#[utoipa::path(post, path = "/api/v1/channels/{name}/stream/stop",
+    params(("name" = String, Path, description = "The channel's name")),
+    responses((status = 202, description = "It ends within two seconds"), Problems))]
+pub(crate) async fn stop(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let channel = owned(&state, &person, &name).await?;
+    if state.with_directory(|directory| directory.get(&channel.name).is_none()) {
+        return Err(not_live().into());
+    }
+    let by = if person.user == channel.owner { StoppedBy::Owner } else { StoppedBy::Site };
+    state.studio().stop(&channel.name, by).await;
+    Ok(StatusCode::ACCEPTED)
+}
+
+impl From<Broadcast> for BroadcastView {
+    fn from(broadcast: Broadcast) -> Self {
+        Self {
+            id: broadcast.id.to_string(),
+            title: broadcast.title,
+            category: broadcast.category,
+            started_at: time(broadcast.started_at),
+            ended_at: broadcast.ended_at.map(time),
+            peak_viewers: broadcast.peak_viewers,
+        }
+    }
+}
+
+/// Lists the broadcasts of a channel, newest first. What not everybody may watch is listed for those who may.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/broadcasts",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page of them", body = Page<BroadcastView>), Problems))]
+pub(crate) async fn broadcasts(
+    State(state): State<ApiState>,
+    person: Option<Person>,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let asked = Asked::parse(&uri)?;
+    let channel = seen(&state, person.as_ref(), &name).await?;
+    if !may_watch(&state, person.as_ref(), &channel).await? {
+        let refusal = || forbidden("Only followers of this channel may see its broadcasts.");
+        return Err(if person.is_some() { refusal() } else { not_signed_in() }.into());
+    }
+    let (found, next) = state.studio().history.of(channel.id, asked.after, asked.limit).await?;
+    let items = found.into_iter().map(BroadcastView::from).collect();
+    Ok(private(Json(Page { items, next_cursor: next.as_ref().map(cursor) })))
+}
+
+/// Lists the moderators of a channel.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/moderators",
+    params(("name" = String, Path, description = "The channel's name")),
+    responses((status = 200, description = "All of them, on one page", body = Page<Profile>), Problems))]
+pub(crate) async fn moderators(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Read).await?;
+    let mut items = Vec::with_capacity(channel.moderators.len());
+    for moderator in &channel.moderators {
+        if let Some(user) = state.store().get::<User>(&moderator.to_string()).await? {
+            items.push(Profile::of(&user.value));
+        }
+    }
+    Ok(private(Json(Page { items, next_cursor: None })))
+}
+
+/// Makes a person moderator of a channel; harmless if it is one.
+#[utoipa::path(put, path = "/api/v1/channels/{name}/moderators/{person}",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("person" = String, Path, description = "The person's name")),
+    responses((status = 204, description = "The person moderates the channel"), Problems))]
+pub(crate) async fn appoint(
+    State(state): State<ApiState>,
+    person: Person,
+    Path((name, moderator)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let channel = owned(&state, &person, &name).await?;
+    let moderator = person_named(&state, &moderator).await?;
+    let limit = state.studio().config.max_moderators;
+    let appointed = state.studio().channels.appoint(channel.id, moderator.id, limit).await;
+    appointed.map_err(|error| refused(error, "moderators of this channel"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a person moderator no more; harmless if it is none.
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/moderators/{person}",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("person" = String, Path, description = "The person's name")),
+    responses((status = 204, description = "The person does not moderate the channel"), Problems))]
+pub(crate) async fn dismiss(
+    State(state): State<ApiState>,
+    person: Person,
+    Path((name, moderator)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let channel = owned(&state, &person, &name).await?;
+    let moderator = person_named(&state, &moderator).await?;
+    let dismissed = state.studio().channels.dismiss(channel.id, moderator.id).await;
+    dismissed.map_err(|error| refused(error, "moderators of this channel"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+#[path = "channels_tests.rs"]
+mod tests;

@@ -1,0 +1,297 @@
+//! Every route of channels, keys, follows and profiles: who may, what is refused, what is told.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use http_body_util::BodyExt;
+use millrace_core::bus::memory::MemoryBus;
+use millrace_core::bus::{Bus, Subscription, Topic};
+use millrace_core::event::EventBody;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::channels::ChannelsConfig;
+use crate::directory::tests::started;
+use crate::studio::Studio;
+
+/// A site with one of everybody, and channel `studio` of ada's with bob as its moderator.
+struct World {
+    state: ApiState,
+    ada: String,
+    bob: String,
+    eve: String,
+    root: String,
+    orders: Subscription,
+    _pictures: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(ChannelsConfig::default()).await
+    }
+
+    async fn with(config: ChannelsConfig) -> Self {
+        let pictures = tempfile::tempdir().unwrap();
+        let bus = MemoryBus::new();
+        let orders = bus.subscribe(Topic::Commands);
+        let state = ApiState::for_tests().await;
+        let studio = Studio::new(state.store().clone(), bus, "test", config);
+        let state = state.with_studio(Arc::new(studio.with_avatars(pictures.path().join("avatars"))));
+        let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;
+        let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;
+        let eve = state.sign_in_for_tests("eve", Role::Viewer).await.1;
+        let root = state.sign_in_for_tests("root", Role::Admin).await.1;
+        let world = Self { state, ada, bob, eve, root, orders, _pictures: pictures };
+        world.make("studio").await;
+        let appointed = world.ask("PUT", "/api/v1/channels/studio/moderators/bob", &world.ada, None).await;
+        assert_eq!(appointed.0, 204);
+        world
+    }
+
+    async fn make(&self, name: &str) {
+        let made = self.ask("POST", "/api/v1/channels", &self.ada, Some(json!({ "name": name }))).await;
+        assert_eq!(made.0, 201, "{}", made.1);
+    }
+
+    async fn ask(&self, method: &str, uri: &str, who: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request =
+            Request::builder().method(method.parse::<Method>().unwrap()).uri(uri).header("host", "here");
+        if who.is_empty() {
+            request = request.header("origin", "http://here");
+        } else {
+            request = request.header("authorization", who);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.send(request.body(body).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> (u16, Value) {
+        let response = crate::router(self.state.clone()).oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn live(&self, channel: &str) {
+        let mut directory = self.state.directory.write().unwrap();
+        directory.apply(&started(channel, 1));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an order that does not come fails the test")]
+    async fn order(&mut self) -> EventBody {
+        let patience = std::time::Duration::from_secs(5);
+        tokio::time::timeout(patience, self.orders.next()).await.unwrap().unwrap().body.clone()
+    }
+}
+
+#[tokio::test]
+async fn every_route_knows_who_may() {
+    let world = World::new().await;
+    world.live("studio");
+    let key = "/api/v1/channels/studio/keys/0198c6d2-0000-7000-8000-000000000000";
+    let rotate = format!("{key}/rotate");
+    let name = Some(json!({ "name": "OBS" }));
+    let title = Some(json!({ "title": "Boat" }));
+    // For nobody, a stranger, a moderator, the owner, an admin; the least of them first.
+    let table: [(&str, &str, Option<Value>, [u16; 5]); 24] = [
+        ("GET", "/api/v1/channels?q=studio", None, [200; 5]),
+        ("GET", "/api/v1/channels/studio", None, [200; 5]),
+        ("GET", "/api/v1/channels/studio/broadcasts", None, [200; 5]),
+        ("GET", "/api/v1/users/ada", None, [200; 5]),
+        ("GET", "/api/v1/me/channels", None, [401, 200, 200, 200, 200]),
+        ("GET", "/api/v1/me/follows", None, [401, 200, 200, 200, 200]),
+        ("GET", "/api/v1/channels/studio/stream", None, [401, 403, 200, 200, 200]),
+        ("GET", "/api/v1/channels/studio/moderators", None, [401, 403, 200, 200, 200]),
+        ("GET", "/api/v1/channels/studio/blocks", None, [401, 403, 200, 200, 200]),
+        ("PUT", "/api/v1/channels/studio/blocks/eve", None, [401, 403, 204, 204, 204]),
+        ("DELETE", "/api/v1/channels/studio/blocks/eve", None, [401, 403, 204, 204, 204]),
+        ("GET", "/api/v1/channels/studio/followers", None, [401, 403, 403, 200, 200]),
+        ("GET", "/api/v1/channels/studio/keys", None, [401, 403, 403, 200, 200]),
+        ("POST", "/api/v1/channels/studio/keys", name, [401, 403, 403, 201, 201]),
+        ("DELETE", key, None, [401, 403, 403, 404, 404]),
+        ("POST", &rotate, None, [401, 403, 403, 404, 404]),
+        ("PATCH", "/api/v1/channels/studio", title, [401, 403, 403, 200, 200]),
+        ("PUT", "/api/v1/channels/studio/moderators/bob", None, [401, 403, 403, 204, 204]),
+        ("DELETE", "/api/v1/channels/studio/moderators/eve", None, [401, 403, 403, 204, 204]),
+        ("POST", "/api/v1/channels/studio/stream/stop", None, [401, 403, 403, 202, 202]),
+        ("PUT", "/api/v1/channels/studio/follow", None, [401, 204, 204, 204, 204]),
+        ("DELETE", "/api/v1/channels/studio/follow", None, [401, 204, 204, 204, 204]),
+        ("DELETE", "/api/v1/me/avatar", None, [401, 200, 200, 200, 200]),
+        ("DELETE", "/api/v1/channels/studio", None, [401, 403, 403, 204, 404]),
+    ];
+    for (method, path, body, expected) in table {
+        let people = ["", &world.eve, &world.bob, &world.ada, &world.root];
+        for (who, expected) in people.iter().zip(expected) {
+            let (status, answer) = world.ask(method, path, who, body.clone()).await;
+            assert_eq!(status, expected, "{method} {path} as {who:.20?}: {answer}");
+        }
+    }
+    let viewer = world.ask("POST", "/api/v1/channels", &world.eve, Some(json!({ "name": "mine" }))).await;
+    assert_eq!(viewer.0, 403, "{}", viewer.1);
+}
+
+#[tokio::test]
+async fn a_private_channel_is_no_channel_for_strangers() {
+    let world = World::new().await;
+    world.live("studio");
+    let private = Some(json!({ "playback": "private" }));
+    world.ask("PATCH", "/api/v1/channels/studio", &world.ada, private).await;
+    for path in ["", "/stream", "/broadcasts", "/moderators", "/keys", "/followers", "/blocks"] {
+        let uri = format!("/api/v1/channels/studio{path}");
+        assert_eq!(world.ask("GET", &uri, &world.eve, None).await.0, 404, "{path}");
+    }
+    for path in ["", "/stream", "/broadcasts"] {
+        let uri = format!("/api/v1/channels/studio{path}");
+        assert_eq!(world.ask("GET", &uri, &world.bob, None).await.0, 200, "{path}");
+    }
+    assert_eq!(world.ask("PUT", "/api/v1/channels/studio/follow", &world.eve, None).await.0, 404);
+    assert_eq!(world.ask("DELETE", "/api/v1/channels/studio/follow", &world.eve, None).await.0, 404);
+    let found = world.ask("GET", "/api/v1/channels?q=studio", &world.ada, None).await.1;
+    assert_eq!(found["items"], json!([]));
+}
+
+#[tokio::test]
+async fn followers_only_shows_the_broadcast_to_followers() {
+    let world = World::new().await;
+    world.live("studio");
+    let edit = Some(json!({ "playback": "followers" }));
+    world.ask("PATCH", "/api/v1/channels/studio", &world.ada, edit).await;
+    let show = async |who: &str| world.ask("GET", "/api/v1/channels/studio", who, None).await.1;
+    assert_eq!(show(&world.eve).await["stream"], Value::Null);
+    assert_eq!(show("").await["stream"], Value::Null);
+    assert_eq!(world.ask("GET", "/api/v1/channels/studio/broadcasts", &world.eve, None).await.0, 403);
+    assert_eq!(world.ask("GET", "/api/v1/channels/studio/broadcasts", "", None).await.0, 401);
+    assert_eq!(world.ask("PUT", "/api/v1/channels/studio/follow", &world.eve, None).await.0, 204);
+    let seen = show(&world.eve).await;
+    assert_eq!(
+        (&seen["following"], &seen["followers"], &seen["stream"]["state"]),
+        (&json!(true), &json!(1), &json!("live"))
+    );
+    assert_eq!(world.ask("GET", "/api/v1/channels/studio/broadcasts", &world.eve, None).await.0, 200);
+    let mine = world.ask("GET", "/api/v1/me/follows", &world.eve, None).await.1;
+    assert_eq!((&mine["items"][0]["channel"], &mine["items"][0]["live"]), (&json!("studio"), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_keys_secret_is_told_once_and_what_ends_is_told_to_ingest() {
+    let mut world = World::new().await;
+    let keys = "/api/v1/channels/studio/keys";
+    let (status, made) = world.ask("POST", keys, &world.ada, Some(json!({ "name": "OBS" }))).await;
+    assert_eq!(status, 201, "{made}");
+    let secret = made["secret"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("live_") && secret.len() == 48, "256 bits in base64url");
+    assert!(secret.ends_with(made["hint"].as_str().unwrap()));
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    let authority = Arc::clone(&world.state.studio().authority);
+    assert_eq!(authority.authorise(&secret, address).await.unwrap().channel.as_str(), "studio");
+    let listed = world.ask("GET", keys, &world.ada, None).await.1;
+    assert!(!listed.to_string().contains(&secret), "the list tells no secrets");
+    let rotate = format!("{keys}/{}/rotate", made["id"].as_str().unwrap());
+    let (status, new) = world.ask("POST", &rotate, &world.ada, None).await;
+    assert_eq!((status, &new["name"]), (201, &json!("OBS")), "{new}");
+    assert!(matches!(world.order().await, EventBody::KeyRevoked(_)));
+    assert!(authority.authorise(&secret, address).await.is_err());
+    assert!(authority.authorise(new["secret"].as_str().unwrap(), address).await.is_ok());
+    let uri = format!("{keys}/{}", new["id"].as_str().unwrap());
+    assert_eq!(world.ask("DELETE", &uri, &world.ada, None).await.0, 204);
+    let EventBody::KeyRevoked(revoked) = world.order().await else { panic!("another order") };
+    assert_eq!(revoked.key.to_string(), new["id"].as_str().unwrap());
+    assert!(authority.authorise(new["secret"].as_str().unwrap(), address).await.is_err());
+}
+
+#[tokio::test]
+async fn stopping_orders_ingest_and_says_so_when_there_is_nothing_to_stop() {
+    let mut world = World::new().await;
+    let stop = "/api/v1/channels/studio/stream/stop";
+    let idle = world.ask("POST", stop, &world.ada, None).await;
+    assert_eq!((idle.0, &idle.1["type"]), (404, &json!("/problems/channel-not-live")));
+    world.live("studio");
+    for (who, by) in [(world.ada.clone(), StoppedBy::Owner), (world.root.clone(), StoppedBy::Site)] {
+        assert_eq!(world.ask("POST", stop, &who, None).await.0, 202);
+        let EventBody::StreamStop(stopped) = world.order().await else { panic!("another order") };
+        assert_eq!(stopped.by, by);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_its_field_or_its_limit() {
+    let config =
+        ChannelsConfig { max_per_person: 2, max_stream_keys: 1, max_moderators: 1, ..Default::default() };
+    let world = World::with(config).await;
+    let table = [
+        ("POST", "/api/v1/channels", json!({ "name": "No Name" }), 422, "invalid-fields"),
+        ("POST", "/api/v1/channels", json!({ "name": { "$ne": "" } }), 422, "bad-body"),
+        ("POST", "/api/v1/channels", json!({ "name": "fine", "owner": "x" }), 422, "bad-body"),
+        ("POST", "/api/v1/channels", json!({ "name": "studio" }), 409, "name-taken"),
+        ("POST", "/api/v1/channels", json!({ "name": "bob" }), 409, "name-taken"),
+        ("PATCH", "/api/v1/channels/studio", json!({ "language": "English" }), 422, "invalid-fields"),
+        ("PATCH", "/api/v1/channels/studio", json!({ "followers": 9 }), 422, "bad-body"),
+        ("PATCH", "/api/v1/channels/nowhere", json!({}), 404, "no-such-channel"),
+        ("POST", "/api/v1/channels/studio/keys", json!({ "name": "" }), 422, "invalid-fields"),
+        ("PUT", "/api/v1/channels/studio/moderators/nobody", json!({}), 404, "no-such-person"),
+        ("PUT", "/api/v1/channels/studio/moderators/eve", json!({}), 409, "limit-reached"),
+        ("GET", "/api/v1/channels?limit=0", json!({}), 400, "bad-parameter"),
+    ];
+    for (method, uri, body, status, kind) in table {
+        let (found, problem) = world.ask(method, uri, &world.ada, Some(body)).await;
+        assert_eq!(
+            (found, &problem["type"]),
+            (status, &json!(format!("/problems/{kind}"))),
+            "{method} {uri}"
+        );
+    }
+    world.make("garage").await;
+    let third = world.ask("POST", "/api/v1/channels", &world.ada, Some(json!({ "name": "attic" }))).await;
+    assert_eq!((third.0, &third.1["type"]), (409, &json!("/problems/limit-reached")));
+    let key = async || {
+        let name = Some(json!({ "name": "OBS" }));
+        world.ask("POST", "/api/v1/channels/studio/keys", &world.ada, name).await.0
+    };
+    assert_eq!((key().await, key().await), (201, 409));
+    let blocked = world.ask("PUT", "/api/v1/channels/studio/blocks/eve", &world.bob, None).await;
+    assert_eq!(blocked.0, 204);
+    let follow = world.ask("PUT", "/api/v1/channels/studio/follow", &world.eve, None).await;
+    assert_eq!((follow.0, &follow.1["type"]), (403, &json!("/problems/blocked")));
+}
+
+#[tokio::test]
+async fn a_picture_is_made_anew_served_for_ever_and_replaced() {
+    let world = World::new().await;
+    let put = |bytes: Vec<u8>| {
+        let request = Request::put("/api/v1/me/avatar").header("authorization", &world.ada);
+        world.send(request.header("content-type", "image/png").body(Body::from(bytes)).unwrap())
+    };
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(600, 400).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    let (status, first) = put(png.clone()).await;
+    assert_eq!(status, 200, "{first}");
+    let picture = async |uri: &Value| {
+        let request = Request::get(uri.as_str().unwrap()).body(Body::empty()).unwrap();
+        let response = crate::router(world.state.clone()).oneshot(request).await.unwrap();
+        (response.status().as_u16(), response.headers().get(header::CACHE_CONTROL).cloned())
+    };
+    let served = picture(&first["avatar_url"]).await;
+    assert_eq!(served.0, 200);
+    assert!(served.1.unwrap().to_str().unwrap().contains("immutable"));
+    let (_, second) = put(png).await;
+    assert_ne!(first["avatar_url"], second["avatar_url"]);
+    assert_eq!(picture(&first["avatar_url"]).await.0, 404, "the old one is gone");
+    let shown = world.ask("GET", "/api/v1/users/ada", "", None).await.1;
+    assert_eq!(shown["avatar_url"], second["avatar_url"]);
+    let (status, problem) = put(b"<svg/>".to_vec()).await;
+    assert_eq!((status, &problem["type"]), (422, &json!("/problems/bad-picture")));
+    let (status, _) = put(vec![0; crate::picture::PICTURE_MAX_BYTES + 1]).await;
+    assert_eq!(status, 413);
+    for bad in ["/avatars/..%2f..%2fmillrace.sqlite3", "/avatars/x"] {
+        assert_eq!(world.ask("GET", bad, "", None).await.0, 404, "{bad}");
+    }
+}

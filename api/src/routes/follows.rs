@@ -1,0 +1,218 @@
+//! Who follows what: `/api/v1/channels/{name}/follow`, `/followers`, `/blocks`, `/api/v1/me/follows`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use millrace_core::ids::ChannelName;
+use millrace_http::problem::Problem;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::channels::{Standing, no_such_channel, seen, with_standing};
+use super::lists::{Asked, Page, Problems, cursor, limit_reached, time};
+use super::profile::{Profile, person_named};
+use crate::ApiState;
+use crate::accounts::Playback;
+use crate::auth::{Person, Scope};
+use crate::channels::FollowError;
+use crate::error::ApiError;
+
+/// A channel that one follows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Followed {
+    /// The channel's name.
+    #[schema(value_type = String, example = "studio")]
+    channel: ChannelName,
+    /// Of its next or running broadcast.
+    title: String,
+    /// Whether it is live.
+    live: bool,
+    /// Since when.
+    #[schema(value_type = String, format = "date-time")]
+    followed_at: Timestamp,
+}
+
+/// Somebody who follows a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Follower {
+    /// Who.
+    #[serde(flatten)]
+    person: Profile,
+    /// Since when.
+    #[schema(value_type = String, format = "date-time")]
+    followed_at: Timestamp,
+}
+
+/// Somebody who may not follow a channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Blocked {
+    /// Who.
+    #[serde(flatten)]
+    person: Profile,
+    /// Since when.
+    #[schema(value_type = String, format = "date-time")]
+    blocked_at: Timestamp,
+}
+
+fn private(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
+}
+
+/// Follows a channel; harmless if one does already.
+#[utoipa::path(put, path = "/api/v1/channels/{name}/follow",
+    params(("name" = String, Path, description = "The channel's name")),
+    responses((status = 204, description = "You follow it"), Problems))]
+pub(crate) async fn follow(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    person.require(Scope::Channels)?;
+    let channel = seen(&state, Some(&person), &name).await?;
+    let studio = state.studio();
+    let followed =
+        studio.follows.follow(person.user, channel.id, state.now_ms(), studio.config.max_follows).await;
+    match followed {
+        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Err(FollowError::Blocked) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "blocked",
+            "Blocked",
+            "This channel does not let you follow it.",
+        )
+        .into()),
+        Err(FollowError::TooMany { limit }) => Err(limit_reached("channels that you follow", limit).into()),
+        Err(FollowError::NotFound) => Err(no_such_channel().into()),
+        Err(FollowError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Follows a channel no more; harmless if one does not.
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/follow",
+    params(("name" = String, Path, description = "The channel's name")),
+    responses((status = 204, description = "You do not follow it"), Problems))]
+pub(crate) async fn unfollow(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    person.require(Scope::Channels)?;
+    // Whoever follows a channel that became private may leave it.
+    let name: ChannelName = name.parse().map_err(|_| no_such_channel())?;
+    let channel = state.studio().channels.named(&name).await?.ok_or_else(no_such_channel)?;
+    let changed = state.studio().follows.unfollow(person.user, channel.id).await?;
+    if !changed && channel.playback == Playback::Private {
+        seen(&state, Some(&person), name.as_str()).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists what one follows, newest first.
+#[utoipa::path(get, path = "/api/v1/me/follows",
+    params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page of them", body = Page<Followed>), Problems))]
+pub(crate) async fn mine(
+    State(state): State<ApiState>,
+    person: Person,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    person.require(Scope::Read)?;
+    let asked = Asked::parse(&uri)?;
+    let page = state.studio().follows.of(person.user, asked.after, asked.limit).await?;
+    let next_cursor = page.next.as_ref().map(cursor);
+    let items = page
+        .items
+        .into_iter()
+        .filter(|(_, channel)| channel.playback != Playback::Private || channel.owner == person.user)
+        .map(|(since, channel)| Followed {
+            live: state.with_directory(|directory| directory.get(&channel.name).is_some()),
+            channel: channel.name,
+            title: channel.title,
+            followed_at: time(since),
+        })
+        .collect();
+    Ok(private(Json(Page { items, next_cursor })))
+}
+
+/// Lists who follows a channel, newest first. For its owner.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/followers",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page of them", body = Page<Follower>), Problems))]
+pub(crate) async fn followers(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Owner, Scope::Read).await?;
+    let asked = Asked::parse(&uri)?;
+    let page = state.studio().follows.followers(channel.id, asked.after, asked.limit).await?;
+    let next_cursor = page.next.as_ref().map(cursor);
+    let items = page
+        .items
+        .iter()
+        .map(|(since, user)| Follower { person: Profile::of(user), followed_at: time(*since) })
+        .collect();
+    Ok(private(Json(Page { items, next_cursor })))
+}
+
+/// Lists who may not follow a channel, newest first. For its owner and moderators.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/blocks",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page of them", body = Page<Blocked>), Problems))]
+pub(crate) async fn blocks(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Read).await?;
+    let asked = Asked::parse(&uri)?;
+    let page = state.studio().follows.blocked(channel.id, asked.after, asked.limit).await?;
+    let next_cursor = page.next.as_ref().map(cursor);
+    let items = page
+        .items
+        .iter()
+        .map(|(since, user)| Blocked { person: Profile::of(user), blocked_at: time(*since) })
+        .collect();
+    Ok(private(Json(Page { items, next_cursor })))
+}
+
+/// Keeps a person from following a channel; harmless if it is so already. For its owner and moderators.
+#[utoipa::path(put, path = "/api/v1/channels/{name}/blocks/{person}",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("person" = String, Path, description = "The person's name")),
+    responses((status = 204, description = "The person does not follow it and cannot"), Problems))]
+pub(crate) async fn block(
+    State(state): State<ApiState>,
+    person: Person,
+    Path((name, other)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Channels).await?;
+    let other = person_named(&state, &other).await?;
+    state.studio().follows.block(channel.id, other.id, state.now_ms()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a person follow a channel again; harmless if it may. For its owner and moderators.
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/blocks/{person}",
+    params(("name" = String, Path, description = "The channel's name"),
+           ("person" = String, Path, description = "The person's name")),
+    responses((status = 204, description = "The person may follow it"), Problems))]
+pub(crate) async fn unblock(
+    State(state): State<ApiState>,
+    person: Person,
+    Path((name, other)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Channels).await?;
+    let other = person_named(&state, &other).await?;
+    state.studio().follows.unblock(channel.id, other.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

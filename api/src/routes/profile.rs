@@ -1,0 +1,191 @@
+//! `/api/v1/users/{name}`, `/api/v1/me/avatar` and the pictures themselves.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use millrace_core::ids::ChannelName;
+use millrace_http::problem::Problem;
+use millrace_store::Change;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use utoipa::ToSchema;
+
+use super::lists::Problems;
+use crate::ApiState;
+use crate::accounts::User;
+use crate::auth::{Person, not_signed_in};
+use crate::error::ApiError;
+use crate::picture;
+
+/// Pictures that are decoded at once: each takes a core and up to 64 MiB for a moment.
+static DECODING: Semaphore = Semaphore::const_new(2);
+/// A picture has its own address, which never shows another.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Pictures are pictures, whatever somebody made of them.
+const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'");
+
+/// A person as everybody sees them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Profile {
+    /// The name.
+    #[schema(value_type = String, example = "ada")]
+    name: ChannelName,
+    /// As it is shown.
+    #[schema(example = "Ada L.")]
+    display_name: String,
+    /// A few words.
+    bio: String,
+    /// Where the picture is; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/avatars/0198c6d2-0000-7000-8000-000000000000")]
+    avatar_url: Option<String>,
+}
+
+impl Profile {
+    pub(super) fn of(user: &User) -> Self {
+        Self {
+            name: user.name.clone(),
+            display_name: user.display_name.clone(),
+            bio: user.bio.clone(),
+            avatar_url: avatar_url(user.avatar.as_deref()),
+        }
+    }
+}
+
+/// Where a picture is.
+pub(crate) fn avatar_url(avatar: Option<&str>) -> Option<String> {
+    avatar.map(|id| format!("/avatars/{id}"))
+}
+
+fn no_such_person() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no-such-person",
+        "No such person",
+        "There is nobody of this name. Check it for typing errors.",
+    )
+}
+
+/// The account of this name.
+pub(super) async fn person_named(state: &ApiState, name: &str) -> Result<User, ApiError> {
+    let name: ChannelName = name.parse().map_err(|_| no_such_person())?;
+    let found = state.store().find_one::<User>("name", name.as_str()).await?;
+    Ok(found.map(|kept| kept.value).ok_or_else(no_such_person)?)
+}
+
+/// Shows a person.
+#[utoipa::path(get, path = "/api/v1/users/{name}", params(("name" = String, Path, description = "The person's name")),
+    responses((status = 200, description = "The person", body = Profile), Problems))]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<Profile>, ApiError> {
+    Ok(Json(Profile::of(&person_named(&state, &name).await?)))
+}
+
+fn no_pictures() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no-pictures",
+        "No pictures",
+        "This server keeps no pictures. Its operator has to give it a data folder.",
+    )
+}
+
+/// Replaces one's picture: JPEG, PNG or WebP, at most 5 MiB and 4096 by 4096 pixels. It is cut to a square of 256.
+#[utoipa::path(put, path = "/api/v1/me/avatar",
+    request_body(content = Vec<u8>, description = "The picture", content_type = "image/*"),
+    responses((status = 200, description = "The person with the new picture", body = Profile), Problems))]
+pub(crate) async fn put_avatar(
+    State(state): State<ApiState>,
+    person: Person,
+    body: Bytes,
+) -> Result<Json<Profile>, ApiError> {
+    person.require_session()?;
+    let folder = state.studio().avatars.clone().ok_or_else(no_pictures)?;
+    let refused =
+        |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-picture", "Bad picture", detail);
+    let Ok(_turn) = DECODING.acquire().await else { return Err(Problem::internal().into()) };
+    let made = tokio::task::spawn_blocking(move || picture::avatar(&body)).await;
+    let made = made.map_err(|_| Problem::internal())?.map_err(|error| refused(error.to_string()))?;
+    let id = state.new_id().to_string();
+    write(&folder, &id, made).await.map_err(|error| {
+        tracing::error!(err = %error, "cannot keep a picture");
+        Problem::internal()
+    })?;
+    set(&state, &person, Some(id), &folder).await
+}
+
+/// Removes one's picture.
+#[utoipa::path(delete, path = "/api/v1/me/avatar",
+    responses((status = 200, description = "The person without a picture", body = Profile), Problems))]
+pub(crate) async fn delete_avatar(
+    State(state): State<ApiState>,
+    person: Person,
+) -> Result<Json<Profile>, ApiError> {
+    person.require_session()?;
+    let folder = state.studio().avatars.clone().ok_or_else(no_pictures)?;
+    set(&state, &person, None, &folder).await
+}
+
+async fn write(folder: &FilePath, id: &str, picture: Vec<u8>) -> std::io::Result<()> {
+    tokio::fs::create_dir_all(folder).await?;
+    tokio::fs::write(folder.join(id), picture).await
+}
+
+/// Names the picture in the account, and removes the file of the one before.
+async fn set(
+    state: &ApiState,
+    person: &Person,
+    avatar: Option<String>,
+    folder: &FilePath,
+) -> Result<Json<Profile>, ApiError> {
+    let before = std::sync::Mutex::new(None);
+    let change = |mut user: User| {
+        *before.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = user.avatar.take();
+        user.avatar.clone_from(&avatar);
+        Change::<_, std::convert::Infallible>::To(user)
+    };
+    let user = match state.store().update(&person.user.to_string(), change).await {
+        Ok(Some(Ok(user))) => user,
+        other => {
+            remove(folder, avatar).await;
+            return Err(other.map_or_else(ApiError::from, |_| not_signed_in().into()));
+        }
+    };
+    remove(folder, before.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).await;
+    Ok(Json(Profile::of(&user)))
+}
+
+async fn remove(folder: &FilePath, avatar: Option<String>) {
+    let Some(path) = avatar.and_then(|id| file(folder, &id)) else { return };
+    if let Err(error) = tokio::fs::remove_file(&path).await {
+        tracing::warn!(err = %error, "cannot remove a picture that nobody needs any more");
+    }
+}
+
+/// The file of a picture: its name is an id and nothing else.
+fn file(folder: &FilePath, id: &str) -> Option<PathBuf> {
+    let id = uuid::Uuid::parse_str(id).ok().filter(|parsed| parsed.to_string() == id)?;
+    Some(folder.join(id.to_string()))
+}
+
+/// `/avatars/{id}`.
+pub(crate) async fn avatar(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let path = state.studio().avatars.as_deref().and_then(|folder| file(folder, &id));
+    let path = path.ok_or_else(Problem::not_found)?;
+    let picture = tokio::fs::read(path).await.map_err(|_| Problem::not_found())?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/webp")),
+        (header::CACHE_CONTROL, FOR_EVER),
+        (header::CONTENT_SECURITY_POLICY, NOTHING_ELSE),
+    ];
+    Ok((headers, picture).into_response())
+}

@@ -1,0 +1,327 @@
+//! What the routes of channels share, and how they reach the other roles.
+#![expect(clippy::disallowed_methods, reason = "shell: clock, ids, pauses")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use millrace_core::bus::memory::MemoryBus;
+use millrace_core::bus::{Bus, Subscription, Topic};
+use millrace_core::event::{
+    ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop,
+};
+use millrace_core::ids::{ChannelName, StreamKeyId, UserId};
+use millrace_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::ApiState;
+use crate::accounts::{Channel, Playback, User};
+use crate::channels::{Channels, ChannelsConfig, Follows, History, Recorder, StreamKeys};
+use crate::error::chain;
+use crate::publish::KeyAuthority;
+
+/// How long the recorder waits before it asks a store again that did not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is shown of a channel beside its live broadcast, and who may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Of the running broadcast.
+    pub title: String,
+    /// The category.
+    pub category: String,
+    /// In lower case.
+    pub tags: Vec<String>,
+    /// BCP 47.
+    pub language: String,
+    /// Who may watch.
+    pub playback: Playback,
+    /// Whose it is; nobody's where there are no records (`MILLRACE_PUBLISH_AUTH=open`).
+    pub owner: Option<CardOwner>,
+}
+
+/// Whose channel it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardOwner {
+    /// The account.
+    pub id: UserId,
+    /// Its name.
+    pub name: ChannelName,
+    /// As it is shown.
+    pub display_name: String,
+    /// Names the picture.
+    pub avatar: Option<String>,
+}
+
+impl Card {
+    /// Of a channel that has no record: everybody's.
+    #[must_use]
+    pub fn without_record() -> Self {
+        Self {
+            title: String::new(),
+            category: String::new(),
+            tags: Vec::new(),
+            language: String::new(),
+            playback: Playback::Public,
+            owner: None,
+        }
+    }
+
+    fn of(channel: Channel, owner: Option<User>) -> Self {
+        Self {
+            title: channel.title,
+            category: channel.category,
+            tags: channel.tags,
+            language: channel.language,
+            playback: channel.playback,
+            owner: owner.map(|user| CardOwner {
+                id: user.id,
+                name: user.name,
+                display_name: user.display_name,
+                avatar: user.avatar,
+            }),
+        }
+    }
+}
+
+/// The stream manager of this process.
+pub struct Studio {
+    /// Channels.
+    pub channels: Channels,
+    /// Stream keys.
+    pub keys: StreamKeys,
+    /// Follows and blocks.
+    pub follows: Follows,
+    /// Past broadcasts.
+    pub history: History,
+    /// `[channels]`.
+    pub config: ChannelsConfig,
+    /// Who may publish.
+    pub authority: Arc<KeyAuthority>,
+    /// Where pictures are kept; nowhere in a process without a data folder.
+    pub avatars: Option<PathBuf>,
+    store: Store,
+    bus: Arc<dyn Bus>,
+    node: String,
+    cards: RwLock<HashMap<ChannelName, Arc<Card>>>,
+}
+
+impl Studio {
+    /// On this store and bus; `node` is this process's name in events.
+    #[must_use]
+    pub fn new(store: Store, bus: Arc<dyn Bus>, node: &str, config: ChannelsConfig) -> Self {
+        Self {
+            channels: Channels::new(store.clone()),
+            keys: StreamKeys::new(store.clone()),
+            follows: Follows::new(store.clone()),
+            history: History::new(store.clone()),
+            authority: Arc::new(KeyAuthority::new(store.clone(), config.failed_publishes_per_minute)),
+            config,
+            avatars: None,
+            store,
+            bus,
+            node: node.to_owned(),
+            cards: RwLock::default(),
+        }
+    }
+
+    /// With nobody else on the bus.
+    #[must_use]
+    pub fn alone(store: Store) -> Self {
+        Self::new(store, MemoryBus::new(), "alone", ChannelsConfig::default())
+    }
+
+    /// Keeps pictures in this folder.
+    #[must_use]
+    pub fn with_avatars(self, folder: PathBuf) -> Self {
+        Self { avatars: Some(folder), ..self }
+    }
+
+    /// What is shown of a live channel; `None` until the store has said.
+    #[must_use]
+    pub fn card(&self, channel: &ChannelName) -> Option<Arc<Card>> {
+        self.cards.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
+    }
+
+    /// The broadcast of a channel is to end.
+    pub async fn stop(&self, channel: &ChannelName, by: StoppedBy) {
+        self.order(channel, EventBody::StreamStop(StreamStop { by })).await;
+    }
+
+    /// A key publishes no more.
+    pub async fn revoked(&self, channel: &ChannelName, key: StreamKeyId) {
+        self.authority.revoke(key);
+        self.order(channel, EventBody::KeyRevoked(KeyRevoked { key })).await;
+    }
+
+    /// What is kept about a channel has changed.
+    pub async fn updated(&self, channel: &ChannelName) {
+        self.authority.forget(channel);
+        self.order(channel, EventBody::ChannelUpdated(ChannelUpdated {})).await;
+    }
+
+    async fn order(&self, channel: &ChannelName, body: EventBody) {
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: uuid::Uuid::now_v7(),
+            source: format!("/nodes/{}", self.node),
+            subject: channel.clone(),
+            time: Timestamp::now(),
+            body,
+        };
+        if let Err(err) = self.bus.publish(Topic::Commands, event).await {
+            tracing::error!(stream.id = %channel, %err, "lost an order for channel {channel}");
+        }
+    }
+
+    async fn look_up(&self, name: &ChannelName) -> Result<Card, StoreError> {
+        let Some(channel) = self.channels.named(name).await? else { return Ok(Card::without_record()) };
+        let owner = self.store.get::<User>(&channel.owner.to_string()).await?;
+        Ok(Card::of(channel, owner.map(|kept| kept.value)))
+    }
+
+    fn put(&self, name: &ChannelName, card: Card) {
+        self.cards.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::new(card));
+    }
+
+    fn drop_card(&self, name: &ChannelName) {
+        self.cards.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+impl std::fmt::Debug for Studio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Studio")
+    }
+}
+
+/// What the recorder has to ask the store for.
+#[derive(Debug, Default)]
+struct Wanted {
+    cards: std::collections::BTreeSet<ChannelName>,
+    live: std::collections::BTreeSet<ChannelName>,
+    recorder: Recorder,
+}
+
+impl Wanted {
+    fn apply(&mut self, state: &ApiState, event: &Event) {
+        let channel = &event.subject;
+        let viewers =
+            state.with_directory(|directory| directory.get(channel).map_or(0, |stream| stream.viewers));
+        self.recorder.apply(event, viewers);
+        match &event.body {
+            EventBody::StreamStarted(_) => {
+                self.live.insert(channel.clone());
+                self.cards.insert(channel.clone());
+            }
+            EventBody::StreamEnded(_) => {
+                self.live.remove(channel);
+                self.cards.remove(channel);
+                state.studio().drop_card(channel);
+            }
+            EventBody::ChannelUpdated(_) if self.live.contains(channel) => {
+                self.cards.insert(channel.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps the history and what is shown of live channels up to date until `shutdown`. Subscribes before it returns the
+/// future. Events are taken while the store is away; what they say is written when it is back.
+pub fn record(
+    state: &ApiState,
+    bus: &dyn Bus,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let mut streams = bus.subscribe(Topic::Streams);
+    let mut commands = bus.subscribe(Topic::Commands);
+    let state = state.clone();
+    async move {
+        let mut wanted = Wanted::default();
+        let mut left_open = true;
+        // While it is open, events come; afterwards what they said is written, and that is the end.
+        let mut open = true;
+        loop {
+            let card = wanted.cards.pop_first();
+            let note = wanted.recorder.next();
+            let idle = !left_open && card.is_none() && note.is_none();
+            if idle && !open {
+                return;
+            }
+            let work = write(state.studio(), left_open, card.as_ref(), note.as_ref());
+            tokio::pin!(work);
+            // Events are taken while the store works.
+            let done = loop {
+                tokio::select! {
+                    biased;
+                    event = next(&mut streams, &mut commands), if open => match event {
+                        Some(event) => {
+                            wanted.apply(&state, &event);
+                            if idle {
+                                break Ok(());
+                            }
+                        }
+                        None => open = false,
+                    },
+                    done = &mut work, if !idle => break done,
+                    () = shutdown.cancelled(), if open => open = false,
+                    else => break Ok(()),
+                }
+            };
+            match done {
+                Ok(()) => {
+                    left_open &= idle;
+                    if let Some(note) = &note {
+                        wanted.recorder.kept(note);
+                    }
+                    // The broadcast may have ended meanwhile.
+                    if let Some(card) = card.as_ref().filter(|card| !wanted.live.contains(*card)) {
+                        state.studio().drop_card(card);
+                    }
+                }
+                Err(err) => {
+                    tracing::error!(err = %chain(&err), "cannot keep the history; trying again");
+                    if !open {
+                        return;
+                    }
+                    wanted.cards.extend(card.clone().filter(|card| wanted.live.contains(card)));
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// The next event of either topic; `None` once one of them is gone.
+async fn next(streams: &mut Subscription, commands: &mut Subscription) -> Option<Arc<Event>> {
+    tokio::select! {
+        biased;
+        event = streams.next() => event,
+        event = commands.next() => event,
+    }
+}
+
+/// One step of what is to be done.
+async fn write(
+    studio: &Studio,
+    left_open: bool,
+    card: Option<&ChannelName>,
+    note: Option<&crate::channels::Note>,
+) -> Result<(), StoreError> {
+    if left_open {
+        let closed = studio.history.close_left_open().await?;
+        if closed > 0 {
+            tracing::warn!(broadcasts = closed, "closed broadcasts that the last process left open");
+        }
+    }
+    if let Some(name) = card {
+        studio.put(name, studio.look_up(name).await?);
+    }
+    if let Some(note) = note {
+        studio.history.keep(note).await?;
+    }
+    Ok(())
+}
