@@ -54,6 +54,17 @@ impl Collection {
                 && order.is_none_or(|order| rest.first() == Some(&order))
         })
     }
+
+    /// Whether no two documents that have the values of `equal` and have the field `order` are equal in it: all values of
+    /// a unique index are given then, and its order is the whole order.
+    pub(crate) fn orders_wholly(&self, equal: &[&str], order: &str) -> bool {
+        self.indexes.iter().any(|index| {
+            index.unique
+                && index.fields.len() == equal.len() + 1
+                && index.fields.last() == Some(&order)
+                && equal.iter().all(|field| index.fields.contains(field))
+        })
+    }
 }
 
 #[cfg(test)]

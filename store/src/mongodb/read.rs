@@ -35,13 +35,7 @@ pub(super) fn find(collection: &Collection, query: &Query) -> Option<Find> {
         return Some(Find { filter, sort: doc! { "_id": direction }, index });
     };
     let field = path(name);
-    // Where all values of a unique index are given, no two documents are equal, and its order is the whole order.
-    let is_total = collection.indexes.iter().any(|index| {
-        index.unique
-            && index.fields.len() == query.equal.len() + 1
-            && index.fields.last() == Some(&name)
-            && fields.iter().all(|name| index.fields.contains(name))
-    });
+    let is_total = collection.orders_wholly(&fields, name);
     let sort = if is_total {
         doc! { &field: direction }
     } else {

@@ -24,32 +24,46 @@ pub(super) fn find(
     collection: &'static Collection,
     query: &Query,
 ) -> Result<Vec<Stored>, StoreError> {
+    let (sql, values) = find_statement(collection, query);
+    rows(connection, collection, &sql, values)
+}
+
+fn find_statement(collection: &Collection, query: &Query) -> (String, Vec<SqlValue>) {
     let mut sql = format!("SELECT id, version, json(doc) FROM {}", collection.name);
     let (mut conditions, mut values) = conditions(query);
     let direction = match query.order {
         Some((_, Order::Descending)) => ("<", "DESC"),
         _ => (">", "ASC"),
     };
-    let order = query.order.map(|(name, _)| field(name));
-    conditions.extend(order.iter().map(|order| format!("{order} IS NOT NULL")));
-    if let Some(after) = &query.after {
-        match &order {
-            Some(order) => {
-                conditions.push(format!("({order}, id) {} (?, ?)", direction.0));
-                values.push(bound(&after.value));
+    // What orders documents wholly needs no id, which is not in a unique index.
+    let order = match query.order {
+        Some((name, _)) => {
+            let fields: Vec<_> = query.equal.iter().map(|(name, _)| *name).collect();
+            conditions.push(format!("{} IS NOT NULL", field(name)));
+            if collection.orders_wholly(&fields, name) {
+                vec![field(name)]
+            } else {
+                vec![field(name), "id".to_owned()]
             }
-            None => conditions.push(format!("id {} ?", direction.0)),
         }
-        values.push(SqlValue::Text(after.id.clone()));
+        None => vec!["id".to_owned()],
+    };
+    if let Some(after) = &query.after {
+        let place = order
+            .iter()
+            .map(|field| if field == "id" { after.id.clone().into() } else { bound(&after.value) });
+        values.extend(place);
+        let marks = vec!["?"; order.len()].join(", ");
+        conditions.push(format!("({}) {} ({marks})", order.join(", "), direction.0));
     }
     if !conditions.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(&conditions.join(" AND "));
     }
-    let order = order.map_or_else(String::new, |order| format!("{order} {}, ", direction.1));
-    sql.push_str(&format!(" ORDER BY {order}id {} LIMIT ?", direction.1));
+    let order: Vec<_> = order.iter().map(|field| format!("{field} {}", direction.1)).collect();
+    sql.push_str(&format!(" ORDER BY {} LIMIT ?", order.join(", ")));
     values.push(SqlValue::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-    rows(connection, collection, &sql, values)
+    (sql, values)
 }
 
 pub(super) fn count(
@@ -130,4 +144,48 @@ fn rows(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let rows = statement.query_map(params_from_iter(values), raw).map_err(failed)?;
     rows.map(|row| stored(collection, row.map_err(failed)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{After, Index};
+
+    static PETS: Collection = Collection {
+        name: "pets",
+        indexes: &[
+            Index { name: "chip", fields: &["chip"], unique: true },
+            Index { name: "owner_tricks", fields: &["owner", "tricks"], unique: false },
+        ],
+        words: &[],
+        migrations: &[],
+    };
+
+    #[test]
+    fn every_question_is_answered_from_an_index_in_its_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&connection, &[&PETS]).unwrap();
+        let after = |value: Value| Some(After { value, id: "x".into() });
+        let owner = || Query::with("owner", "ada", 5);
+        let mut queries =
+            vec![Query::first(5).after(after(Value::Null)), Query::with("chip", "a", 1), owner()];
+        for order in [Order::Ascending, Order::Descending] {
+            queries.push(Query::first(5).ordered("chip", order).after(after("a".into())));
+            queries.push(owner().ordered("tricks", order));
+            queries.push(owner().ordered("tricks", order).after(after(7.into())));
+        }
+        for query in queries {
+            let (sql, values) = find_statement(&PETS, &query);
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = steps.collect::<Result<_, _>>().unwrap();
+            assert!(
+                plan[0].contains("USING INDEX") || plan[0].contains("USING COVERING INDEX"),
+                "{query:?}: {plan:?}"
+            );
+            // What has the values of a query is few, and may be sorted by id; an order must be that of the index.
+            let ties_are_sorted = plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
+            assert!(query.order.is_none() || !ties_are_sorted, "{query:?}: {plan:?}");
+        }
+    }
 }
