@@ -1,6 +1,6 @@
 import { Menu } from '@base-ui/react/menu';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { LayoutDashboard, LogOut, Settings, UserRound } from 'lucide-react';
+import { LayoutDashboard, LogOut, Settings, Shield, UserRound } from 'lucide-react';
 import { Link, useNavigate } from 'react-router';
 import { me } from '@/api/me';
 import { Avatar } from '@/components/Avatar';
@@ -60,6 +60,12 @@ export function PersonMenu() {
               <Settings size={18} aria-hidden="true" />
               {t('menu.settings')}
             </Menu.Item>
+            {person.role === 'admin' && (
+              <Menu.Item className={styles.item} render={<Link to="/admin" />}>
+                <Shield size={18} aria-hidden="true" />
+                {t('menu.admin')}
+              </Menu.Item>
+            )}
             <Menu.Item className={styles.item} onClick={() => void leave()}>
               <LogOut size={18} aria-hidden="true" />
               {t('menu.signOut')}

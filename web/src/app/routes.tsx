@@ -15,6 +15,7 @@ const ResetPage = lazy(async () => ({ default: (await authPages()).ResetPage }))
 const VerifyPage = lazy(async () => ({ default: (await authPages()).VerifyPage }));
 const DashboardPage = lazy(async () => ({ default: (await import('./pages/DashboardPage')).DashboardPage }));
 const SettingsPage = lazy(async () => ({ default: (await import('./pages/SettingsPage')).SettingsPage }));
+const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
@@ -34,6 +35,7 @@ export function AppRoutes() {
         <Route path="/verify" element={<VerifyPage />} />
         <Route path="/dashboard" element={<DashboardPage />} />
         <Route path="/settings" element={<SettingsPage />} />
+        <Route path="/admin" element={<AdminPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

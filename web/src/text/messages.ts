@@ -1,4 +1,5 @@
 import { ACCOUNT_MESSAGES } from './account';
+import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
 import { SETTINGS_MESSAGES } from './settings';
 import { STUDIO_MESSAGES } from './studio';
@@ -10,6 +11,7 @@ import { STUDIO_MESSAGES } from './studio';
  */
 export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
+  ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
   ...SETTINGS_MESSAGES,
   ...STUDIO_MESSAGES,

@@ -1,0 +1,70 @@
+import { render, screen, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MemoryRouter } from 'react-router';
+import { personNamed, problem, serve } from '@/testing/server';
+import { Providers } from './App';
+import { AppRoutes } from './routes';
+
+function open(role: 'streamer' | 'admin' = 'admin') {
+  const server = serve([], {
+    'GET /me': () => personNamed('ada', { role }),
+    'GET /admin/audit': () => ({ items: [] }),
+  });
+  render(
+    <Providers>
+      <MemoryRouter initialEntries={['/admin']}>
+        <AppRoutes />
+      </MemoryRouter>
+    </Providers>,
+  );
+  return { server, user: userEvent.setup() };
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe('the pages of admins', () => {
+  it('are for admins only', async () => {
+    open('streamer');
+    expect(await screen.findByRole('heading', { name: 'Only admins see this' })).toBeVisible();
+  });
+
+  it('find a person, set the role, ban and help back in', async () => {
+    const { server, user } = open();
+    let bob = { id: 'b', name: 'bob', role: 'viewer', banned: false, created_at: '2026-11-01T12:00:00Z' };
+    server.routes['GET /admin/users/bob'] = () => bob;
+    server.routes['PATCH /admin/users/bob'] = ({ body }) => (bob = { ...bob, ...(body as object) });
+    server.routes['POST /admin/users/bob/reset-link'] = () => ({ url: 'https://live.example/reset#once' });
+    await user.type(await screen.findByLabelText('Name'), 'Bob{Enter}');
+    await user.selectOptions(await screen.findByLabelText('Role'), 'streamer');
+    await user.click(screen.getByRole('button', { name: 'Set the role' }));
+    expect(await screen.findByText(/They have to sign in again/)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Ban' }));
+    await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Ban' }));
+    expect(await screen.findByText(/· banned/)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Make a link for a new password' }));
+    expect(await screen.findByText('https://live.example/reset#once')).toBeVisible();
+    const edits = server.asked.filter(({ method }) => method === 'PATCH').map(({ body }) => body);
+    expect(edits).toEqual([{ role: 'streamer' }, { banned: true }]);
+  });
+
+  it('say that there is nobody of the name', async () => {
+    const { server, user } = open();
+    server.routes['GET /admin/users/nobody'] = () => problem(404, 'not-found', 'There is nobody of this name.');
+    await user.type(await screen.findByLabelText('Name'), 'nobody{Enter}');
+    expect(await screen.findByRole('alert')).toHaveTextContent('There is nobody of this name.');
+  });
+
+  it('make invitations, and list what admins did', async () => {
+    const { server, user } = open();
+    server.routes['POST /admin/invitations'] = () => ({ url: 'https://live.example/register#once' });
+    server.routes['GET /admin/audit'] = () => ({
+      items: [{ at: '2026-11-21T08:00:00Z', action: 'user.role', target: 'bob', detail: 'Viewer to Streamer' }],
+    });
+    await user.click(await screen.findByRole('button', { name: 'Make an invitation' }));
+    expect(await screen.findByText('https://live.example/register#once')).toBeVisible();
+    expect(await screen.findByTestId('audit')).toHaveTextContent('user.role · bobViewer to Streamer · on the command line');
+  });
+});

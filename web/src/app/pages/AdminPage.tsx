@@ -1,0 +1,29 @@
+import { Notice } from '@/components/Notice';
+import { AccountOf } from '@/features/admin/components/AccountOf';
+import { AuditLog } from '@/features/admin/components/AuditLog';
+import { Invitations } from '@/features/admin/components/Invitations';
+import { useTitle } from '@/lib/useTitle';
+import { t } from '@/text/t';
+import { SignedIn } from '../SignedIn';
+import styles from './AdminPage.module.css';
+
+/** What only admins of the site do. */
+export function AdminPage() {
+  useTitle(`${t('admin.title')} · ${t('app.name')}`);
+  return (
+    <SignedIn>
+      {({ role }) =>
+        role === 'admin' ? (
+          <div className={styles.page}>
+            <h1 className={styles.heading}>{t('admin.title')}</h1>
+            <AccountOf />
+            <Invitations />
+            <AuditLog />
+          </div>
+        ) : (
+          <Notice level="h1" title={t('admin.refused.title')} body={t('admin.refused.body')} />
+        )
+      }
+    </SignedIn>
+  );
+}

@@ -1,0 +1,35 @@
+/** Sentences for admins of the site. */
+export const ADMIN_MESSAGES = {
+  'menu.admin': 'Admin',
+  'admin.title': 'Admin',
+  'admin.refused.title': 'Only admins see this',
+  'admin.refused.body': 'Ask an admin of this site if you need it.',
+
+  'admin.person.title': 'A person’s account',
+  'admin.person.hint': 'Find somebody by name, to change what they may do or to help them back in.',
+  'admin.person.find': 'Find',
+  'admin.person.banned': 'banned',
+  'admin.person.since': 'here since {when}',
+  'admin.role': 'Role',
+  'admin.role.viewer': 'Viewer: watches and follows',
+  'admin.role.streamer': 'Streamer: has channels',
+  'admin.role.admin': 'Admin: everything',
+  'admin.role.save': 'Set the role',
+  'admin.role.saved': 'Set. They have to sign in again.',
+  'admin.ban': 'Ban',
+  'admin.ban.title': 'Ban {name}?',
+  'admin.ban.body': 'They are signed out everywhere and cannot sign in or broadcast until you lift it.',
+  'admin.unban': 'Lift the ban',
+  'admin.reset': 'Make a link for a new password',
+  'admin.reset.hint': 'Give this to the person. It works once, for an hour.',
+  'admin.link': 'Link',
+
+  'admin.invite.title': 'Invitations',
+  'admin.invite.hint': 'A link with which somebody can register where only the invited may.',
+  'admin.invite.make': 'Make an invitation',
+  'admin.invite.made': 'Give this to the person. It works once, for a week.',
+
+  'admin.audit.title': 'What admins did',
+  'admin.audit.none': 'Nothing yet.',
+  'admin.audit.console': 'on the command line',
+} as const;
