@@ -5,11 +5,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use millrace_core::bus::{Bus, Topic};
+use millrace_core::ids::{SessionId, UserId};
 use millrace_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::keys::SigningKeys;
+use crate::auth::limits::Limits;
+use crate::auth::links::Links;
+use crate::auth::password::Passwords;
+use crate::auth::people::People;
+use crate::auth::person::ACCESS_LIFETIME_S;
 use crate::auth::revoked::Revoked;
+use crate::auth::secret::Secret;
+use crate::auth::sessions::Sessions;
 use crate::auth::tokens::Tokens;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
@@ -18,6 +26,10 @@ use crate::viewers::Audience;
 
 /// How often keys and what expired are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often sessions that another process ended are learned.
+const LEARN_EVERY: Duration = Duration::from_secs(2);
+/// How many of them at once.
+const REVOKED_LEARNED: usize = 1_000;
 /// How often the viewers of the directory are counted anew.
 const COUNT_VIEWERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,6 +63,11 @@ struct Shared {
     keys: SigningKeys,
     revoked: Revoked,
     tokens: Tokens,
+    sessions: Sessions,
+    people: People,
+    links: Links,
+    passwords: Passwords,
+    limits: Limits,
     clock: Clock,
     #[cfg(test)]
     _dir: Option<tempfile::TempDir>,
@@ -73,6 +90,8 @@ impl ApiState {
     pub async fn new(setup: Setup) -> Result<Self, StoreError> {
         let clock = || jiff::Timestamp::now().as_millisecond();
         let keys = SigningKeys::open(setup.store.clone(), clock()).await?;
+        let sessions = Sessions::open(setup.store.clone()).await?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             directory: Arc::default(),
             audience: Arc::default(),
@@ -83,6 +102,11 @@ impl ApiState {
                 keys,
                 revoked: Revoked::default(),
                 tokens: Tokens::new(setup.store.clone()),
+                sessions,
+                people: People::new(setup.store.clone()),
+                links: Links::new(setup.store.clone()),
+                passwords: Passwords::new(cores),
+                limits: Limits::default(),
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -154,12 +178,27 @@ impl ApiState {
 
     /// Looks after keys and sessions until `shutdown`.
     pub async fn upkeep(self, shutdown: CancellationToken) {
-        let mut hourly = tokio::time::interval(UPKEEP_EVERY);
-        while shutdown.run_until_cancelled(hourly.tick()).await.is_some() {
-            if let Err(error) = self.keys().rotate(self.now_ms()).await {
-                tracing::warn!(err = %crate::error::chain(&error), "could not look after the signing keys; tokens go on");
+        let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
+        let mut learn = tokio::time::interval(LEARN_EVERY);
+        learn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = upkeep.tick() => self.look_after_accounts().await,
+                _ = learn.tick() => self.learn_revoked().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(err = %crate::error::chain(&error), "could not look after accounts; trying again soon");
             }
         }
+    }
+
+    async fn look_after_accounts(&self) -> Result<(), StoreError> {
+        let now = self.now_ms();
+        self.keys().rotate(now).await?;
+        self.sessions().sweep(now).await?;
+        self.links().sweep(now).await?;
+        Ok(())
     }
 
     /// The store.
@@ -202,6 +241,78 @@ impl ApiState {
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.shared.tokens
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
+    }
+
+    /// Accounts.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.shared.people
+    }
+
+    /// Links that work once.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.shared.links
+    }
+
+    /// The threads that hash passwords.
+    #[must_use]
+    pub fn passwords(&self) -> &Passwords {
+        &self.shared.passwords
+    }
+
+    /// How often people may try to get in.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Ends a session; its access tokens are no good from now on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
+        let now = self.now_ms();
+        self.sessions().end(id, now).await?;
+        self.revoked().add(id, now, now);
+        Ok(())
+    }
+
+    /// Ends all sessions of a person but one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn end_sessions(&self, user: UserId, except: Option<SessionId>) -> Result<(), StoreError> {
+        for session in self.sessions().of(user, self.now_ms()).await? {
+            if Some(session.id) != except {
+                self.end_session(session.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The token of a set-up link, as long as nobody is admin.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn setup_token(&self) -> Result<Option<Secret>, StoreError> {
+        if self.people().has_admin().await? { Ok(None) } else { self.links().setup().await.map(Some) }
+    }
+
+    /// Learns of sessions that ended before this process started, or by another process.
+    async fn learn_revoked(&self) -> Result<(), StoreError> {
+        let now = self.now_ms();
+        let since = now.saturating_sub(ACCESS_LIFETIME_S * 1000);
+        for (session, at) in self.sessions().revoked_since(since, REVOKED_LEARNED).await? {
+            self.revoked().add(session, at, now);
+        }
+        Ok(())
     }
 
     /// Milliseconds since 1970.

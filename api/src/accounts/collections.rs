@@ -3,7 +3,7 @@
 use millrace_store::Collection;
 
 use super::{channel, user};
-use crate::auth::{keys, tokens};
+use crate::auth::{audit, keys, links, sessions, tokens, totp};
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
@@ -15,4 +15,9 @@ pub static COLLECTIONS: &[&Collection] = &[
     &channel::BLOCKS,
     &keys::SIGNING_KEYS,
     &tokens::API_TOKENS,
+    &sessions::SESSIONS,
+    &sessions::SITE_SECRETS,
+    &links::LINKS,
+    &totp::SECOND_FACTORS,
+    &audit::AUDIT,
 ];

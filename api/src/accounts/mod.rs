@@ -6,4 +6,4 @@ mod user;
 
 pub use channel::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord};
 pub use collections::COLLECTIONS;
-pub use user::{Email, Role, User};
+pub use user::{Email, EmailError, Role, User};

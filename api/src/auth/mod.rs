@@ -8,17 +8,38 @@
 //! |---|---|
 //! | RFC 7519, 7517, 8037 (JWT, JWK, Ed25519) | [`keys`] |
 //! | RFC 6265bis (cookies) | [`cookie`] |
+//! | RFC 9106 (argon2id) | [`password`] |
+//! | RFC 6238, 4226 (one-time passwords) | [`totp`] |
 
+pub mod audit;
 pub mod cookie;
 pub mod csrf;
 pub mod input;
 pub mod keys;
+pub mod limiter;
+pub mod limits;
+pub mod links;
+pub mod password;
+pub mod people;
 pub mod person;
 pub mod revoked;
 pub mod secret;
+pub mod sessions;
 pub mod tokens;
+pub mod totp;
 
 pub use input::Input;
 pub use person::{Person, forbidden, not_signed_in};
 pub use secret::Secret;
 pub use tokens::{Scope, Scopes};
+
+use axum::http::StatusCode;
+use millrace_http::problem::Problem;
+
+/// 422 for one field: its JSON pointer, and what to write there.
+#[must_use]
+pub fn invalid(pointer: &str, detail: impl Into<String>) -> Problem {
+    let detail = detail.into();
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request", detail.clone())
+        .with_error(pointer, detail)
+}

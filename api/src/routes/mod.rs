@@ -1,12 +1,16 @@
 //! One file per resource: request and response types, handlers and their OpenAPI description together.
 
+pub mod account;
+pub mod auth;
 pub mod beats;
 pub mod channels;
 pub mod follows;
 pub mod lists;
 pub mod profile;
+pub mod sessions;
 pub mod stream_keys;
 pub mod streams;
+pub mod users_admin;
 
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
@@ -26,6 +30,31 @@ use crate::auth::csrf;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
+        auth::setup,
+        auth::register,
+        auth::login,
+        auth::refresh,
+        auth::logout,
+        auth::reset,
+        account::show,
+        account::edit,
+        account::delete,
+        account::export,
+        account::password,
+        account::enrol,
+        account::confirm,
+        account::disable,
+        sessions::list,
+        sessions::end,
+        sessions::end_all,
+        sessions::tokens,
+        sessions::make_token,
+        sessions::revoke_token,
+        users_admin::show,
+        users_admin::edit,
+        users_admin::reset_link,
+        users_admin::invite,
+        users_admin::audit,
         streams::list,
         streams::show,
         beats::beat,
@@ -65,6 +94,7 @@ pub(crate) fn router(state: ApiState) -> Router {
     Router::new()
         .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{channel}", get(streams::show))
+        .merge(account_routes())
         .merge(channel_routes())
         .route("/api/openapi.json", get(|| async { Json(Description::openapi()) }))
         .layer(from_fn_with_state(state.clone(), csrf::protect))
@@ -72,6 +102,36 @@ pub(crate) fn router(state: ApiState) -> Router {
         .route("/api/v1/streams/{channel}/beats", post(beats::beat))
         .route("/avatars/{id}", get(profile::avatar))
         .with_state(state)
+}
+
+fn account_routes() -> Router<ApiState> {
+    Router::new()
+        .route("/api/v1/setup", post(auth::setup))
+        .route("/api/v1/auth/register", post(auth::register))
+        .route("/api/v1/auth/login", post(auth::login))
+        .route("/api/v1/auth/refresh", post(auth::refresh))
+        .route("/api/v1/auth/logout", post(auth::logout))
+        .route("/api/v1/auth/password/reset", post(auth::reset))
+        .route("/api/v1/me", get(account::show).patch(account::edit).delete(account::delete))
+        .route("/api/v1/me/export", get(account::export))
+        .route("/api/v1/me/password", post(account::password))
+        .route("/api/v1/me/totp", post(account::enrol).delete(account::disable))
+        .route("/api/v1/me/totp/confirm", post(account::confirm))
+        .route("/api/v1/me/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/api/v1/me/sessions/{id}", delete(sessions::end))
+        .route("/api/v1/me/tokens", get(sessions::tokens).post(sessions::make_token))
+        .route("/api/v1/me/tokens/{id}", delete(sessions::revoke_token))
+        .route("/api/v1/admin/users/{name}", get(users_admin::show).patch(users_admin::edit))
+        .route("/api/v1/admin/users/{name}/reset-link", post(users_admin::reset_link))
+        .route("/api/v1/admin/invitations", post(users_admin::invite))
+        .route("/api/v1/admin/audit", get(users_admin::audit))
+        .route("/.well-known/jwks.json", get(jwks))
+}
+
+/// The public keys of access tokens, for other servers of this site.
+async fn jwks(axum::extract::State(state): axum::extract::State<ApiState>) -> axum::response::Response {
+    let cache = [(axum::http::header::CACHE_CONTROL, "public, max-age=300")];
+    axum::response::IntoResponse::into_response((cache, Json(state.keys().jwks())))
 }
 
 fn channel_routes() -> Router<ApiState> {
@@ -97,6 +157,9 @@ fn channel_routes() -> Router<ApiState> {
         .route("/api/v1/users/{name}", get(profile::show))
         .route("/api/v1/me/avatar", put(profile::put_avatar).delete(profile::delete_avatar).layer(picture))
 }
+
+#[cfg(test)]
+mod auth_tests;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,130 @@
+//! Links that work once: set-up, password reset, invitation.
+
+use millrace_core::ids::UserId;
+use millrace_store::{Changes, Collection, Document, Index, Kept, Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::secret::{Secret, same, sha256};
+
+/// How long a link to a new password works.
+pub const RESET_LIFETIME_MS: i64 = 3_600_000;
+/// How long an invitation works.
+pub const INVITATION_LIFETIME_MS: i64 = 7 * 24 * 3_600_000;
+/// Longest token.
+const TOKEN_MAX_BYTES: usize = 100;
+/// The id of the one link that makes the owner's account.
+const SETUP: &str = "setup";
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Makes the owner's account.
+    Setup,
+    /// Sets a new password.
+    Reset,
+    /// Registers where only the invited may.
+    Invite,
+}
+
+/// A link as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    id: String,
+    purpose: Purpose,
+    hash: String,
+    /// Whose password it sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    expires_at: i64,
+}
+
+pub(crate) static LINKS: Collection = Collection {
+    name: "links",
+    indexes: &[Index { name: "expires_at", fields: &["expires_at"], unique: false }],
+    words: &[],
+    migrations: &[],
+};
+
+impl Document for Link {
+    const COLLECTION: &'static Collection = &LINKS;
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// The links of this site.
+#[derive(Debug, Clone)]
+pub struct Links(Store);
+
+impl Links {
+    /// In this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// The set-up link's token; the one before works no more.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn setup(&self) -> Result<Secret, StoreError> {
+        let secret = Secret::random("");
+        let link = Link {
+            id: SETUP.into(),
+            purpose: Purpose::Setup,
+            hash: secret.hash(),
+            user: None,
+            expires_at: i64::MAX,
+        };
+        self.0.commit(Changes::new().delete_id::<Link>(SETUP)).await?;
+        self.0.insert(&link).await?;
+        Ok(secret)
+    }
+
+    /// A new link.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn make(
+        &self,
+        purpose: Purpose,
+        user: Option<UserId>,
+        expires_at: i64,
+    ) -> Result<Secret, StoreError> {
+        let secret = Secret::random("");
+        let hash = secret.hash();
+        self.0.insert(&Link { id: hash.clone(), purpose, hash, user, expires_at }).await?;
+        Ok(secret)
+    }
+
+    /// The link of this token. Who uses it deletes it in the same commit as what it does, so that it works once.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn find(
+        &self,
+        purpose: Purpose,
+        token: &str,
+        now_ms: i64,
+    ) -> Result<Option<Kept<Link>>, StoreError> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Ok(None);
+        }
+        let hash = sha256(token.as_bytes());
+        let id = if purpose == Purpose::Setup { SETUP } else { hash.as_str() };
+        let link = self.0.get::<Link>(id).await?;
+        Ok(link.filter(|link| {
+            link.purpose == purpose && link.expires_at > now_ms && same(link.hash.as_bytes(), hash.as_bytes())
+        }))
+    }
+
+    /// Removes what has expired.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn sweep(&self, now_ms: i64) -> Result<u64, StoreError> {
+        self.0.remove_below::<Link>("expires_at", now_ms, 1_000).await
+    }
+}

@@ -1,0 +1,248 @@
+//! Passwords: argon2id (RFC 9106) on a few threads, so that a thousand people who sign in at once neither take the
+//! memory nor the processor from those who watch.
+#![expect(clippy::disallowed_methods, reason = "shell: hashes on blocking threads")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use axum::http::{HeaderValue, StatusCode, header};
+use millrace_http::problem::Problem;
+use tokio::sync::Semaphore;
+
+/// Memory of one hash: 19 MiB, the OWASP password storage sheet's first choice with 2 passes and 1 lane.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// Fewest bytes of a password.
+pub const PASSWORD_MIN_BYTES: usize = 8;
+/// Most bytes of a password.
+pub const PASSWORD_MAX_BYTES: usize = 256;
+/// How hard a password is to guess, 0 to 4, at least.
+const STRENGTH_MIN: u8 = 3;
+/// Characters whose strength is estimated; the estimate costs more than linear time.
+const STRENGTH_MAX_CHARS: usize = 64;
+/// Most hashes that wait for a thread.
+pub const QUEUE_MAX: usize = 64;
+
+/// The threads that hash. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Passwords(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    running: Semaphore,
+    /// Those that run and those that wait.
+    admitted: AtomicUsize,
+    admitted_max: usize,
+    /// What is compared when there is no such account, so that its absence takes as long.
+    dummy: String,
+}
+
+/// What a password was compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password.
+    Right,
+    /// It is the password, and this is its hash with the parameters of today.
+    RightRehashed(String),
+    /// It is not.
+    Wrong,
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are in argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash_now(password: &str) -> Option<String> {
+    let salt = super::secret::random::<16>();
+    argon2().hash_password_with_salt(password.as_bytes(), &salt).ok().map(|hash| hash.to_string())
+}
+
+impl Passwords {
+    /// Threads for as many hashes at once as there are cores.
+    ///
+    /// # Panics
+    /// Never: argon2 takes what we give it.
+    #[must_use]
+    pub fn new(cores: usize) -> Self {
+        let cores = cores.max(1);
+        let dummy = hash_now("nobody has this password").expect("the parameters are in argon2's bounds");
+        Self(Arc::new(Pool {
+            running: Semaphore::new(cores),
+            admitted: AtomicUsize::new(0),
+            admitted_max: cores + QUEUE_MAX,
+            dummy,
+        }))
+    }
+
+    /// The hash of a new password, in PHC form.
+    ///
+    /// # Errors
+    /// 503 when too many wait already.
+    pub async fn hash(&self, password: String) -> Result<String, Problem> {
+        self.run(move || hash_now(&password)).await?.ok_or_else(Problem::internal)
+    }
+
+    /// Compares a password with the hash of an account; with no account it takes as long and is wrong.
+    ///
+    /// # Errors
+    /// 503 when too many wait already.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verdict, Problem> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.0.dummy.clone());
+        self.run(move || {
+            let right = password.len() <= PASSWORD_MAX_BYTES
+                && PasswordHash::new(&hash)
+                    .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok());
+            if !known || !right {
+                return Verdict::Wrong;
+            }
+            let today = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
+            if hash.starts_with(&today) {
+                return Verdict::Right;
+            }
+            hash_now(&password).map_or(Verdict::Right, Verdict::RightRehashed)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let _admitted = Admitted::new(&self.0).ok_or_else(too_busy)?;
+        let _running = self.0.running.acquire().await.map_err(|_| Problem::internal())?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())
+    }
+}
+
+/// One that runs or waits, until it is dropped.
+struct Admitted<'a>(&'a Pool);
+
+impl<'a> Admitted<'a> {
+    fn new(pool: &'a Pool) -> Option<Self> {
+        let admit = |count: usize| (count < pool.admitted_max).then_some(count + 1);
+        pool.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit).ok().map(|_| Self(pool))
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.0.admitted.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn too_busy() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too-busy",
+        "Too busy",
+        "Too many people sign in right now. Try again in a few seconds.",
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static("3"))
+}
+
+/// Whether a new password is good enough; `about` are the person's name and address, which it must not be made of.
+///
+/// # Errors
+/// 422 with what to do, for the field at `pointer`.
+pub fn check(password: &str, about: &[&str], pointer: &str) -> Result<(), Problem> {
+    let refused = |detail: String| Err(super::invalid(pointer, detail));
+    if password.len() < PASSWORD_MIN_BYTES {
+        return refused(format!("Take at least {PASSWORD_MIN_BYTES} characters."));
+    }
+    if password.len() > PASSWORD_MAX_BYTES {
+        return refused(format!("Take at most {PASSWORD_MAX_BYTES} bytes."));
+    }
+    let beginning: String = password.chars().take(STRENGTH_MAX_CHARS).collect();
+    let estimate = zxcvbn::zxcvbn(&beginning, about);
+    if u8::from(estimate.score()) >= STRENGTH_MIN {
+        return Ok(());
+    }
+    let mut detail = "This password is easy to guess.".to_owned();
+    if let Some(feedback) = estimate.feedback() {
+        if let Some(warning) = feedback.warning() {
+            detail = format!("{detail} {warning}");
+        }
+        for hint in feedback.suggestions() {
+            detail = format!("{detail} {hint}");
+        }
+    }
+    refused(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "plover-quartz-lantern-7";
+
+    #[tokio::test]
+    async fn a_password_is_known_again_and_another_is_not() {
+        let passwords = Passwords::new(2);
+        let hash = passwords.hash(GOOD.into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, passwords.hash(GOOD.into()).await.unwrap(), "salted");
+        assert_eq!(passwords.verify(GOOD.into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
+        assert_eq!(passwords.verify("other".into(), Some(hash)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(passwords.verify(GOOD.into(), None).await.unwrap(), Verdict::Wrong);
+        let dummys = "nobody has this password".to_owned();
+        assert_eq!(passwords.verify(dummys, None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(passwords.verify(GOOD.into(), Some("rubbish".into())).await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_yesterdays_parameters_is_made_anew() {
+        let old =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
+        let old = old.hash_password_with_salt(GOOD.as_bytes(), &[7; 16]).unwrap().to_string();
+        let passwords = Passwords::new(1);
+        let Verdict::RightRehashed(new) = passwords.verify(GOOD.into(), Some(old)).await.unwrap() else {
+            panic!("was not hashed anew")
+        };
+        assert_eq!(passwords.verify(GOOD.into(), Some(new)).await.unwrap(), Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn of_two_hundred_at_once_few_run_some_wait_and_the_rest_is_told_to_come_back() {
+        let passwords = Passwords::new(2);
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let passwords = passwords.clone();
+                tokio::spawn(async move { passwords.run(|| ()).await.map_err(|problem| problem.status()) })
+            })
+            .collect();
+        // Nobody has run yet: this thread did not wait. All are admitted or not in the order of their number.
+        let mut served = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(()) => served += 1,
+                Err(status) => assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE),
+            }
+        }
+        assert!(served >= 2 + QUEUE_MAX, "{served}");
+        assert_eq!(passwords.0.admitted.load(Ordering::Relaxed), 0);
+        // With the threads busy, exactly the queue is admitted.
+        let held = passwords.0.running.acquire_many(2).await.unwrap();
+        let mut waiting: Vec<_> = (0..200).map(|_| Box::pin(passwords.run(|| ()))).collect();
+        let refused = waiting
+            .iter_mut()
+            .filter_map(|task| futures_util::FutureExt::now_or_never(task.as_mut()))
+            .count();
+        assert_eq!(refused, 200 - 2 - QUEUE_MAX);
+        drop(held);
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_with_a_hint() {
+        for weak in ["short", "password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "ada_lovelace1"] {
+            assert!(
+                check(weak, &["ada_lovelace", "ada@example.org"], "/password").is_err(),
+                "{weak} was taken"
+            );
+        }
+        assert!(check(&"long ".repeat(60), &[], "/password").is_err(), "300 bytes were taken");
+        assert!(check(GOOD, &["ada"], "/password").is_ok());
+        assert!(check("наедине-с-лисицей-42", &[], "/password").is_ok());
+    }
+}

@@ -1,0 +1,169 @@
+//! Accounts: made, found, changed, removed.
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use millrace_core::ids::{ChannelName, UserId};
+use millrace_http::problem::Problem;
+use millrace_store::{Changes, Kept, Store, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::links::Link;
+use super::totp::SecondFactor;
+use crate::accounts::{Channel, Email, Role, User};
+use crate::error::ApiError;
+
+/// Most characters of a shown name.
+pub const DISPLAY_NAME_MAX_CHARS: usize = 50;
+/// Most characters of what a person says about themselves.
+pub const BIO_MAX_CHARS: usize = 500;
+
+/// The accounts of this site.
+#[derive(Debug, Clone)]
+pub struct People(Store);
+
+/// The person who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    #[schema(value_type = String, format = "uuid")]
+    id: UserId,
+    /// To sign in with.
+    #[schema(value_type = String, example = "ada")]
+    name: ChannelName,
+    display_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Email>,
+    email_verified: bool,
+    role: Role,
+    bio: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
+    /// Whether a code is asked for at sign-in.
+    two_factor: bool,
+    /// Whether there is a password; who came by a provider has none.
+    has_password: bool,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+}
+
+impl Me {
+    /// What a person sees of the own account.
+    #[must_use]
+    pub fn new(user: User, two_factor: bool) -> Self {
+        Self {
+            id: user.id,
+            avatar_url: user.avatar.map(|avatar| format!("/avatars/{avatar}")),
+            name: user.name,
+            display_name: user.display_name,
+            email: user.email,
+            email_verified: user.email_verified,
+            role: user.role,
+            bio: user.bio,
+            two_factor,
+            has_password: user.password.is_some(),
+            created_at: time(user.created_at),
+        }
+    }
+}
+
+/// A time that is kept, as it is told.
+#[must_use]
+pub fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+impl People {
+    /// In this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn get(&self, id: UserId) -> Result<Option<Kept<User>>, StoreError> {
+        self.0.get(&id.to_string()).await
+    }
+
+    /// The account that somebody signs in to, by name or address.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn by_login(&self, login: &str) -> Result<Option<Kept<User>>, StoreError> {
+        if let Ok(email) = login.parse::<Email>() {
+            return self.0.find_one("email", email.as_str()).await;
+        }
+        match login.trim().to_lowercase().parse::<ChannelName>() {
+            Ok(name) => self.0.find_one("name", name.as_str()).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Makes an account, and uses up the link that allowed it.
+    ///
+    /// # Errors
+    /// 409 when name or address are taken; those of the store.
+    pub async fn create(&self, user: &User, link: Option<&Kept<Link>>) -> Result<(), ApiError> {
+        // Who has a channel of that name is known by it.
+        if self.0.find_one::<Channel>("name", user.name.as_str()).await?.is_some() {
+            return Err(name_taken().into());
+        }
+        let changes = Changes::new().insert(user);
+        let changes = match link {
+            Some(link) => changes.delete(link),
+            None => changes,
+        };
+        self.0.commit(changes).await.map_err(taken)
+    }
+
+    /// Writes a changed account in the place of what was read.
+    ///
+    /// # Errors
+    /// 409 when the address is taken or somebody was faster; those of the store.
+    pub async fn replace(&self, read: &Kept<User>, user: &User) -> Result<(), ApiError> {
+        self.0.commit(Changes::new().replace(read, user)).await.map_err(taken)
+    }
+
+    /// The second factor of a person, confirmed or not.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn second_factor(&self, id: UserId) -> Result<Option<Kept<SecondFactor>>, StoreError> {
+        self.0.get(&id.to_string()).await
+    }
+
+    /// Whether there is an account at all.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn has_admin(&self) -> Result<bool, StoreError> {
+        Ok(self.0.find_one::<User>("role", "admin").await?.is_some())
+    }
+}
+
+fn taken(error: StoreError) -> ApiError {
+    if error.is_conflict("name") {
+        return name_taken().into();
+    }
+    if error.is_conflict("email") {
+        return conflict(
+            "email-taken",
+            "Address taken",
+            "There is an account with this e-mail address. Sign in to it, or set a new password for it.",
+            "/email",
+        )
+        .into();
+    }
+    error.into()
+}
+
+fn name_taken() -> Problem {
+    conflict("name-taken", "Name taken", "Somebody has this name already. Choose another one.", "/name")
+}
+
+fn conflict(slug: &'static str, title: &'static str, detail: &str, pointer: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, slug, title, detail).with_error(pointer, detail)
+}

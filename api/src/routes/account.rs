@@ -1,0 +1,375 @@
+//! `/api/v1/me…`: the own account, its password, its second factor, its data.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use millrace_http::problem::Problem;
+use millrace_store::{Changes, Document, Kept, Query};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::auth::check_password;
+use super::streams::ProblemDocument;
+use crate::ApiState;
+use crate::accounts::{Broadcast, Channel, EmailError, Follow, StreamKeyRecord, User};
+use crate::auth::limits::ClientAddress;
+use crate::auth::password::{PASSWORD_MAX_BYTES, Verdict};
+use crate::auth::people::{BIO_MAX_CHARS, DISPLAY_NAME_MAX_CHARS, Me, time};
+use crate::auth::tokens::ApiToken;
+use crate::auth::totp::SecondFactor;
+use crate::auth::{Input, Person, Scope, invalid, not_signed_in};
+use crate::channels::{ChannelError, Channels};
+use crate::error::ApiError;
+
+/// Most documents of one kind in an export.
+const EXPORT_MAX: usize = 10_000;
+/// Channels that are deleted with an account at once.
+const CHANNELS_AT_ONCE: usize = 100;
+
+/// What of an account is to change; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileEdit {
+    /// 1 to 50 characters.
+    display_name: Option<String>,
+    /// At most 500 characters.
+    bio: Option<String>,
+    /// null removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+}
+
+/// The password that proves that it is the person.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    password: String,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    current: String,
+    password: String,
+}
+
+/// A code of an authenticator app.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    #[schema(example = "123456")]
+    code: String,
+}
+
+/// What an authenticator app needs.
+#[derive(Serialize, ToSchema)]
+pub struct Enrolment {
+    /// Base32.
+    secret: String,
+    otpauth_url: String,
+}
+
+/// Codes to get in without the app; each is good once.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryCodes {
+    recovery_codes: Vec<String>,
+}
+
+/// Tells null from absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Shows who is signed in.
+#[utoipa::path(get, path = "/api/v1/me", responses(
+    (status = 200, description = "The account", body = Me),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn show(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
+    person.require(Scope::Read)?;
+    let user = own(&state, &person).await?;
+    me(&state, user.value).await
+}
+
+/// Changes the own profile.
+#[utoipa::path(patch, path = "/api/v1/me", request_body = ProfileEdit, responses(
+    (status = 200, description = "The account", body = Me),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Not by an API token", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "The address is taken", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn edit(
+    State(state): State<ApiState>,
+    person: Person,
+    input: Input<ProfileEdit>,
+) -> Result<Response, ApiError> {
+    person.require_session()?;
+    let read = own(&state, &person).await?;
+    let mut user = read.value.clone();
+    let ProfileEdit { display_name, bio, email } = input.value;
+    if let Some(name) = display_name {
+        let name = name.trim().to_owned();
+        let fits = (1..=DISPLAY_NAME_MAX_CHARS).contains(&name.chars().count());
+        if !fits || name.chars().any(char::is_control) {
+            return Err(invalid("/display_name", "Write 1 to 50 characters in one line.").into());
+        }
+        user.display_name = name;
+    }
+    if let Some(bio) = bio {
+        let control = |c: char| c.is_control() && c != '\n';
+        if bio.chars().count() > BIO_MAX_CHARS || bio.chars().any(control) {
+            return Err(invalid("/bio", "Write at most 500 characters.").into());
+        }
+        user.bio = bio;
+    }
+    if let Some(email) = email {
+        let email = email.filter(|email| !email.trim().is_empty());
+        let email = email.map(|email| email.parse()).transpose();
+        let email = email.map_err(|error: EmailError| invalid("/email", format!("{error}.")))?;
+        if email != user.email {
+            user.email = email;
+            user.email_verified = false;
+        }
+    }
+    state.people().replace(&read, &user).await?;
+    me(&state, user).await
+}
+
+/// Deletes the own account and everything of it.
+#[utoipa::path(delete, path = "/api/v1/me", request_body = Proof, responses(
+    (status = 204, description = "The account is gone"),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    person: Person,
+    input: Input<Proof>,
+) -> Result<StatusCode, ApiError> {
+    person.require_session()?;
+    let user = prove(&state, &person, address, input.value.password, "/password").await?;
+    let store = state.store();
+    let channels = Channels::new(store.clone());
+    loop {
+        let some = channels.of(user.id, CHANNELS_AT_ONCE).await?;
+        if some.is_empty() {
+            break;
+        }
+        for channel in some {
+            match channels.delete(channel.id).await {
+                Ok(()) | Err(ChannelError::NotFound) => {}
+                Err(ChannelError::Store(error)) => return Err(error.into()),
+                Err(_) => return Err(Problem::internal().into()),
+            }
+        }
+    }
+    let follows = crate::channels::Follows::new(store.clone());
+    loop {
+        let some = store.find::<Follow>(&Query::with("user", user.id.to_string(), CHANNELS_AT_ONCE)).await?;
+        if some.is_empty() {
+            break;
+        }
+        for follow in some {
+            follows.unfollow(user.id, follow.channel).await?;
+        }
+    }
+    let tokens = state.tokens().of(user.id).await?;
+    let changes = tokens.iter().fold(Changes::new(), |changes, token| changes.delete(token));
+    let changes =
+        changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<User>(user.id.to_string());
+    store.commit(changes).await?;
+    state.end_sessions(user.id, None).await?;
+    tracing::info!(user.id = %user.id, "an account was deleted by its person");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Everything that is kept about the person, as one JSON document. Secrets are left out: only their hashes are kept.
+#[utoipa::path(get, path = "/api/v1/me/export", responses(
+    (status = 200, description = "The data", body = serde_json::Value),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
+    person.require_session()?;
+    let user = own(&state, &person).await?.value;
+    let store = state.store();
+    let by_user = || Query::with("user", person.user.to_string(), EXPORT_MAX);
+    let mut channels = Vec::new();
+    for channel in store.find::<Channel>(&Query::with("owner", person.user.to_string(), EXPORT_MAX)).await? {
+        let of = || Query::with("channel", channel.id.to_string(), EXPORT_MAX);
+        channels.push(json!({
+            "channel": channel.value,
+            "stream_keys": without(store.find::<StreamKeyRecord>(&of()).await?, "hash"),
+            "broadcasts": without(store.find::<Broadcast>(&of()).await?, ""),
+        }));
+    }
+    let sessions = state.sessions().of(person.user, state.now_ms()).await?;
+    let sessions: Vec<_> = sessions
+        .iter()
+        .map(|one| json!({ "device": one.device, "created_at": time(one.created_at), "last_used_at": time(one.rotated_at) }))
+        .collect();
+    let follows = without(store.find::<Follow>(&by_user()).await?, "");
+    let tokens = without(store.find::<ApiToken>(&by_user()).await?, "hash");
+    let body = json!({
+        "account": User { password: None, ..user },
+        "channels": channels,
+        "follows": follows,
+        "sessions": sessions,
+        "api_tokens": tokens,
+    });
+    let name = HeaderValue::from_static("attachment; filename=\"millrace-export.json\"");
+    let private = HeaderValue::from_static("no-store");
+    Ok(([(header::CONTENT_DISPOSITION, name), (header::CACHE_CONTROL, private)], Json(body)).into_response())
+}
+
+/// Sets another password, and ends all other sessions.
+#[utoipa::path(post, path = "/api/v1/me/password", request_body = PasswordChange, responses(
+    (status = 204, description = "The password is set"),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The current password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The new password is weak", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn password(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    person: Person,
+    input: Input<PasswordChange>,
+) -> Result<Response, ApiError> {
+    let session = person.require_session()?;
+    let PasswordChange { current, password } = input.value;
+    let user = prove(&state, &person, address, current, "/current").await?;
+    check_password(&password, user.name.as_str(), user.email.as_ref())?;
+    let hash = state.passwords().hash(password).await?;
+    state.people().replace(&user, &User { password: Some(hash), ..user.value.clone() }).await?;
+    state.end_sessions(user.id, Some(session)).await?;
+    Ok(Input::<()>::answer(input.form, "/settings", StatusCode::NO_CONTENT))
+}
+
+/// Begins to set up a second factor; it counts once it is confirmed.
+#[utoipa::path(post, path = "/api/v1/me/totp", responses(
+    (status = 201, description = "What the app needs", body = Enrolment),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "There is one already", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn enrol(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
+    person.require_session()?;
+    let old = state.people().second_factor(person.user).await?;
+    let new = SecondFactor::new(person.user);
+    let changes = match &old {
+        Some(factor) if factor.confirmed => return Err(has_factor().into()),
+        Some(factor) => Changes::new().replace(factor, &new),
+        None => Changes::new().insert(&new),
+    };
+    state.store().commit(changes).await?;
+    let body =
+        Enrolment { secret: new.secret().to_owned(), otpauth_url: new.otpauth_url(person.name.as_str()) };
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+/// Confirms the second factor with a code of the app, and gives recovery codes.
+#[utoipa::path(post, path = "/api/v1/me/totp/confirm", request_body = Code, responses(
+    (status = 200, description = "From now on a code is asked for", body = RecoveryCodes),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "There is one already", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The code is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn confirm(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    person: Person,
+    input: Input<Code>,
+) -> Result<Response, ApiError> {
+    person.require_session()?;
+    let now = state.now_ms();
+    state.limits().login(address, person.name.as_str(), now)?;
+    let wrong =
+        || invalid("/code", "This code is wrong. Check the clock of your phone, and type the newest code.");
+    let factor = state.people().second_factor(person.user).await?.ok_or_else(wrong)?;
+    if factor.confirmed {
+        return Err(has_factor().into());
+    }
+    let (confirmed, recovery_codes) =
+        factor.value.clone().confirm(&input.value.code, now).ok_or_else(wrong)?;
+    state.store().commit(Changes::new().replace(&factor, &confirmed)).await?;
+    state.limits().login_was_good(person.name.as_str());
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(RecoveryCodes { recovery_codes })).into_response())
+}
+
+/// Removes the second factor.
+#[utoipa::path(delete, path = "/api/v1/me/totp", request_body = Proof, responses(
+    (status = 204, description = "No code is asked for any more"),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn disable(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    person: Person,
+    input: Input<Proof>,
+) -> Result<StatusCode, ApiError> {
+    person.require_session()?;
+    prove(&state, &person, address, input.value.password, "/password").await?;
+    state.store().commit(Changes::new().delete_id::<SecondFactor>(person.user.to_string())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn has_factor() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "second-factor-exists",
+        "Second factor exists",
+        "There is a second factor already. Remove it first.",
+    )
+}
+
+async fn me(state: &ApiState, user: User) -> Result<Response, ApiError> {
+    let factor = state.people().second_factor(user.id).await?;
+    let me = Me::new(user, factor.is_some_and(|factor| factor.confirmed));
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(me)).into_response())
+}
+
+/// The account of who asks; it may be gone.
+pub(crate) async fn own(state: &ApiState, person: &Person) -> Result<Kept<User>, ApiError> {
+    let user = state.people().get(person.user).await?;
+    Ok(user.filter(|user| user.banned_at.is_none()).ok_or_else(not_signed_in)?)
+}
+
+/// The account of who asks, if this is its password.
+async fn prove(
+    state: &ApiState,
+    person: &Person,
+    address: std::net::IpAddr,
+    password: String,
+    pointer: &str,
+) -> Result<Kept<User>, ApiError> {
+    let user = own(state, person).await?;
+    state.limits().login(address, user.name.as_str(), state.now_ms())?;
+    let long = password.len() > PASSWORD_MAX_BYTES;
+    if long || state.passwords().verify(password, user.password.clone()).await? == Verdict::Wrong {
+        let detail = "This is not your password.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "wrong-password", "Wrong password", detail)
+            .with_error(pointer, detail)
+            .into());
+    }
+    state.limits().login_was_good(user.name.as_str());
+    Ok(user)
+}
+
+/// Documents without one of their fields.
+fn without<T: Document>(kept: Vec<Kept<T>>, field: &str) -> Vec<serde_json::Value> {
+    kept.into_iter()
+        .filter_map(|one| serde_json::to_value(one.value).ok())
+        .map(|mut value| {
+            if let Some(object) = value.as_object_mut() {
+                object.remove(field);
+            }
+            value
+        })
+        .collect()
+}

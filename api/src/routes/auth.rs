@@ -1,0 +1,429 @@
+//! `/api/v1/setup` and `/api/v1/auth/…`: getting in and out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use millrace_core::ids::{ChannelName, SessionId, UserId};
+use millrace_http::problem::Problem;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::streams::ProblemDocument;
+use crate::ApiState;
+use crate::accounts::{Email, Role, User};
+use crate::auth::cookie::Cookie;
+use crate::auth::csrf::CSRF_LIFETIME_S;
+use crate::auth::limits::ClientAddress;
+use crate::auth::links::Purpose;
+use crate::auth::password::{self, PASSWORD_MAX_BYTES, Verdict};
+use crate::auth::people::Me;
+use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
+use crate::auth::sessions::{Refused, device};
+use crate::auth::{Input, Person, Secret, forbidden, invalid};
+use crate::config::Registration;
+use crate::error::ApiError;
+
+/// Longest name or address that somebody signs in with.
+const LOGIN_MAX_BYTES: usize = 254;
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// `[a-z0-9_]{3,25}`.
+    #[schema(example = "ada")]
+    name: String,
+    /// To get a new password by; may be left out.
+    #[schema(example = "ada@example.org")]
+    email: Option<String>,
+    /// 8 to 256 bytes, and hard to guess.
+    password: String,
+    /// The token of an invitation, where only the invited may register.
+    invitation: Option<String>,
+}
+
+/// The owner's account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// Of the link that the first start printed.
+    token: String,
+    /// `[a-z0-9_]{3,25}`.
+    name: String,
+    /// To get a new password by; may be left out.
+    email: Option<String>,
+    /// 8 to 256 bytes, and hard to guess.
+    password: String,
+}
+
+/// Somebody signs in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// Name or e-mail address.
+    #[schema(example = "ada")]
+    login: String,
+    password: String,
+    /// The second factor: six digits, or a recovery code.
+    code: Option<String>,
+}
+
+/// A new password by a link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    /// Of the link.
+    token: String,
+    password: String,
+}
+
+/// Makes the owner's account with the link that the first start printed, and signs in.
+#[utoipa::path(post, path = "/api/v1/setup", request_body = Owner, responses(
+    (status = 201, description = "The account", body = Me),
+    (status = 403, description = "The link was used or replaced", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "The name is taken", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn setup(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    input: Input<Owner>,
+) -> Result<Response, ApiError> {
+    let now = state.now_ms();
+    state.limits().link(address, now)?;
+    let Owner { token, name, email, password } = input.value;
+    let Some(link) = state.links().find(Purpose::Setup, &token, now).await? else {
+        return Err(
+            dead_link("Start the server again; it prints a new link as long as there is no admin.").into()
+        );
+    };
+    let user = new_user(&state, &name, email, password, Role::Admin).await?;
+    state.people().create(&user, Some(&link)).await?;
+    tracing::info!(user.id = %user.id, "the owner's account was made");
+    sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
+}
+
+/// Makes an account, and signs in.
+#[utoipa::path(post, path = "/api/v1/auth/register", request_body = NewPerson, responses(
+    (status = 201, description = "The account", body = Me),
+    (status = 403, description = "Nobody, or only the invited, may register", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "Name or address are taken", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 503, description = "Too many at once", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn register(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    input: Input<NewPerson>,
+) -> Result<Response, ApiError> {
+    let now = state.now_ms();
+    state.limits().register(address, now)?;
+    let NewPerson { name, email, password, invitation } = input.value;
+    let link = match state.accounts().registration {
+        Registration::Open => None,
+        Registration::Closed => {
+            return Err(forbidden("Registration is closed. Ask an admin of this site.").into());
+        }
+        Registration::Invite => {
+            let token = invitation.unwrap_or_default();
+            let link = state.links().find(Purpose::Invite, &token, now).await?;
+            Some(link.ok_or_else(|| dead_link("Ask an admin of this site for an invitation."))?)
+        }
+    };
+    let role = if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer };
+    let user = new_user(&state, &name, email, password, role).await?;
+    state.people().create(&user, link.as_ref()).await?;
+    metrics::counter!("millrace_registrations_total").increment(1);
+    sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
+}
+
+/// Signs in by name or address and password, and the second factor where there is one.
+#[utoipa::path(post, path = "/api/v1/auth/login", request_body = Login, responses(
+    (status = 200, description = "Signed in; cookies are set", body = Me),
+    (status = 401, description = "Wrong, or `second-factor-required`", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The account is banned", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 503, description = "Too many at once", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn login(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    input: Input<Login>,
+) -> Result<Response, ApiError> {
+    let Login { login, password, code } = input.value;
+    if login.len() > LOGIN_MAX_BYTES || password.len() > PASSWORD_MAX_BYTES {
+        return Err(wrong_login().into());
+    }
+    let now = state.now_ms();
+    state.limits().login(address, &login, now)?;
+    let user = state.people().by_login(&login).await?;
+    let hash = user.as_ref().and_then(|user| user.password.clone());
+    let verdict = state.passwords().verify(password, hash).await?;
+    let user = user.filter(|_| verdict != Verdict::Wrong).ok_or_else(wrong_login)?;
+    if user.banned_at.is_some() {
+        return Err(forbidden("This account is banned. Ask an admin of this site why.").into());
+    }
+    let two_factor = second_factor(&state, user.id, code.as_deref()).await?;
+    state.limits().login_was_good(&login);
+    if let Verdict::RightRehashed(hash) = verdict {
+        let better = User { password: Some(hash), ..user.value.clone() };
+        // Somebody else's change counts more; the next sign-in tries again.
+        let _ = state.people().replace(&user, &better).await;
+    }
+    sign_in(&state, user.value, &headers, two_factor, input.form, StatusCode::OK).await
+}
+
+/// Renews the access token with the refresh token of the cookie, which is exchanged too.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", responses(
+    (status = 204, description = "Renewed; cookies are set"),
+    (status = 401, description = "The session is over", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let now = state.now_ms();
+    let Some(token) = Cookie::Refresh.read(&headers, state.secure()).map(Secret::sent) else {
+        return Ok(session_over(&state));
+    };
+    match state.sessions().rotate(&token, now, lifetime_ms(&state)).await? {
+        Ok((session, successor)) => {
+            let user = state.people().get(session.user).await?.filter(|user| user.banned_at.is_none());
+            let Some(user) = user else {
+                state.end_session(session.id).await?;
+                return Ok(session_over(&state));
+            };
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            set_cookies(&state, &user, session.id, &successor, response.headers_mut());
+            Ok(response)
+        }
+        Err(Refused::Unknown) => Ok(session_over(&state)),
+        Err(Refused::Reused(session, user)) => {
+            state.revoked().add(session, now, now);
+            tracing::warn!(
+                session.id = %session, user.id = %user,
+                "an old refresh token was used again; somebody may have stolen it, so the session is over"
+            );
+            Ok(session_over(&state))
+        }
+    }
+}
+
+/// Signs out.
+#[utoipa::path(post, path = "/api/v1/auth/logout", responses((status = 204, description = "Nobody is signed in")))]
+pub(crate) async fn logout(
+    State(state): State<ApiState>,
+    person: Option<Person>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let session = match person.and_then(|person| person.session) {
+        Some(session) => Some(session),
+        // The access token may have run out.
+        None => match Cookie::Refresh.read(&headers, state.secure()).map(Secret::sent) {
+            Some(token) => {
+                let rotated = state.sessions().rotate(&token, state.now_ms(), lifetime_ms(&state)).await?;
+                rotated.ok().map(|(session, _)| session.id)
+            }
+            None => None,
+        },
+    };
+    if let Some(session) = session {
+        state.end_session(session).await?;
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if crate::auth::input::is_form(&headers) {
+        response =
+            (StatusCode::SEE_OTHER, [(header::LOCATION, HeaderValue::from_static("/"))]).into_response();
+    }
+    clear_cookies(&state, response.headers_mut());
+    Ok(response)
+}
+
+/// Sets a new password by a link, and ends all sessions of the account.
+#[utoipa::path(post, path = "/api/v1/auth/password/reset", request_body = NewPassword, responses(
+    (status = 204, description = "The password is set; sign in with it"),
+    (status = 403, description = "The link was used or has expired", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The password is weak", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn reset(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    input: Input<NewPassword>,
+) -> Result<Response, ApiError> {
+    let now = state.now_ms();
+    state.limits().link(address, now)?;
+    let NewPassword { token, password } = input.value;
+    let dead = || dead_link("Ask for a new one.");
+    let link = state.links().find(Purpose::Reset, &token, now).await?.ok_or_else(dead)?;
+    let id = link.user.ok_or_else(dead)?;
+    let user = state.people().get(id).await?.ok_or_else(dead)?;
+    check_password(&password, user.name.as_str(), user.email.as_ref())?;
+    let hash = state.passwords().hash(password).await?;
+    let changed = User { password: Some(hash), ..user.value.clone() };
+    let changes = millrace_store::Changes::new().replace(&user, &changed).delete(&link);
+    state.store().commit(changes).await?;
+    state.end_sessions(id, None).await?;
+    state.limits().login_was_good(user.name.as_str());
+    Ok(Input::<()>::answer(input.form, "/login", StatusCode::NO_CONTENT))
+}
+
+/// A new account that is checked but not kept yet.
+pub(crate) async fn new_user(
+    state: &ApiState,
+    name: &str,
+    email: Option<String>,
+    password: String,
+    role: Role,
+) -> Result<User, ApiError> {
+    let name: ChannelName = name.parse().map_err(|error| {
+        let error: millrace_core::ids::ChannelNameError = error;
+        invalid("/name", format!("{error}."))
+    })?;
+    let email: Option<Email> = email
+        .filter(|email| !email.trim().is_empty())
+        .map(|email| email.parse())
+        .transpose()
+        .map_err(|error: crate::accounts::EmailError| invalid("/email", format!("{error}.")))?;
+    check_password(&password, name.as_str(), email.as_ref())?;
+    let hash = state.passwords().hash(password).await?;
+    Ok(User {
+        id: UserId(state.new_id()),
+        display_name: name.to_string(),
+        name,
+        email,
+        email_verified: false,
+        password: Some(hash),
+        role,
+        bio: String::new(),
+        avatar: None,
+        created_at: state.now_ms(),
+        banned_at: None,
+    })
+}
+
+/// Refuses a weak password.
+pub(crate) fn check_password(password: &str, name: &str, email: Option<&Email>) -> Result<(), Problem> {
+    password::check(password, &[name, email.map_or("", Email::as_str), "millrace"], "/password")
+}
+
+/// Takes the second factor if there is one; whether there is.
+async fn second_factor(state: &ApiState, id: UserId, code: Option<&str>) -> Result<bool, ApiError> {
+    let Some(factor) = state.people().second_factor(id).await?.filter(|factor| factor.confirmed) else {
+        return Ok(false);
+    };
+    let unauthorized =
+        |slug, title, detail: &str| Problem::new(StatusCode::UNAUTHORIZED, slug, title, detail);
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        let detail = "Type the six digits that your authenticator app shows, or a recovery code.";
+        return Err(unauthorized("second-factor-required", "Second factor required", detail).into());
+    };
+    let used = factor.value.clone().take(code, state.now_ms()).ok_or_else(|| {
+        let detail = "This code is wrong or was used. Wait for the next one.";
+        unauthorized("second-factor-wrong", "Wrong code", detail).with_error("/code", detail)
+    })?;
+    state.store().commit(millrace_store::Changes::new().replace(&factor, &used)).await?;
+    Ok(true)
+}
+
+/// Begins a session and answers with the account.
+pub(crate) async fn sign_in(
+    state: &ApiState,
+    user: User,
+    headers: &HeaderMap,
+    two_factor: bool,
+    form: bool,
+    status: StatusCode,
+) -> Result<Response, ApiError> {
+    let session = SessionId(state.new_id());
+    let mut response_headers = HeaderMap::new();
+    begin_session(state, &user, session, headers, &mut response_headers).await?;
+    let answer = (status, response_headers, Json(Me::new(user, two_factor)));
+    Ok(Input::<()>::answer(form, "/", answer))
+}
+
+/// Begins a session in the browser that sent `headers`, by cookies in `response`. For every way of getting in.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn begin_session(
+    state: &ApiState,
+    user: &User,
+    session: SessionId,
+    headers: &HeaderMap,
+    response: &mut HeaderMap,
+) -> Result<(), ApiError> {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let now = state.now_ms();
+    // Another account's session in this browser ends: its cookies are replaced.
+    if let Ok(Some(old)) = crate::auth::person::who(state, headers).await
+        && let Some(old) = old.session
+    {
+        state.end_session(old).await?;
+    }
+    let (token, ended) =
+        state.sessions().begin(session, user.id, device(agent), now, lifetime_ms(state)).await?;
+    for session in ended {
+        state.revoked().add(session, now, now);
+    }
+    set_cookies(state, user, session, &token, response);
+    let csrf = Cookie::Csrf.set(Secret::random("").reveal(), CSRF_LIFETIME_S, state.secure());
+    response.append(header::SET_COOKIE, csrf);
+    metrics::counter!("millrace_sign_ins_total").increment(1);
+    Ok(())
+}
+
+fn set_cookies(state: &ApiState, user: &User, sid: SessionId, refresh: &Secret, headers: &mut HeaderMap) {
+    let claims = AccessClaims { sub: user.id, name: user.name.clone(), sid, role: user.role };
+    let access = state.keys().sign(ACCESS_AUDIENCE, claims, state.now_ms(), ACCESS_LIFETIME_S);
+    let secure = state.secure();
+    headers.append(header::SET_COOKIE, Cookie::Access.set(&access, ACCESS_LIFETIME_S, secure));
+    let lifetime = lifetime_ms(state) / 1000;
+    headers.append(header::SET_COOKIE, Cookie::Refresh.set(refresh.reveal(), lifetime, secure));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+fn clear_cookies(state: &ApiState, headers: &mut HeaderMap) {
+    for cookie in [Cookie::Access, Cookie::Refresh, Cookie::Csrf] {
+        headers.append(header::SET_COOKIE, cookie.set("", 0, state.secure()));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+fn lifetime_ms(state: &ApiState) -> i64 {
+    i64::try_from(state.accounts().session_lifetime.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn session_over(state: &ApiState) -> Response {
+    let mut response = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "session-ended",
+        "Session ended",
+        "Your session is over. Sign in again.",
+    )
+    .into_response();
+    clear_cookies(state, response.headers_mut());
+    response
+}
+
+fn wrong_login() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "wrong-login",
+        "Wrong name or password",
+        "Name or password are wrong. Check both, or set a new password.",
+    )
+}
+
+fn dead_link(what_to_do: &str) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "dead-link",
+        "Dead link",
+        format!("This link was used already or has expired. {what_to_do}"),
+    )
+}

@@ -1,0 +1,232 @@
+//! `/api/v1/admin/…`: what only admins of the site do, all of it in the audit log.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use millrace_core::ids::UserId;
+use millrace_http::problem::Problem;
+use millrace_store::{Changes, Kept, Order, Query};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::streams::ProblemDocument;
+use crate::ApiState;
+use crate::accounts::{Role, User};
+use crate::auth::audit::Audit;
+use crate::auth::links::{INVITATION_LIFETIME_MS, Purpose, RESET_LIFETIME_MS};
+use crate::auth::people::time;
+use crate::auth::{Input, Person};
+use crate::error::ApiError;
+
+/// Entries of the audit log that are listed.
+const AUDIT_LISTED: usize = 200;
+
+/// What of an account is to change.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEdit {
+    role: Option<Role>,
+    /// Whether the person may not sign in.
+    banned: Option<bool>,
+}
+
+/// An account as an admin sees it.
+#[derive(Serialize, ToSchema)]
+pub struct Account {
+    #[schema(value_type = String, format = "uuid")]
+    id: UserId,
+    name: String,
+    role: Role,
+    banned: bool,
+    #[schema(value_type = String, format = "date-time")]
+    created_at: Timestamp,
+}
+
+/// A link to give to somebody.
+#[derive(Serialize, ToSchema)]
+pub struct OneTimeLink {
+    /// The token is in the fragment, so that no server log has it.
+    #[schema(example = "https://live.example.org/reset#…")]
+    url: String,
+}
+
+/// One thing that was done.
+#[derive(Serialize, ToSchema)]
+pub struct AuditEntry {
+    #[schema(value_type = String, format = "date-time")]
+    at: Timestamp,
+    /// Absent: on the server's command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    by: Option<UserId>,
+    #[schema(example = "user.role")]
+    action: String,
+    target: String,
+    detail: String,
+}
+
+/// The newest entries.
+#[derive(Serialize, ToSchema)]
+pub struct AuditPage {
+    items: Vec<AuditEntry>,
+    /// Null.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Shows an account.
+#[utoipa::path(get, path = "/api/v1/admin/users/{name}", params(("name" = String, Path, description = "Of the person")), responses(
+    (status = 200, description = "The account", body = Account),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Json<Account>, ApiError> {
+    person.require_admin()?;
+    Ok(Json(account(named(&state, &name).await?.value)))
+}
+
+/// Changes an account's role, or bans it. Its sessions end, so that it holds at once.
+#[utoipa::path(patch, path = "/api/v1/admin/users/{name}", request_body = AccountEdit, params(("name" = String, Path, description = "Of the person")), responses(
+    (status = 200, description = "The account", body = Account),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "It is your own account", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn edit(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    input: Input<AccountEdit>,
+) -> Result<Json<Account>, ApiError> {
+    person.require_admin()?;
+    let read = named(&state, &name).await?;
+    if read.id == person.user {
+        let detail = "You cannot change your own role or ban yourself. Ask another admin.";
+        return Err(Problem::new(StatusCode::CONFLICT, "own-account", "Own account", detail).into());
+    }
+    let AccountEdit { role, banned } = input.value;
+    let mut user = read.value.clone();
+    let mut changes = Changes::new();
+    if let Some(role) = role.filter(|role| *role != user.role) {
+        changes = changes.insert(&entry(
+            &state,
+            &person,
+            "user.role",
+            &user,
+            &format!("{:?} to {role:?}", user.role),
+        ));
+        user.role = role;
+    }
+    if let Some(banned) = banned.filter(|banned| *banned != user.banned_at.is_some()) {
+        changes = changes.insert(&entry(
+            &state,
+            &person,
+            if banned { "user.ban" } else { "user.unban" },
+            &user,
+            "",
+        ));
+        user.banned_at = banned.then(|| state.now_ms());
+    }
+    if user != read.value {
+        state.store().commit(changes.replace(&read, &user)).await?;
+        state.end_sessions(user.id, None).await?;
+    }
+    Ok(Json(account(user)))
+}
+
+/// Makes a link with which the person sets a new password.
+#[utoipa::path(post, path = "/api/v1/admin/users/{name}/reset-link", params(("name" = String, Path, description = "Of the person")), responses(
+    (status = 201, description = "The link; it works once, for an hour", body = OneTimeLink),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn reset_link(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    person.require_admin()?;
+    person.require_session()?;
+    let user = named(&state, &name).await?;
+    let expires_at = state.now_ms().saturating_add(RESET_LIFETIME_MS);
+    let token = state.links().make(Purpose::Reset, Some(user.id), expires_at).await?;
+    state.store().insert(&entry(&state, &person, "user.reset_link", &user, "")).await?;
+    Ok(link(&state, "reset", token.reveal()))
+}
+
+/// Makes an invitation.
+#[utoipa::path(post, path = "/api/v1/admin/invitations", responses(
+    (status = 201, description = "The link; it works once, for a week", body = OneTimeLink),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn invite(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
+    person.require_admin()?;
+    person.require_session()?;
+    let expires_at = state.now_ms().saturating_add(INVITATION_LIFETIME_MS);
+    let token = state.links().make(Purpose::Invite, None, expires_at).await?;
+    Ok(link(&state, "register", token.reveal()))
+}
+
+/// Lists what admins and moderators did, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/audit", responses(
+    (status = 200, description = "The newest 200 entries", body = AuditPage),
+    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn audit(
+    State(state): State<ApiState>,
+    person: Person,
+) -> Result<Json<AuditPage>, ApiError> {
+    person.require_admin()?;
+    let query = Query::with("scope", "site", AUDIT_LISTED).ordered("at", Order::Descending);
+    let items = state.store().find::<Audit>(&query).await?;
+    let items = items
+        .into_iter()
+        .map(|kept| {
+            let Audit { at, by, action, target, detail, .. } = kept.value;
+            AuditEntry { at: time(at), by, action, target, detail }
+        })
+        .collect();
+    Ok(Json(AuditPage { items, next_cursor: None }))
+}
+
+async fn named(state: &ApiState, name: &str) -> Result<Kept<User>, ApiError> {
+    let found = match name.contains('@') {
+        true => None,
+        false => state.people().by_login(name).await?,
+    };
+    Ok(found.ok_or_else(Problem::not_found)?)
+}
+
+fn entry(state: &ApiState, person: &Person, action: &str, user: &User, detail: &str) -> Audit {
+    Audit {
+        id: state.new_id(),
+        at: state.now_ms(),
+        by: Some(person.user),
+        action: action.into(),
+        target: user.name.to_string(),
+        detail: detail.to_lowercase(),
+        scope: "site".into(),
+    }
+}
+
+fn account(user: User) -> Account {
+    let User { id, name, role, banned_at, created_at, .. } = user;
+    Account { id, name: name.to_string(), role, banned: banned_at.is_some(), created_at: time(created_at) }
+}
+
+fn link(state: &ApiState, page: &str, token: &str) -> Response {
+    let url = format!("{}/{page}#{token}", state.public_url().unwrap_or_default());
+    (StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(OneTimeLink { url })).into_response()
+}
