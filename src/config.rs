@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     /// Who gets in, and for how long.
     pub(crate) accounts: millrace_api::config::AccountsConfig,
+    /// Limits of channels and of publishing.
+    pub(crate) channels: millrace_api::channels::ChannelsConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -120,6 +122,7 @@ impl Default for Config {
             shutdown_grace: Duration::from_secs(10),
             http: HttpConfig::default(),
             accounts: millrace_api::config::AccountsConfig::default(),
+            channels: millrace_api::channels::ChannelsConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -218,6 +221,7 @@ impl Config {
             wrong("http.max_streams: must be at least 1".into());
         }
         problems.extend(self.accounts.validate());
+        problems.extend(self.channels.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems
@@ -314,7 +318,11 @@ mod tests {
             ("MILLRACE_HTTP_ADDR", "here", "http_addr: is \"here\";"),
             ("MILLRACE_RTMP_ADDR", "1935", "such as 0.0.0.0:8080"),
             ("MILLRACE_BUS", "kafka://localhost:9092", "MILLRACE_BUS"),
-            ("MILLRACE_STORE", "mysql://localhost", "store: is no store; write sqlite, or mongodb://HOST/DATABASE"),
+            (
+                "MILLRACE_STORE",
+                "mysql://localhost",
+                "store: is no store; write sqlite, or mongodb://HOST/DATABASE",
+            ),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
             ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
             ("MILLRACE_LOG", "a=b=c", "log:"),

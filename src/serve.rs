@@ -9,6 +9,7 @@ use millrace_core::bus::Bus;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_hls_packager::{Origin, PackagerService};
 use millrace_http::server::{Limits, Listener};
+use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
 use tokio::net::TcpListener;
 
 use crate::config::{Config, PublishAuth};
@@ -45,7 +46,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
     let packager =
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
-    let api = people(&config).await?.counting_requests(config.hls.count_requests);
+    let api = people(&config, Arc::clone(&bus), &node).await?.counting_requests(config.hls.count_requests);
+    // Until ingest has said its last word, so that what ends with the process has its end in the history.
+    let recorded = tokio_util::sync::CancellationToken::new();
+    let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
+    let keys = Arc::clone(&api.studio().authority);
     let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
@@ -75,7 +80,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let media = millrace_ingest::MediaThreads::start(ingest_config.threads, ingest_config.max_pause)
         .context("failed to start the threads that carry media")?;
     let deps = millrace_ingest::Deps {
-        authority: authority(config.publish_auth),
+        authority: authority(config.publish_auth, keys),
         sink: Arc::new(packager.clone()),
         bus: Arc::clone(&bus),
         node,
@@ -110,6 +115,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         readiness.set(part, Err("the server is stopping"));
     }
     ingest.await.context("the RTMP server failed")?;
+    recorded.cancel();
+    history.await.context("the history failed")?;
     let unfinished = packager.drain(config.shutdown_grace).await;
     drop(media);
     http_shutdown.cancel();
@@ -129,7 +136,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Opens the store, and the API on it.
-async fn people(config: &Config) -> anyhow::Result<millrace_api::ApiState> {
+async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Result<millrace_api::ApiState> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| {
         format!(
             "cannot make {}; set MILLRACE_DATA_DIR to a directory that is writable",
@@ -145,15 +152,22 @@ async fn people(config: &Config) -> anyhow::Result<millrace_api::ApiState> {
         Some(url) => url.starts_with("https://"),
         None => config.https_addr.is_some(),
     };
+    let avatars = config.data_dir.join("objects").join("avatars");
+    let studio = millrace_api::studio::Studio::new(store.clone(), bus, node, config.channels.clone());
+    let studio = Arc::new(studio.with_avatars(avatars));
     let setup = millrace_api::Setup { store, accounts: config.accounts.clone(), public_url, secure };
-    millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")
+    let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
+    Ok(state.with_studio(studio))
 }
 
 fn or_derived(setting: usize, derived: usize) -> usize {
     if setting == 0 { derived } else { setting }
 }
 
-fn authority(auth: PublishAuth) -> Arc<dyn millrace_ingest::PublishAuthority> {
+fn authority(
+    auth: PublishAuth,
+    keys: Arc<millrace_api::publish::KeyAuthority>,
+) -> Arc<dyn millrace_ingest::PublishAuthority> {
     match auth {
         PublishAuth::Open => {
             tracing::warn!(
@@ -162,13 +176,23 @@ fn authority(auth: PublishAuth) -> Arc<dyn millrace_ingest::PublishAuthority> {
             );
             Arc::new(millrace_ingest::OpenAuthority)
         }
-        PublishAuth::Keys => {
-            tracing::warn!(
-                "MILLRACE_PUBLISH_AUTH=keys: this version has no stream keys yet, so nobody can publish. On a \
-                 trusted network, set MILLRACE_PUBLISH_AUTH=open"
-            );
-            Arc::new(millrace_ingest::NoKeysAuthority)
-        }
+        PublishAuth::Keys => Arc::new(Keys(keys)),
+    }
+}
+
+/// `MILLRACE_PUBLISH_AUTH=keys`: the API knows the keys, ingest asks.
+struct Keys(Arc<millrace_api::publish::KeyAuthority>);
+
+impl PublishAuthority for Keys {
+    fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_> {
+        Box::pin(async move {
+            match self.0.authorise(attempt.key.expose(), attempt.peer.ip()).await {
+                Ok(granted) => Ok(PublishGrant { channel: granted.channel, key: Some(granted.key) }),
+                Err(refused) => {
+                    Err(PublishRefusal { reason: refused.label(), sentence: refused.to_string() })
+                }
+            }
+        })
     }
 }
 
@@ -269,7 +293,7 @@ fn welcome(config: &Config, addresses: &Addresses) -> String {
     let page = page.trim_end_matches('/');
     let key = match config.publish_auth {
         PublishAuth::Open => "studio        (any name of 3 to 25 characters a-z, 0-9 and _)",
-        PublishAuth::Keys => "none yet      (set MILLRACE_PUBLISH_AUTH=open on a trusted network)",
+        PublishAuth::Keys => "from the stream manager, after signing in",
     };
     format!(
         "\n  Millrace {} is running.\n\n  Watch       {page}/@studio\n  All live    {page}/\n\n  In OBS, Settings > \

@@ -72,22 +72,6 @@ impl PublishAuthority for OpenAuthority {
     }
 }
 
-/// `MILLRACE_PUBLISH_AUTH=keys` as long as there are no accounts that could have keys: nobody.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoKeysAuthority;
-
-impl PublishAuthority for NoKeysAuthority {
-    fn authorise(&self, _attempt: PublishAttempt) -> Authorising<'_> {
-        let refusal = PublishRefusal {
-            reason: "no_keys",
-            sentence: "This server has no stream keys yet. Start it with MILLRACE_PUBLISH_AUTH=open to publish with \
-                       the channel's name as the key."
-                .to_owned(),
-        };
-        Box::pin(std::future::ready(Err(refusal)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

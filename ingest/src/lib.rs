@@ -18,7 +18,7 @@ pub mod server;
 mod telemetry;
 
 pub use authority::{
-    Authorising, NoKeysAuthority, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant,
+    Authorising, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant,
     PublishRefusal,
 };
 pub use config::Config;
