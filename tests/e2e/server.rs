@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Starts a server on an existing data folder.
-    async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
         let mut child = command(data.path(), settings).spawn().unwrap();
         let log = Arc::new(Mutex::new(VecDeque::new()));
         let stderr = child.stderr.take().unwrap();
