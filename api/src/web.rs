@@ -20,6 +20,9 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
+/// Pages of the app beside those of channels.
+const PAGES: &[&str] =
+    &["/", "/login", "/register", "/setup", "/forgot", "/reset", "/dashboard", "/settings", "/admin"];
 /// The page of the app; the router in it decides what to show.
 const INDEX: &str = "index.html";
 /// What is shown when the binary was built without the web app.
@@ -50,9 +53,11 @@ pub(crate) fn router() -> Router {
         move |uri: axum::http::Uri, headers: HeaderMap| async move { assets.file(uri.path(), &headers) }
     };
     let mut router = Router::new()
-        .route("/", get(page(false)))
         .route("/@{channel}", get(channel_page(false)))
         .route("/embed/{channel}", get(channel_page(true)));
+    for path in PAGES {
+        router = router.route(path, get(page(false)));
+    }
     // What exists has a route; everything else falls to the page that says so.
     for path in assets.files.keys().filter(|path| path.as_str() != INDEX) {
         router = router.route(&format!("/{path}"), get(file.clone()));
@@ -198,7 +203,9 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_embed_page_may_be_framed() {
-        for (path, ancestors) in [("/", "'none'"), ("/@studio", "'none'"), ("/embed/studio", "*")] {
+        for (path, ancestors) in
+            [("/", "'none'"), ("/login", "'none'"), ("/@studio", "'none'"), ("/embed/studio", "*")]
+        {
             let response = ask(path, "text/html").await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();

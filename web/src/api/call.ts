@@ -29,3 +29,9 @@ export async function call<T = undefined>(method: Method, path: string, body?: u
   if (!response.ok) throw errorOf(response, answer);
   return answer as T;
 }
+
+/** A page of a list. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next_cursor: string | null;
+}

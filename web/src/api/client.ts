@@ -54,6 +54,16 @@ export async function done(answer: Answer<unknown>): Promise<void> {
   await settled(answer);
 }
 
+/** The answer, or `null` where there is no such thing (404). */
+export async function orNull<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
 async function settled<T>(answer: Answer<T>) {
   let result;
   try {

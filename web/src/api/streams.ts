@@ -1,14 +1,9 @@
 import { queryOptions } from '@tanstack/react-query';
-import { api, ApiError, unwrap } from './client';
+import { api, orNull, unwrap } from './client';
 import type { components } from './schema';
 
 /** A channel that is live, or whose publisher dropped and may still come back. */
-export type Stream = components['schemas']['Stream'] & {
-  readonly title?: string | null;
-  readonly category?: string | null;
-  readonly tags?: readonly string[];
-  readonly language?: string | null;
-};
+export type Stream = components['schemas']['Stream'];
 
 const LIST_REFRESH_MS = 5_000;
 const STREAM_REFRESH_MS = 4_000;
@@ -25,7 +20,7 @@ export const liveStreams = () =>
       const streams: Stream[] = [];
       let cursor: string | null = null;
       do {
-        const query: { limit: number; cursor?: string } = { limit: PAGE, ...(cursor !== null && { cursor }) };
+        const query: { sort: string; limit: number; cursor?: string } = { sort: 'viewers', limit: PAGE, ...(cursor !== null && { cursor }) };
         const page = await unwrap(api.GET('/api/v1/streams', { params: { query } }));
         streams.push(...page.items);
         cursor = page.next_cursor ?? null;
@@ -39,13 +34,6 @@ export const liveStreams = () =>
 export const streamOf = (channel: string) =>
   queryOptions({
     queryKey: ['streams', channel],
-    queryFn: async (): Promise<Stream | null> => {
-      try {
-        return await unwrap(api.GET('/api/v1/streams/{channel}', { params: { path: { channel } } }));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return null;
-        throw error;
-      }
-    },
+    queryFn: () => orNull(unwrap(api.GET('/api/v1/streams/{channel}', { params: { path: { channel } } }))),
     refetchInterval: STREAM_REFRESH_MS,
   });

@@ -15,6 +15,10 @@ export function streamNamed(channel: string, more: Partial<Stream> = {}): Stream
     state: 'live',
     started_at: new Date(Date.now() - 65_000).toISOString(),
     viewers: 7,
+    title: '',
+    category: '',
+    tags: [],
+    language: '',
     encoder: 'obs-output module (libobs version 29.0.2)',
     playback_url: `/live/${channel}/index.m3u8`,
     health: {
@@ -118,7 +122,7 @@ export function channelNamed(name: string, more: Partial<Channel> = {}): Channel
   return {
     id: `019a2f00-0000-7000-8000-${name}`,
     name,
-    owner: { name: 'ada', display_name: 'Ada' },
+    owner: { name: 'ada', display_name: 'Ada', bio: '' },
     title: '',
     category: '',
     tags: [],

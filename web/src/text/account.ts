@@ -18,7 +18,7 @@ export const ACCOUNT_MESSAGES = {
   'auth.name': 'Name',
   'auth.name.hint': '3 to 25 of a–z, 0–9 and _. You sign in with it and are known by it.',
   'auth.email': 'E-mail',
-  'auth.email.hint': 'Optional. Needed to get back in if you forget the password.',
+  'auth.email.hint': 'Optional. You can sign in with it too.',
   'auth.login': 'Name or e-mail',
   'auth.password': 'Password',
   'auth.password.new': 'New password',
@@ -54,11 +54,8 @@ export const ACCOUNT_MESSAGES = {
   'setup.missing.body': 'Open the set-up link just as the server printed it when it started.',
 
   'forgot.title': 'Forgot the password?',
-  'forgot.body': 'We send a link that sets a new one to the e-mail of your account.',
-  'forgot.submit': 'Send the link',
-  'forgot.sent.title': 'Look into your mail',
-  'forgot.sent.body':
-    'If there is an account with a confirmed e-mail, a link is on its way. A server without mail cannot send one: ask its owner for a link then.',
+  'forgot.body':
+    'Ask an admin of this site for a link that sets a new one. The owner can make it on the server too: millrace user reset-password.',
 
   'reset.title': 'Set a new password',
   'reset.body': 'All browsers that are signed in to this account are signed out.',
@@ -66,14 +63,9 @@ export const ACCOUNT_MESSAGES = {
   'reset.done.title': 'The password is set',
   'reset.done.body': 'Sign in with it now.',
 
-  'verify.title': 'Confirming your e-mail',
-  'verify.done.title': 'Your e-mail is confirmed',
-  'verify.done.body': 'Links that set a new password can reach you there.',
-  'verify.failed.title': 'This link does not work',
-  'verify.again': 'Ask for a new link in the settings.',
 
   'link.missing.title': 'This link is not whole',
-  'link.missing.body': 'Copy the whole address from the mail, or ask for a new link.',
+  'link.missing.body': 'Copy the whole address that you were given, or ask for a new link.',
 
   'providers.label': 'Sign in with a provider',
   'providers.with': 'Continue with {provider}',

@@ -17,11 +17,7 @@ export const SETTINGS_MESSAGES = {
   'profile.picture.done': 'This is your picture now.',
 
   'email.title': 'E-mail',
-  'email.hint': 'Only you and the admins of this site see it. Links for a forgotten password go there.',
-  'email.verified': 'Confirmed',
-  'email.unverified': 'Not confirmed yet',
-  'email.verify': 'Send the confirmation again',
-  'email.sent': 'Sent. Look into your mail.',
+  'email.hint': 'Only you and the admins of this site see it. You can sign in with it.',
   'email.save': 'Save the e-mail',
 
   'password.title': 'Password',

@@ -2,12 +2,11 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, type ReactNode } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
 import { me } from '@/api/me';
-import { ForgotForm } from '@/features/auth/components/ForgotForm';
+import { ForgotHelp } from '@/features/auth/components/ForgotHelp';
 import { LoginForm } from '@/features/auth/components/LoginForm';
 import { RegisterForm } from '@/features/auth/components/RegisterForm';
 import { ResetForm } from '@/features/auth/components/ResetForm';
 import { SetupForm } from '@/features/auth/components/SetupForm';
-import { VerifyEmail } from '@/features/auth/components/VerifyEmail';
 import { pathAfterSignIn } from '@/lib/after-sign-in';
 import { useTitle } from '@/lib/useTitle';
 import { t } from '@/text/t';
@@ -58,15 +57,10 @@ export function SetupPage() {
 
 export function ForgotPage() {
   useTitle(`${t('forgot.title')} · ${t('app.name')}`);
-  return <ForgotForm />;
+  return <ForgotHelp />;
 }
 
 export function ResetPage() {
   useTitle(`${t('reset.title')} · ${t('app.name')}`);
   return <ResetForm />;
-}
-
-export function VerifyPage() {
-  useTitle(`${t('verify.title')} · ${t('app.name')}`);
-  return <VerifyEmail />;
 }

@@ -1,38 +1,24 @@
 import { queryOptions } from '@tanstack/react-query';
 import { call } from '@/api/call';
-import type { Page } from '@/api/channels';
-import type { Me } from '@/api/me';
+import { api, done, unwrap } from '@/api/client';
+import type { components } from '@/api/schema';
 
-export interface ProfileEdit {
-  readonly display_name?: string;
-  readonly bio?: string;
-  readonly email?: string | null;
-}
+type Schemas = components['schemas'];
 
-export const editProfile = (edit: ProfileEdit) => call<Me>('PATCH', '/api/v1/me', edit);
+export const editProfile = (body: Schemas['ProfileEdit']) => unwrap(api.PATCH('/api/v1/me', { body }));
 export const uploadAvatar = (picture: File) => call('PUT', '/api/v1/me/avatar', picture);
-export const removeAvatar = () => call('DELETE', '/api/v1/me/avatar');
-export const sendVerification = () => call('POST', '/api/v1/me/email/verification');
+export const removeAvatar = () => done(api.DELETE('/api/v1/me/avatar'));
 
 export const changePassword = (current: string, password: string) =>
-  call('POST', '/api/v1/me/password', { current, password });
-
-/** A browser that is signed in to the account. */
-export interface Session {
-  readonly id: string;
-  readonly device: string;
-  readonly created_at: string;
-  readonly last_used_at: string;
-  readonly current: boolean;
-}
+  done(api.POST('/api/v1/me/password', { body: { current, password } }));
 
 export const sessions = () =>
   queryOptions({
     queryKey: ['me', 'sessions'],
-    queryFn: async () => (await call<Page<Session>>('GET', '/api/v1/me/sessions')).items,
+    queryFn: async () => (await unwrap(api.GET('/api/v1/me/sessions'))).items,
   });
-export const endSession = (id: string) => call('DELETE', `/api/v1/me/sessions/${id}`);
-export const endAllSessions = () => call('DELETE', '/api/v1/me/sessions');
+export const endSession = (id: string) => done(api.DELETE('/api/v1/me/sessions/{id}', { params: { path: { id } } }));
+export const endAllSessions = () => done(api.DELETE('/api/v1/me/sessions'));
 
 /** An account elsewhere that lets the person in. */
 export interface Identity {
@@ -54,41 +40,24 @@ export const linkIdentity = (provider: string) =>
 export const unlinkIdentity = (id: string) => call('DELETE', `/api/v1/me/identities/${encodeURIComponent(id)}`);
 
 /** What an authenticator app needs. */
-export interface TotpEnrolment {
-  /** Base32. */
-  readonly secret: string;
-  readonly otpauth_url: string;
-}
+export type TotpEnrolment = Schemas['Enrolment'];
 
-export const enrolTotp = () => call<TotpEnrolment>('POST', '/api/v1/me/totp');
-export const confirmTotp = (code: string) =>
-  call<{ readonly recovery_codes: readonly string[] }>('POST', '/api/v1/me/totp/confirm', { code });
-export const disableTotp = (password: string) => call('DELETE', '/api/v1/me/totp', { password });
+export const enrolTotp = () => unwrap(api.POST('/api/v1/me/totp'));
+export const confirmTotp = (code: string) => unwrap(api.POST('/api/v1/me/totp/confirm', { body: { code } }));
+export const disableTotp = (password: string) => done(api.DELETE('/api/v1/me/totp', { body: { password } }));
 
-/** A personal token for programs, without its secret. */
-export interface ApiToken {
-  readonly id: string;
-  readonly name: string;
-  readonly hint: string;
-  readonly scopes: readonly string[];
-  readonly created_at: string;
-  readonly last_used_at?: string | null;
-}
-
-export interface NewApiToken extends ApiToken {
-  readonly secret: string;
-}
+export type NewApiToken = Schemas['MadeToken'];
 
 export const apiTokens = () =>
   queryOptions({
     queryKey: ['me', 'tokens'],
-    queryFn: async () => (await call<Page<ApiToken>>('GET', '/api/v1/me/tokens')).items,
+    queryFn: async () => (await unwrap(api.GET('/api/v1/me/tokens'))).items,
   });
-export const createToken = (name: string, scopes: readonly string[]) =>
-  call<NewApiToken>('POST', '/api/v1/me/tokens', { name, scopes });
-export const revokeToken = (id: string) => call('DELETE', `/api/v1/me/tokens/${id}`);
+export const createToken = (name: string, scopes: Schemas['Scope'][]) =>
+  unwrap(api.POST('/api/v1/me/tokens', { body: { name, scopes } }));
+export const revokeToken = (id: string) => done(api.DELETE('/api/v1/me/tokens/{id}', { params: { path: { id } } }));
 
-export const deleteAccount = (password: string) => call('DELETE', '/api/v1/me', { password });
+export const deleteAccount = (password: string) => done(api.DELETE('/api/v1/me', { body: { password } }));
 
 /** Where one's data can be downloaded. */
 export const EXPORT_URL = '/api/v1/me/export';

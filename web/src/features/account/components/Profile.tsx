@@ -8,7 +8,7 @@ import { failureOf, Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
 import { entered, optional } from '@/lib/entered';
 import { t } from '@/text/t';
-import { editProfile, removeAvatar, sendVerification, uploadAvatar } from '../api/account';
+import { editProfile, removeAvatar, uploadAvatar } from '../api/account';
 import styles from './Account.module.css';
 
 const PICTURE_MAX_BYTES = 5 * 1024 * 1024;
@@ -104,18 +104,9 @@ function Picture({ person }: { readonly person: Me }) {
   );
 }
 
-/** The person's address, and whether it is confirmed. */
+/** The person's address. */
 export function EmailAddress({ person }: { readonly person: Me }) {
   const queries = useQueryClient();
-  const [said, setSaid] = useState('');
-  const verify = async () => {
-    try {
-      await sendVerification();
-      setSaid(t('email.sent'));
-    } catch (error) {
-      setSaid(failureOf(error).sentence);
-    }
-  };
   return (
     <Panel id="email" title={t('email.title')} hint={t('email.hint')}>
       <Form
@@ -132,19 +123,8 @@ export function EmailAddress({ person }: { readonly person: Me }) {
           defaultValue={person.email ?? ''}
           autoComplete="email"
           maxLength={254}
-          {...(person.email && { hint: person.email_verified ? t('email.verified') : t('email.unverified') })}
         />
       </Form>
-      {person.email && !person.email_verified && (
-        <div className={styles.buttons}>
-          <Button look="quiet" onClick={() => void verify()}>
-            {t('email.verify')}
-          </Button>
-          <span role="status" className={styles.said}>
-            {said}
-          </span>
-        </div>
-      )}
     </Panel>
   );
 }

@@ -4,11 +4,11 @@ import { Form } from '@/components/Form';
 import { PasswordField } from '@/components/PasswordField';
 import { entered, optional } from '@/lib/entered';
 import { t } from '@/text/t';
-import type { NewPerson } from '../api/auth';
+import type { Beginner } from '../api/auth';
 
 interface Props {
   readonly submit: string;
-  readonly onSubmit: (person: NewPerson, data: FormData) => Promise<unknown>;
+  readonly onSubmit: (person: Beginner, data: FormData) => Promise<unknown>;
   readonly children?: ReactNode;
 }
 

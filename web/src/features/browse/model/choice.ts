@@ -37,14 +37,14 @@ export function chosen(streams: readonly Stream[], { sort, category, language, t
       (stream) =>
         (category === '' || stream.category === category) &&
         (language === '' || stream.language === language) &&
-        (tag === '' || stream.tags?.includes(tag) === true),
+        (tag === '' || stream.tags.includes(tag)),
     )
     .sort((a, b) => before(a, b) || a.channel.localeCompare(b.channel));
 }
 
 /** Every value of a field that some stream has, in alphabetical order; the chosen one even if none has it now. */
 export function valuesOf(streams: readonly Stream[], field: 'category' | 'language', now: string): string[] {
-  const values = new Set(streams.map((stream) => stream[field] ?? ''));
+  const values = new Set(streams.map((stream) => stream[field]));
   values.add(now);
   values.delete('');
   return [...values].sort((a, b) => a.localeCompare(b));

@@ -1,105 +1,82 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { call } from '@/api/call';
-import { ApiError } from '@/api/client';
-import type { Channel, Page, Playback, Profile } from '@/api/channels';
-import type { Stream } from '@/api/streams';
+import { api, done, orNull, unwrap } from '@/api/client';
+import type { components } from '@/api/schema';
+
+type Schemas = components['schemas'];
 
 /** A stream key without its secret. */
-export interface StreamKey {
-  readonly id: string;
-  readonly name: string;
-  readonly hint: string;
-  readonly created_at: string;
-  readonly last_used_at?: string | null;
-  readonly revoked_at?: string | null;
-}
+export type StreamKey = Schemas['StreamKeyView'];
 
 /** A new key: the only time that its secret is told. */
-export interface NewStreamKey extends StreamKey {
-  readonly secret: string;
-}
+export type NewStreamKey = Schemas['NewStreamKeyView'];
 
-/** A broadcast, over or running. */
-export interface Broadcast {
-  readonly id: string;
-  readonly title: string;
-  readonly category: string;
-  readonly started_at: string;
-  readonly ended_at?: string | null;
-  readonly peak_viewers: number;
-}
+const PAGE = 20;
 
-export interface Follower extends Profile {
-  readonly followed_at: string;
-}
-
-const at = (channel: string, rest: string) => `/api/v1/channels/${channel}/${rest}`;
+const of = (name: string) => ({ params: { path: { name } } });
+const keyOf = (name: string, id: string) => ({ params: { path: { name, id } } });
+const personOf = (name: string, person: string) => ({ params: { path: { name, person } } });
 
 export const myChannels = () =>
   queryOptions({
     queryKey: ['me', 'channels'],
-    queryFn: async () => (await call<Page<Channel>>('GET', '/api/v1/me/channels')).items,
+    queryFn: async () => (await unwrap(api.GET('/api/v1/me/channels'))).items,
   });
 
-export const createChannel = (name: string) => call<Channel>('POST', '/api/v1/channels', { name });
-
-export interface ChannelEdit {
-  readonly title: string;
-  readonly category: string;
-  readonly tags: readonly string[];
-  readonly language: string;
-  readonly description: string;
-  readonly playback: Playback;
-}
-
-export const editChannel = (channel: string, edit: ChannelEdit) =>
-  call<Channel>('PATCH', `/api/v1/channels/${channel}`, edit);
-export const deleteChannel = (channel: string) => call('DELETE', `/api/v1/channels/${channel}`);
+export const createChannel = (name: string) => unwrap(api.POST('/api/v1/channels', { body: { name } }));
+export const editChannel = (name: string, body: Schemas['ChannelEdit']) =>
+  unwrap(api.PATCH('/api/v1/channels/{name}', { ...of(name), body }));
+export const deleteChannel = (name: string) => done(api.DELETE('/api/v1/channels/{name}', of(name)));
 
 /** The running broadcast of one's channel, whoever else may watch it; `null` while there is none. */
 export const running = (channel: string) =>
   queryOptions({
     queryKey: ['channels', channel, 'stream'],
-    queryFn: async (): Promise<Stream | null> => {
-      try {
-        return await call<Stream>('GET', at(channel, 'stream'));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return null;
-        throw error;
-      }
-    },
+    queryFn: () => orNull(unwrap(api.GET('/api/v1/channels/{name}/stream', of(channel)))),
     refetchInterval: 2_000,
   });
-export const stopBroadcast = (channel: string) => call('POST', at(channel, 'stream/stop'));
+export const stopBroadcast = (name: string) => done(api.POST('/api/v1/channels/{name}/stream/stop', of(name)));
 
 export const streamKeys = (channel: string) =>
   queryOptions({
     queryKey: ['channels', channel, 'keys'],
-    queryFn: async () => {
-      const { items } = await call<Page<StreamKey>>('GET', at(channel, 'keys'));
-      return items.filter((key) => key.revoked_at === undefined || key.revoked_at === null);
-    },
+    queryFn: async () => (await unwrap(api.GET('/api/v1/channels/{name}/keys', of(channel)))).items,
   });
-export const createKey = (channel: string, name: string) => call<NewStreamKey>('POST', at(channel, 'keys'), { name });
-export const rotateKey = (channel: string, id: string) => call<NewStreamKey>('POST', at(channel, `keys/${id}/rotate`));
-export const revokeKey = (channel: string, id: string) => call('DELETE', at(channel, `keys/${id}`));
+export const createKey = (channel: string, name: string) =>
+  unwrap(api.POST('/api/v1/channels/{name}/keys', { ...of(channel), body: { name } }));
+export const rotateKey = (channel: string, id: string) =>
+  unwrap(api.POST('/api/v1/channels/{name}/keys/{id}/rotate', keyOf(channel, id)));
+export const revokeKey = (channel: string, id: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/keys/{id}', keyOf(channel, id)));
 
 export const moderators = (channel: string) =>
   queryOptions({
     queryKey: ['channels', channel, 'moderators'],
-    queryFn: async () => (await call<Page<Profile>>('GET', at(channel, 'moderators'))).items,
+    queryFn: async () => (await unwrap(api.GET('/api/v1/channels/{name}/moderators', of(channel)))).items,
   });
-export const appoint = (channel: string, person: string) => call('PUT', at(channel, `moderators/${person}`));
-export const dismiss = (channel: string, person: string) => call('DELETE', at(channel, `moderators/${person}`));
+export const appoint = (channel: string, person: string) =>
+  done(api.PUT('/api/v1/channels/{name}/moderators/{person}', personOf(channel, person)));
+export const dismiss = (channel: string, person: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/moderators/{person}', personOf(channel, person)));
 
-/** A list of a channel, page by page. */
-const pages = <T>(channel: string, list: string) =>
+/** The path and the place in the list of one request for a page. */
+const pageOf = (name: string, cursor: string) => ({
+  params: { path: { name }, query: { limit: PAGE, ...(cursor !== '' && { cursor }) } },
+});
+
+/** The broadcasts of a channel, newest first. */
+export const broadcasts = (channel: string) =>
   infiniteQueryOptions({
-    queryKey: ['channels', channel, list],
-    queryFn: ({ pageParam }) =>
-      call<Page<T>>('GET', at(channel, `${list}?limit=20${pageParam === '' ? '' : `&cursor=${encodeURIComponent(pageParam)}`}`)),
+    queryKey: ['channels', channel, 'broadcasts'],
+    queryFn: ({ pageParam }) => unwrap(api.GET('/api/v1/channels/{name}/broadcasts', pageOf(channel, pageParam))),
     initialPageParam: '',
     getNextPageParam: (page) => page.next_cursor,
   });
-export const broadcasts = (channel: string) => pages<Broadcast>(channel, 'broadcasts');
-export const followers = (channel: string) => pages<Follower>(channel, 'followers');
+
+/** Who follows a channel, newest first. */
+export const followers = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: ['channels', channel, 'followers'],
+    queryFn: ({ pageParam }) => unwrap(api.GET('/api/v1/channels/{name}/followers', pageOf(channel, pageParam))),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });

@@ -49,7 +49,7 @@ export function Moderators({ channel }: { readonly channel: string }) {
         submit={t('moderators.add')}
         clears
         onSubmit={async (data) => {
-          await appoint(channel, encodeURIComponent(entered(data, 'name').trim().toLowerCase()));
+          await appoint(channel, entered(data, 'name').trim().toLowerCase());
           await refresh();
         }}
       >
