@@ -490,17 +490,13 @@ async fn of_many_who_want_one_name_at_once_one_gets_it() {
         banned_at: None,
     };
     let tries = (1..=1_000).map(|number| {
-        let (state, user) = (state.clone(), user(number));
-        tokio::spawn(
-            async move { state.people().create(&user, None).await.map_err(|error| error.0.status()) },
-        )
+        let (state, user) = (&state, user(number));
+        async move { state.people().create(&user, None).await.map_err(|error| error.0.status()) }
     });
-    let mut made = 0;
-    for task in tries.collect::<Vec<_>>() {
-        match task.await.unwrap() {
-            Ok(()) => made += 1,
-            Err(status) => assert_eq!(status, StatusCode::CONFLICT),
-        }
+    let answers = futures_util::future::join_all(tries).await;
+    let made = answers.iter().filter(|answer| answer.is_ok()).count();
+    for refused in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+        assert_eq!(*refused, StatusCode::CONFLICT);
     }
     assert_eq!(made, 1);
 }
