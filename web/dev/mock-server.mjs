@@ -139,7 +139,9 @@ createServer((request, response) => {
     const found = find(rest[1]);
     if (found) json(response, found);
     else problem(response, 404, 'Not live', 'This channel is not live.');
-  } else if (first === 'live') {
+  } else if (url.pathname === '/api/v1/me') problem(response, 401, 'Not signed in', 'Sign in, then try again.');
+  else if (first === 'api') problem(response, 404, 'Not found', 'The mock server has no accounts and no channels.');
+  else if (first === 'live') {
     if (state === 'down') request.socket.destroy();
     else if (state === 'offline') problem(response, 404, 'Not live', 'This channel is not live.');
     else void file(response, media, rest.join('/')).then((ok) => ok || problem(response, 404, 'Gone', 'No such file.'));
