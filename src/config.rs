@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     /// Who gets in, and for how long.
     pub(crate) accounts: millrace_api::config::AccountsConfig,
+    /// Providers that people may sign in with.
+    pub(crate) oauth: millrace_api::oauth::OauthConfig,
     /// Limits of channels and of publishing.
     pub(crate) channels: millrace_api::channels::ChannelsConfig,
     /// RTMP limits and the life cycle of publishers.
@@ -122,6 +124,7 @@ impl Default for Config {
             shutdown_grace: Duration::from_secs(10),
             http: HttpConfig::default(),
             accounts: millrace_api::config::AccountsConfig::default(),
+            oauth: millrace_api::oauth::OauthConfig::default(),
             channels: millrace_api::channels::ChannelsConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
@@ -221,6 +224,7 @@ impl Config {
             wrong("http.max_streams: must be at least 1".into());
         }
         problems.extend(self.accounts.validate());
+        problems.extend(millrace_api::oauth::config::validate(&self.oauth));
         problems.extend(self.channels.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());

@@ -155,7 +155,9 @@ async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Resul
     let avatars = config.data_dir.join("objects").join("avatars");
     let studio = millrace_api::studio::Studio::new(store.clone(), bus, node, config.channels.clone());
     let studio = Arc::new(studio.with_avatars(avatars));
-    let setup = millrace_api::Setup { store, accounts: config.accounts.clone(), public_url, secure };
+    let providers = millrace_api::oauth::Providers::new(&config.oauth)
+        .context("failed to read the secret of a sign-in provider")?;
+    let setup = millrace_api::Setup { store, accounts: config.accounts.clone(), providers, public_url, secure };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
 }

@@ -10,6 +10,7 @@ pub mod channels;
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod oauth;
 pub mod picture;
 pub mod publish;
 pub mod routes;

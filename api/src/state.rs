@@ -21,6 +21,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::tokens::Tokens;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
+use crate::oauth::Providers;
 use crate::studio::Studio;
 use crate::viewers::Audience;
 
@@ -40,6 +41,8 @@ pub struct Setup {
     pub store: Store,
     /// `[accounts]`.
     pub accounts: AccountsConfig,
+    /// With whom people may sign in.
+    pub providers: Providers,
     /// What people type to come here, without a slash at the end.
     pub public_url: Option<String>,
     /// Whether people come over https, so that cookies are never sent in the clear.
@@ -225,6 +228,12 @@ impl ApiState {
         self.shared.setup.public_url.as_deref()
     }
 
+    /// With whom people may sign in.
+    #[must_use]
+    pub fn providers(&self) -> &Providers {
+        &self.shared.setup.providers
+    }
+
     /// Whether cookies are for https only.
     #[must_use]
     pub fn secure(&self) -> bool {
@@ -358,7 +367,8 @@ pub(crate) mod testing {
             let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
             let store = Store::new(engine, COLLECTIONS).await.unwrap();
             let accounts = AccountsConfig::default();
-            let mut setup = Setup { store, accounts, public_url: None, secure: false };
+            let mut setup =
+                Setup { store, accounts, providers: Providers::default(), public_url: None, secure: false };
             change(&mut setup);
             let mut state = Self::new(setup).await.unwrap();
             let clock = TestClock(Arc::new(AtomicI64::new(state.now_ms())));

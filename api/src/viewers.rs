@@ -102,6 +102,7 @@ impl Beats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
     fn studio() -> ChannelName {
         "studio".parse().expect("a name")
@@ -109,7 +110,7 @@ mod tests {
 
     /// Evenly spread, as random numbers are.
     fn viewer(number: u64) -> u64 {
-        number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(number)
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use millrace_store::Collection;
 
-use super::{channel, user};
+use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, tokens, totp};
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
     &user::USERS,
+    &identity::IDENTITIES,
     &channel::CHANNELS,
     &channel::STREAM_KEYS,
     &channel::BROADCASTS,

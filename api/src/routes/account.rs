@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::auth::check_password;
 use super::streams::ProblemDocument;
 use crate::ApiState;
-use crate::accounts::{Broadcast, Channel, EmailError, Follow, StreamKeyRecord, User};
+use crate::accounts::{Broadcast, Channel, EmailError, Follow, Identity, StreamKeyRecord, User};
 use crate::auth::limits::ClientAddress;
 use crate::auth::password::{PASSWORD_MAX_BYTES, Verdict};
 use crate::auth::people::{BIO_MAX_CHARS, DISPLAY_NAME_MAX_CHARS, Me, time};
@@ -179,7 +179,10 @@ pub(crate) async fn delete(
             follows.unfollow(user.id, follow.channel).await?;
         }
     }
+    let identities = store.find::<Identity>(&Query::with("user", user.id.to_string(), EXPORT_MAX)).await?;
     let tokens = state.tokens().of(user.id).await?;
+    let changes = identities.iter().fold(Changes::new(), |changes, identity| changes.delete(identity));
+    store.commit(changes).await?;
     let changes = tokens.iter().fold(Changes::new(), |changes, token| changes.delete(token));
     let changes =
         changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<User>(user.id.to_string());
@@ -215,10 +218,12 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
         .collect();
     let follows = without(store.find::<Follow>(&by_user()).await?, "");
     let tokens = without(store.find::<ApiToken>(&by_user()).await?, "hash");
+    let identities = without(store.find::<Identity>(&by_user()).await?, "");
     let body = json!({
         "account": User { password: None, ..user },
         "channels": channels,
         "follows": follows,
+        "identities": identities,
         "sessions": sessions,
         "api_tokens": tokens,
     });

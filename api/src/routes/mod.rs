@@ -6,6 +6,7 @@ pub mod beats;
 pub mod channels;
 pub mod follows;
 pub mod lists;
+pub mod oauth;
 pub mod profile;
 pub mod sessions;
 pub mod stream_keys;
@@ -55,6 +56,10 @@ use crate::auth::csrf;
         users_admin::reset_link,
         users_admin::invite,
         users_admin::audit,
+        oauth::providers,
+        oauth::identities,
+        oauth::link,
+        oauth::unlink,
         streams::list,
         streams::show,
         beats::beat,
@@ -95,12 +100,18 @@ pub(crate) fn router(state: ApiState) -> Router {
         .route("/api/v1/streams", get(streams::list))
         .route("/api/v1/streams/{channel}", get(streams::show))
         .merge(account_routes())
+        .route("/api/v1/oauth/providers", get(oauth::providers))
+        .route("/api/v1/me/identities", get(oauth::identities))
+        // One segment for both: the provider to link, the identity to take away.
+        .route("/api/v1/me/identities/{which}", post(oauth::link).delete(oauth::unlink))
         .merge(channel_routes())
         .route("/api/openapi.json", get(|| async { Json(Description::openapi()) }))
         .layer(from_fn_with_state(state.clone(), csrf::protect))
         // Whoever watches may say so; there is nobody to impersonate.
         .route("/api/v1/streams/{channel}/beats", post(beats::beat))
         .route("/avatars/{id}", get(profile::avatar))
+        .route("/oauth/{provider}", get(oauth::start))
+        .route("/oauth/{provider}/callback", get(oauth::callback))
         .with_state(state)
 }
 

@@ -1,0 +1,448 @@
+//! `/oauth/{provider}`, `/api/v1/oauth/providers`, `/api/v1/me/identities`: signing in with a provider.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use millrace_core::ids::{SessionId, UserId};
+use millrace_http::problem::Problem;
+use millrace_store::{Changes, Kept, Order, Query as StoreQuery, StoreError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::auth::begin_session;
+use super::streams::ProblemDocument;
+use crate::ApiState;
+use crate::accounts::{Identity, Role, User};
+use crate::auth::Person;
+use crate::auth::cookie::Cookie;
+use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, time};
+use crate::auth::secret::{random, same};
+use crate::config::Registration;
+use crate::error::ApiError;
+use crate::oauth::ProviderError;
+use crate::oauth::decide::{Decision, Profile, Refusal, decide, name_for};
+use crate::oauth::flow::{FLOW_AUDIENCE, FLOW_LIFETIME_S, Flow, back_to};
+use crate::oauth::provider::{Begun, Provider, Returned};
+
+/// Names that are tried for a new account before we give up.
+const NAME_ATTEMPTS: usize = 20;
+/// Identities of one person: one per provider, and some of the same.
+const IDENTITIES_MAX: usize = 20;
+/// Where a person reads why it did not work.
+const LOGIN_PAGE: &str = "/login";
+/// Where identities are linked.
+const SETTINGS_PAGE: &str = "/settings";
+
+/// A provider that this site takes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderItem {
+    /// Its name in addresses.
+    #[schema(example = "google")]
+    name: String,
+    /// What the button says.
+    #[schema(example = "Google")]
+    label: String,
+}
+
+/// The providers that this site takes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderList {
+    /// In the order to show them.
+    items: Vec<ProviderItem>,
+}
+
+/// A way in which the person signs in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IdentityItem {
+    /// Its id.
+    id: String,
+    /// The provider's name.
+    provider: String,
+    /// What the provider's button says.
+    label: String,
+    /// The address that the provider told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// When it was linked.
+    #[schema(value_type = String, format = "date-time")]
+    linked_at: jiff::Timestamp,
+}
+
+/// The ways in which the person signs in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IdentityList {
+    /// In the order in which they were linked.
+    items: Vec<IdentityItem>,
+    /// Whether there is a password too.
+    password: bool,
+}
+
+/// Where the browser goes next.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Onward {
+    /// The provider's page.
+    url: String,
+}
+
+/// The query of a start.
+#[derive(Debug, Deserialize)]
+pub struct StartQuery {
+    #[serde(default)]
+    back: Option<String>,
+}
+
+/// Lists the providers that this site takes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/oauth/providers",
+    responses((status = 200, description = "The providers", body = ProviderList))
+)]
+pub(crate) async fn providers(State(state): State<ApiState>) -> Json<ProviderList> {
+    let items = state.providers().labels().map(|(name, label)| ProviderItem { name: name.to_owned(), label });
+    Json(ProviderList { items: items.collect() })
+}
+
+/// Sends the browser to the provider.
+pub(crate) async fn start(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(query): Query<StartQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let back = back_to(query.back.as_deref());
+    match begin(&state, &name, back, &headers).await {
+        Ok(Begun { url, flow }) => {
+            let cookie = flow_cookie(&state, &flow);
+            (AppendHeaders([(header::SET_COOKIE, cookie), no_store()]), Redirect::to(&url)).into_response()
+        }
+        Err(why) => failed(LOGIN_PAGE, why),
+    }
+}
+
+/// Links another way of signing in to the person's account: where the browser goes for it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/identities/{which}",
+    params(("which" = String, Path, description = "The provider's name")),
+    responses(
+        (status = 200, description = "Send the browser to this address", body = Onward),
+        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "This site does not take this provider", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The provider does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn link(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    person.require_session()?;
+    let Begun { url, mut flow } =
+        begin(&state, &name, SETTINGS_PAGE, &headers).await.map_err(|why| match why {
+            Why::NoProvider => Problem::not_found(),
+            _ => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "provider-unreachable",
+                "Provider unreachable",
+                "The provider does not answer right now. Try again in a few minutes.",
+            ),
+        })?;
+    flow.link = Some(person.user);
+    Ok((AppendHeaders([(header::SET_COOKIE, flow_cookie(&state, &flow))]), Json(Onward { url }))
+        .into_response())
+}
+
+/// Takes the browser back from the provider.
+pub(crate) async fn callback(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Query(returned): Query<Returned>,
+    person: Option<Person>,
+    headers: HeaderMap,
+) -> Response {
+    // Whatever comes of it, the cookie is used up.
+    let forget = (header::SET_COOKIE, Cookie::Login.set("", 0, state.secure()));
+    let flow = taken_flow(&state, &name, &returned, &headers).await;
+    let page = if flow.as_ref().is_ok_and(|flow| flow.link.is_some()) { SETTINGS_PAGE } else { LOGIN_PAGE };
+    let done = match flow {
+        Ok(flow) => finish(&state, &name, &flow, &returned, person, &headers).await,
+        Err(why) => Err(why),
+    };
+    let response = done.unwrap_or_else(|why| failed(page, why));
+    (AppendHeaders([forget, no_store()]), response).into_response()
+}
+
+/// Lists the ways in which the person signs in.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/identities",
+    responses(
+        (status = 200, description = "The ways of signing in", body = IdentityList),
+        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn identities(
+    State(state): State<ApiState>,
+    person: Person,
+) -> Result<Json<IdentityList>, ApiError> {
+    person.require_session()?;
+    let user = state.store().get::<User>(&person.user.to_string()).await?;
+    let label = |provider: &str| {
+        let known = state.providers().labels().find(|(name, _)| *name == provider);
+        known.map_or_else(|| provider.to_owned(), |(_, label)| label)
+    };
+    let items = of(&state, person.user).await?.into_iter().map(|identity| {
+        use millrace_store::Document;
+        IdentityItem {
+            id: identity.id(),
+            label: label(&identity.provider),
+            provider: identity.value.provider,
+            email: identity.value.email.map(String::from),
+            linked_at: time(identity.value.linked_at),
+        }
+    });
+    let password = user.is_some_and(|user| user.password.is_some());
+    Ok(Json(IdentityList { items: items.collect(), password }))
+}
+
+/// Takes a way of signing in away from the person's account.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/me/identities/{which}",
+    params(("which" = String, Path, description = "The identity's id")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "The person has no such identity", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "It is the only way in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn unlink(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    use millrace_store::Document;
+    person.require_session()?;
+    let user = state.store().get::<User>(&person.user.to_string()).await?;
+    let all = of(&state, person.user).await?;
+    let identity = all.iter().find(|identity| identity.id() == id).ok_or_else(Problem::not_found)?;
+    if all.len() == 1 && user.is_none_or(|user| user.password.is_none()) {
+        return Err(ApiError(Problem::new(
+            StatusCode::CONFLICT,
+            "last-way-in",
+            "Last way in",
+            "Nothing else would let you in. Set a password first, or link another provider.",
+        )));
+    }
+    state.store().commit(Changes::new().delete(identity)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why a browser is sent back without anything done.
+#[derive(Debug)]
+enum Why {
+    NoProvider,
+    /// The browser did not begin this here, or too long ago.
+    NotBegun,
+    /// The person said no at the provider.
+    Denied,
+    Provider(ProviderError),
+    Refused(Refusal),
+    /// The store did not do it; the log says why.
+    Failed,
+}
+
+impl From<StoreError> for Why {
+    fn from(error: StoreError) -> Self {
+        // Which logs it.
+        drop(ApiError::from(error));
+        Self::Failed
+    }
+}
+
+impl Why {
+    /// For the page, which has the sentence.
+    fn slug(&self) -> String {
+        match self {
+            Self::NoProvider => "provider-unknown".to_owned(),
+            Self::NotBegun => "provider-expired".to_owned(),
+            Self::Denied => "provider-denied".to_owned(),
+            Self::Provider(ProviderError::Unreachable(_)) => "provider-unreachable".to_owned(),
+            Self::Provider(ProviderError::Wrong(_)) => "provider-failed".to_owned(),
+            Self::Refused(refusal) => refusal.to_string(),
+            Self::Failed => "failed".to_owned(),
+        }
+    }
+}
+
+fn failed(page: &str, why: Why) -> Response {
+    if let Why::Provider(error) = &why {
+        tracing::warn!(err = %error, "signing in with a provider failed");
+    }
+    Redirect::to(&format!("{page}?problem={}", why.slug())).into_response()
+}
+
+fn no_store() -> (HeaderName, HeaderValue) {
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+async fn of(state: &ApiState, user: UserId) -> Result<Vec<Kept<Identity>>, StoreError> {
+    let query =
+        StoreQuery::with("user", user.to_string(), IDENTITIES_MAX).ordered("linked_at", Order::Ascending);
+    state.store().find(&query).await
+}
+
+/// Our callback, as the provider knows it.
+fn redirect_address(state: &ApiState, provider: &str, headers: &HeaderMap) -> String {
+    let site = state.public_url().map_or_else(
+        || {
+            let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+            format!("{}://{host}", if state.secure() { "https" } else { "http" })
+        },
+        str::to_owned,
+    );
+    format!("{site}/oauth/{provider}/callback")
+}
+
+fn provider<'a>(state: &'a ApiState, name: &str) -> Result<&'a Provider, Why> {
+    state.providers().get(name).ok_or(Why::NoProvider)
+}
+
+async fn begin(state: &ApiState, name: &str, back: &str, headers: &HeaderMap) -> Result<Begun, Why> {
+    let redirect = redirect_address(state, name, headers);
+    provider(state, name)?.begin(name, &redirect, back).await.map_err(Why::Provider)
+}
+
+fn flow_cookie(state: &ApiState, flow: &Flow) -> HeaderValue {
+    let token = state.keys().sign(FLOW_AUDIENCE, flow, state.now_ms(), FLOW_LIFETIME_S);
+    Cookie::Login.set(&token, FLOW_LIFETIME_S, state.secure())
+}
+
+/// What this browser began with this provider, if that is what comes back.
+async fn taken_flow(
+    state: &ApiState,
+    name: &str,
+    returned: &Returned,
+    headers: &HeaderMap,
+) -> Result<Flow, Why> {
+    let token = Cookie::Login.read(headers, state.secure()).ok_or(Why::NotBegun)?;
+    let flow: Flow =
+        state.keys().verify(FLOW_AUDIENCE, token, state.now_ms()).await.map_err(|_| Why::NotBegun)?;
+    let ours = returned.state.as_deref().is_some_and(|state| same(state.as_bytes(), flow.state.as_bytes()));
+    if ours && flow.provider == name { Ok(flow) } else { Err(Why::NotBegun) }
+}
+
+async fn finish(
+    state: &ApiState,
+    name: &str,
+    flow: &Flow,
+    returned: &Returned,
+    person: Option<Person>,
+    headers: &HeaderMap,
+) -> Result<Response, Why> {
+    if let Some(error) = &returned.error {
+        let why = if error == "access_denied" {
+            Why::Denied
+        } else {
+            Why::Provider(ProviderError::Wrong(error.chars().take(64).collect()))
+        };
+        return Err(why);
+    }
+    // The account that asked must still be the one in front of the screen.
+    if flow.link.is_some() && person.map(|person| person.user) != flow.link {
+        return Err(Why::NotBegun);
+    }
+    let redirect = redirect_address(state, name, headers);
+    let profile = provider(state, name)?.finish(flow, &redirect, returned).await.map_err(Why::Provider)?;
+    let owner = match state.store().get::<Identity>(&Identity::id_of(name, &profile.subject)).await? {
+        Some(identity) => state.store().get::<User>(&identity.user.to_string()).await?,
+        None => None,
+    };
+    let namesake = match &profile.email {
+        Some(email) => state.store().find_one::<User>("email", email.as_str()).await?,
+        None => None,
+    };
+    let may_register = state.accounts().registration == Registration::Open;
+    let value = |user: &Option<Kept<User>>| user.as_ref().map(|user| user.value.clone());
+    let decision =
+        decide(&profile, value(&owner).as_ref(), value(&namesake).as_ref(), flow.link, may_register);
+    let user = match decision {
+        Decision::Refuse(refusal) => return Err(Why::Refused(refusal)),
+        Decision::SignIn { user, attach } => {
+            if attach {
+                attach_identity(state, name, &profile, user).await?;
+            }
+            if flow.link.is_some() {
+                return Ok(Redirect::to(&flow.back).into_response());
+            }
+            user
+        }
+        Decision::Register => register(state, name, &profile).await?,
+    };
+    let user = state.store().get::<User>(&user.to_string()).await?.ok_or(Why::NotBegun)?;
+    let mut response = Redirect::to(&flow.back).into_response();
+    let session = SessionId(state.new_id());
+    begin_session(state, &user, session, headers, response.headers_mut()).await.map_err(|_| Why::Failed)?;
+    Ok(response)
+}
+
+fn identity(state: &ApiState, name: &str, profile: &Profile, user: UserId) -> Identity {
+    Identity {
+        provider: name.to_owned(),
+        subject: profile.subject.clone(),
+        user,
+        email: profile.email.clone(),
+        linked_at: state.now_ms(),
+    }
+}
+
+async fn attach_identity(state: &ApiState, name: &str, profile: &Profile, user: UserId) -> Result<(), Why> {
+    let identity = identity(state, name, profile, user);
+    match state.store().insert(&identity).await {
+        Err(StoreError::Conflict { .. }) => Err(Why::Refused(Refusal::IdentityTaken)),
+        done => Ok(done?),
+    }
+}
+
+async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<UserId, Why> {
+    for attempt in 0..NAME_ATTEMPTS {
+        let chosen = name_for(profile, attempt, u16::from_be_bytes(random()));
+        let display_name = profile.display_name.clone().unwrap_or_else(|| chosen.to_string());
+        // An address that nobody has seen the person read is not kept: it may be a stranger's.
+        let email = profile.email.clone().filter(|_| profile.email_verified);
+        let user = User {
+            id: UserId(state.new_id()),
+            name: chosen,
+            display_name: display_name.chars().take(DISPLAY_NAME_MAX_CHARS).collect(),
+            email_verified: email.is_some(),
+            email,
+            password: None,
+            role: if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer },
+            bio: String::new(),
+            avatar: None,
+            created_at: state.now_ms(),
+            banned_at: None,
+        };
+        let identity = identity(state, name, profile, user.id);
+        match state.store().commit(Changes::new().insert(&user).insert(&identity)).await {
+            Err(error) if error.is_conflict("name") => {}
+            Err(error) if error.is_conflict("email") => return Err(Why::Refused(Refusal::EmailTaken)),
+            Err(error) if error.is_conflict("id") => return Err(Why::Refused(Refusal::IdentityTaken)),
+            done => {
+                done?;
+                return Ok(user.id);
+            }
+        }
+    }
+    tracing::warn!(attempts = NAME_ATTEMPTS, "found no free name for somebody who came by a provider");
+    Err(Why::Failed)
+}
