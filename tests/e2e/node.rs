@@ -15,7 +15,7 @@ use crate::wait::until;
 const START: Duration = Duration::from_secs(30);
 
 /// The folder with the scripts, with its packages installed.
-fn scripts() -> PathBuf {
+pub(crate) fn scripts() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     assert!(
         folder.join("node_modules/playwright-core").is_dir(),
@@ -57,8 +57,15 @@ impl Viewer {
     }
 
     async fn start(arguments: &[&str]) -> Self {
+        let viewer = Self::script("watch.mjs", arguments);
+        until("the browser shows the page", START, || async { viewer.last("at") }).await;
+        viewer
+    }
+
+    /// A script that takes orders with [`Viewer::ask`].
+    pub(crate) fn script(script: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new("node")
-            .arg(scripts().join("watch.mjs"))
+            .arg(scripts().join(script))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -76,9 +83,7 @@ impl Viewer {
             }
         });
         let input = child.stdin.take().unwrap();
-        let viewer = Self { _child: child, input, samples, name: arguments[1].to_owned() };
-        until("the browser shows the page", START, || async { viewer.last("at") }).await;
-        viewer
+        Self { _child: child, input, samples, name: arguments[1].to_owned() }
     }
 
     /// Everything said so far.
@@ -93,10 +98,15 @@ impl Viewer {
 
     /// Tells the script something and waits for its answer under `member`.
     pub(crate) async fn ask(&mut self, order: &str, member: &str) -> Value {
+        self.ask_within(order, member, Duration::from_secs(15)).await
+    }
+
+    /// The same, for what takes longer.
+    pub(crate) async fn ask_within(&mut self, order: &str, member: &str, within: Duration) -> Value {
         let before = self.samples.lock().unwrap().len();
         self.input.write_all(format!("{order}\n").as_bytes()).await.unwrap();
         let samples = Arc::clone(&self.samples);
-        until(order, Duration::from_secs(15), || {
+        until(order, within, || {
             let answer = samples.lock().unwrap()[before..].iter().find(|s| !s[member].is_null()).cloned();
             async move { answer }
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::wait::until;
@@ -23,6 +23,7 @@ const START: Duration = Duration::from_secs(15);
 pub(crate) struct Server {
     child: Child,
     log: Arc<Mutex<VecDeque<String>>>,
+    printed: Arc<Mutex<VecDeque<String>>>,
     data: Arc<TempDir>,
     pub(crate) http: SocketAddr,
     pub(crate) rtmp: SocketAddr,
@@ -47,7 +48,7 @@ pub(crate) fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
         .env("RUST_BACKTRACE", "1")
         .envs(settings.iter().copied())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
@@ -65,6 +66,9 @@ impl Server {
         let log = Arc::new(Mutex::new(VecDeque::new()));
         let stderr = child.stderr.take().unwrap();
         tokio::spawn(keep_log(BufReader::new(stderr), Arc::clone(&log)));
+        let printed = Arc::new(Mutex::new(VecDeque::new()));
+        let stdout = child.stdout.take().unwrap();
+        tokio::spawn(keep_log(BufReader::new(stdout), Arc::clone(&printed)));
         let ready = {
             let log = Arc::clone(&log);
             let child = &mut child;
@@ -88,6 +92,7 @@ impl Server {
             rtmps: address("rtmps.addr"),
             child,
             log,
+            printed,
             data,
         }
     }
@@ -131,6 +136,11 @@ impl Server {
     /// The first log line whose message or any field contains the text.
     pub(crate) fn logged(&self, needle: &str) -> Option<String> {
         self.log.lock().unwrap().iter().find(|l| l.contains(needle)).cloned()
+    }
+
+    /// The first line for people, on standard output, that contains the text.
+    pub(crate) fn printed(&self, needle: &str) -> Option<String> {
+        self.printed.lock().unwrap().iter().find(|l| l.contains(needle)).cloned()
     }
 
     /// Everything logged so far.
@@ -192,7 +202,7 @@ pub(crate) fn scratch(prefix: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-async fn keep_log(mut lines: BufReader<tokio::process::ChildStderr>, log: Arc<Mutex<VecDeque<String>>>) {
+async fn keep_log(mut lines: impl AsyncBufRead + Unpin, log: Arc<Mutex<VecDeque<String>>>) {
     let mut line = String::new();
     while let Ok(1..) = lines.read_line(&mut line).await {
         let mut log = log.lock().unwrap();

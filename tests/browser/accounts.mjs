@@ -1,0 +1,136 @@
+// Does in Chromium what the owner of a new server does, one line of orders from standard input at a time, and prints
+// one line of JSON per answer.
+//
+//   node accounts.mjs --link http://…/setup#token --shots folder
+//
+// Orders: `setup NAME PASSWORD`, `channel NAME`, `key NAME`, `live`, `watch NAME`, `stop`, `revoke NAME`, `signout`,
+// `login NAME PASSWORD`, `shots PREFIX PATH …`.
+import { createInterface } from 'node:readline';
+import { join } from 'node:path';
+import { launch, options, say } from './lib.mjs';
+
+const { link, shots } = options({ link: '', shots: '' });
+const origin = new URL(link).origin;
+/** Longest wait for anything on a busy machine, in milliseconds. */
+const PATIENCE = 30_000;
+
+const browser = await launch();
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+context.setDefaultTimeout(PATIENCE);
+const complaints = [];
+const page = await context.newPage();
+page.on('pageerror', (error) => complaints.push(String(error)));
+page.on('console', (message) => {
+  if (message.type() === 'error' && message.text().includes('Content Security Policy')) complaints.push(message.text());
+});
+
+const confirm = async (button, named) => {
+  await page.getByRole('button', { name: button }).click();
+  await page.getByRole('alertdialog').getByRole('button', { name: named }).click();
+  await page.getByRole('alertdialog').waitFor({ state: 'detached' });
+};
+
+const orders = {
+  async setup(name, password) {
+    await page.goto(link);
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Make the owner’s account' }).click();
+    await page.waitForURL('**/dashboard');
+    return { token: new URL(page.url()).hash };
+  },
+
+  async channel(name) {
+    await page.getByLabel('Channel name').fill(name);
+    await page.getByRole('button', { name: 'Make the channel' }).click();
+    await page.getByRole('heading', { name: 'Connect OBS' }).waitFor();
+    return { channel: name };
+  },
+
+  // The secret as a person reads it from the page.
+  async key(name) {
+    await page.getByLabel('Name of the new key').fill(name);
+    await page.getByRole('button', { name: 'Make a key' }).click();
+    const secret = await page.getByTestId('fresh-key').locator('code').innerText();
+    await page.getByRole('button', { name: 'I have copied it' }).click();
+    return { key: secret, stays: await page.getByText(secret).count() };
+  },
+
+  async live() {
+    await page.locator('[data-testid=on-air][data-state=live]').waitFor();
+    await page.locator('[data-testid=player][data-state=playing]').waitFor();
+    return { live: await page.getByTestId('health').innerText() };
+  },
+
+  // A second window, as a viewer has it: the picture moves for three seconds.
+  async watch(name) {
+    const viewer = await context.newPage();
+    await viewer.goto(`${origin}/@${name}`);
+    await viewer.locator('[data-testid=player][data-state=playing]').waitFor();
+    const time = () => viewer.locator('video').evaluate((video) => video.currentTime);
+    const from = await time();
+    await viewer.waitForFunction((start) => document.querySelector('video').currentTime > start + 3, from, { timeout: PATIENCE });
+    const played = (await time()) - from;
+    await viewer.close();
+    return { played };
+  },
+
+  async stop() {
+    await confirm('Stop the broadcast', 'Stop the broadcast');
+    await page.locator('[data-testid=on-air][data-state=idle]').waitFor();
+    return { stopped: true };
+  },
+
+  async revoke(name) {
+    await confirm(`Revoke the key ${name}`, 'Revoke');
+    await page.getByText('No key yet').waitFor();
+    return { revoked: true };
+  },
+
+  async signout() {
+    await page.getByRole('button', { name: /^Menu of / }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByRole('link', { name: 'Sign in' }).waitFor();
+    await page.goto(`${origin}/dashboard`);
+    await page.waitForURL('**/login**');
+    return { out: new URL(page.url()).pathname };
+  },
+
+  async login(name, password) {
+    await page.getByLabel('Name or e-mail').fill(name);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    // An answer of either kind.
+    await page.locator('[role=alert]').or(page.getByRole('button', { name: /^Menu of / })).first().waitFor();
+    const refused = page.locator('[role=alert]');
+    return (await refused.count()) > 0 ? { refused: await refused.innerText() } : { path: new URL(page.url()).pathname };
+  },
+
+  // What the pages look like, for people to judge.
+  async shots(prefix, ...paths) {
+    for (const [size, viewport] of [['desktop', { width: 1280, height: 900 }], ['phone', { width: 390, height: 844 }]]) {
+      const look = await context.newPage();
+      await look.setViewportSize(viewport);
+      for (const path of paths) {
+        await look.goto(origin + path);
+        await look.locator('main h1').first().waitFor();
+        const name = `${prefix}${path.replace(/\W+/g, '-')}-${size}.png`;
+        await look.screenshot({ path: join(shots, name), fullPage: true });
+      }
+      await look.close();
+    }
+    return { shots: paths.length };
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [order, ...words] = line.trim().split(' ');
+  try {
+    say({ order, ...(await orders[order](...words)), complaints });
+  } catch (error) {
+    const seen = await page.locator('body').innerText().catch(() => '');
+    say({ order, failed: String(error), at: page.url(), seen: seen.slice(0, 800) });
+  }
+}
+await browser.close();
+process.exit(0);
