@@ -52,6 +52,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
     let keys = Arc::clone(&api.studio().authority);
     let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
+    let setup = api.setup_token().await.context("failed to look for an admin")?;
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
 
@@ -107,7 +108,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     for part in ["rtmp", "hls", "api"] {
         readiness.set(part, Ok(()));
     }
-    announce(&config, &addresses);
+    announce(&config, &addresses, setup.as_ref().map(millrace_api::auth::Secret::reveal));
 
     shutdown.cancelled().await;
     packager.stop();
@@ -267,7 +268,7 @@ async fn bind(setting: &str, addr: SocketAddr) -> anyhow::Result<(SocketAddr, Tc
     Ok((listener.local_addr()?, listener))
 }
 
-fn announce(config: &Config, addresses: &Addresses) {
+fn announce(config: &Config, addresses: &Addresses, setup: Option<&str>) {
     let shown = |addr: Option<SocketAddr>| addr.map(tracing::field::display);
     tracing::info!(
         version = crate::VERSION,
@@ -281,18 +282,18 @@ fn announce(config: &Config, addresses: &Addresses) {
     if config.log_format == crate::config::LogFormat::Text {
         crate::print(&welcome(config, addresses));
     }
+    if let Some(token) = setup {
+        // Never in the log: who has it owns the site. In the fragment, so that no other log gets it either.
+        crate::print(&format!(
+            "  Nobody owns this site yet. Make your account:\n  {}/setup#{token}\n",
+            page(config, addresses)
+        ));
+    }
 }
 
 /// What a person needs to go live.
 fn welcome(config: &Config, addresses: &Addresses) -> String {
-    let host = |addr: SocketAddr| {
-        if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
-    };
-    let page = config.public_url.clone().unwrap_or_else(|| match addresses.https {
-        Some(https) => format!("https://{}", host(https)),
-        None => format!("http://{}", host(addresses.http)),
-    });
-    let page = page.trim_end_matches('/');
+    let page = page(config, addresses);
     let key = match config.publish_auth {
         PublishAuth::Open => "studio        (any name of 3 to 25 characters a-z, 0-9 and _)",
         PublishAuth::Keys => "from the stream manager, after signing in",
@@ -303,4 +304,18 @@ fn welcome(config: &Config, addresses: &Addresses) -> String {
         crate::VERSION,
         host(addresses.rtmp),
     )
+}
+
+/// Host and port as a person on this machine types them.
+fn host(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
+}
+
+/// The address of the web app, without a slash at the end.
+fn page(config: &Config, addresses: &Addresses) -> String {
+    let page = config.public_url.clone().unwrap_or_else(|| match addresses.https {
+        Some(https) => format!("https://{}", host(https)),
+        None => format!("http://{}", host(addresses.http)),
+    });
+    page.trim_end_matches('/').to_owned()
 }
