@@ -15,6 +15,7 @@ mod hostile;
 mod http;
 mod lifecycle;
 mod node;
+mod oauth;
 mod obs;
 mod publisher;
 mod reconnect;

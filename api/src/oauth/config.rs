@@ -22,6 +22,7 @@ pub struct ProviderConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The client id that the provider gave this site.
+    #[serde(deserialize_with = "text_or_number")]
     pub client_id: String,
     /// The secret that it gave with it. Better in the environment (`MILLRACE_OAUTH__NAME__CLIENT_SECRET`) or in
     /// `client_secret_file`.
@@ -52,8 +53,7 @@ pub enum Kind {
 
 /// A secret of the configuration. Neither `Debug` nor printing the configuration shows it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct ClientSecret(String);
+pub struct ClientSecret(#[serde(deserialize_with = "text_or_number")] String);
 
 impl ClientSecret {
     /// The text. Never log it.
@@ -73,6 +73,33 @@ impl Serialize for ClientSecret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("[redacted]")
     }
+}
+
+/// The environment cannot say that `51234567` is a text; VK's ids look like that.
+fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct TextOrNumber;
+
+    impl serde::de::Visitor<'_> for TextOrNumber {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+            Ok(number.to_string())
+        }
+    }
+
+    deserializer.deserialize_any(TextOrNumber)
 }
 
 impl ProviderConfig {
@@ -152,6 +179,13 @@ mod tests {
         assert!(one("Te/st", provider(Kind::Vk, None))[0].contains("a-z"));
         let nobody = ProviderConfig { client_id: String::new(), ..provider(Kind::Vk, None) };
         assert!(one("vk", nobody)[0].contains("client_id"));
+    }
+
+    #[test]
+    fn an_id_or_a_secret_may_look_like_a_number() {
+        let vk = r#"{"kind":"vk","client_id":51234567,"client_secret":42}"#;
+        let vk: ProviderConfig = serde_json::from_str(vk).unwrap();
+        assert_eq!((vk.client_id.as_str(), vk.client_secret.unwrap().reveal()), ("51234567", "42"));
     }
 
     #[test]

@@ -1,0 +1,285 @@
+//! Signing in with real providers: the certified OpenID Connect implementation, one that misbehaves on command, and VK's
+//! documented protocol.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, Url};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::node::scripts;
+use crate::server::Server;
+
+/// Redirects of one sign-in before we call it a loop.
+const HOPS_MAX: usize = 20;
+/// What people wait for at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A provider, in a process of its own.
+struct Provider {
+    _child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    issuer: String,
+}
+
+impl Provider {
+    async fn start(kind: &str, redirect: &str) -> Self {
+        let mut child = Command::new("node")
+            .arg(scripts().join("providers.mjs"))
+            .args(["--kind", kind, "--redirect", redirect])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(PATIENCE, output.next_line()).await.unwrap().unwrap().unwrap();
+        let first: Value = serde_json::from_str(&line).unwrap();
+        let issuer = first["issuer"].as_str().unwrap().to_owned();
+        Self { _child: child, input, output, issuer }
+    }
+
+    async fn tell(&mut self, command: Value) {
+        self.input.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+        tokio::time::timeout(PATIENCE, self.output.next_line()).await.unwrap().unwrap().unwrap();
+    }
+}
+
+/// A browser without a screen: keeps cookies per host and port, and shows each redirect.
+#[derive(Default)]
+struct Browser {
+    cookies: BTreeMap<(String, String), String>,
+}
+
+struct Page {
+    status: StatusCode,
+    url: Url,
+    location: Option<String>,
+    text: String,
+}
+
+impl Browser {
+    async fn send(&mut self, method: Method, url: &Url, body: Option<(&str, String)>) -> Page {
+        let client = crate::http::client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let site = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let of_site = self.cookies.iter().filter(|((owner, _), _)| *owner == site);
+        let cookies: Vec<_> = of_site.map(|((_, name), value)| format!("{name}={value}")).collect();
+        let csrf = self.cookies.get(&(site.clone(), "millrace_csrf".to_owned())).cloned().unwrap_or_default();
+        let mut request = client
+            .request(method, url.clone())
+            .header("cookie", cookies.join("; "))
+            .header("x-csrf-token", csrf)
+            .header("origin", url.origin().ascii_serialization());
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
+        }
+        let response = request.send().await.unwrap();
+        for set in response.headers().get_all("set-cookie") {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.insert((site.clone(), name.to_owned()), value.to_owned());
+        }
+        let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        Page { status: response.status(), url: url.clone(), location, text: response.text().await.unwrap() }
+    }
+
+    async fn get(&mut self, url: &str) -> Page {
+        self.send(Method::GET, &url.parse().unwrap(), None).await
+    }
+
+    async fn json(&mut self, method: Method, url: &str, body: Value) -> Page {
+        let body = Some(("application/json", body.to_string()));
+        self.send(method, &url.parse().unwrap(), body).await
+    }
+
+    /// Follows redirects, and answers the questions of the certified provider as `login`, until a page of `server` that
+    /// is no callback. Returns its path and query.
+    async fn follow(&mut self, server: &Server, mut page: Page, login: &str) -> String {
+        for _ in 0..HOPS_MAX {
+            let next = match &page.location {
+                Some(location) => {
+                    let next = page.url.join(location).unwrap();
+                    if next.port() == Some(server.http.port()) && !next.path().ends_with("/callback") {
+                        return next.as_str().split_once(&server.http.to_string()).unwrap().1.to_owned();
+                    }
+                    self.send(Method::GET, &next, None).await
+                }
+                None => {
+                    assert_eq!(page.status, StatusCode::OK, "{}: {}", page.url, page.text);
+                    let prompt = if page.text.contains("name=\"password\"") { "login" } else { "consent" };
+                    let form = format!("prompt={prompt}&login={login}&password=any");
+                    let kind = "application/x-www-form-urlencoded";
+                    self.send(Method::POST, &page.url, Some((kind, form))).await
+                }
+            };
+            page = next;
+        }
+        panic!("a loop of redirects at {}", page.url);
+    }
+
+    /// Signs in with a provider; where it leads.
+    async fn sign_in(&mut self, server: &Server, provider: &str, login: &str) -> String {
+        let page = self.get(&server.url(&format!("/oauth/{provider}?back=/@studio"))).await;
+        self.follow(server, page, login).await
+    }
+
+    async fn me(&mut self, server: &Server) -> Value {
+        let page = self.get(&server.url("/api/v1/me")).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        serde_json::from_str(&page.text).unwrap()
+    }
+}
+
+/// A free port: the providers must know the address of our callback before the server is there.
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn callback(address: &str, provider: &str) -> String {
+    format!("http://{address}/oauth/{provider}/callback")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certified_provider_lets_people_in_and_their_accounts_stay_apart() {
+    let address = free_address();
+    let provider = Provider::start("certified", &callback(&address, "certified")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__CERTIFIED__KIND", "oidc"),
+        ("MILLRACE_OAUTH__CERTIFIED__LABEL", "Certified"),
+        ("MILLRACE_OAUTH__CERTIFIED__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_ID", "millrace"),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_SECRET", "certified-secret"),
+    ])
+    .await;
+    let mut ada = Browser::default();
+    let list: Value =
+        serde_json::from_str(&ada.get(&server.url("/api/v1/oauth/providers")).await.text).unwrap();
+    assert_eq!(list["items"], json!([{"name": "certified", "label": "Certified"}]));
+
+    assert_eq!(ada.sign_in(&server, "certified", "ada").await, "/@studio");
+    let me = ada.me(&server).await;
+    assert_eq!(
+        (&me["name"], &me["email"], &me["email_verified"]),
+        (&json!("ada"), &json!("ada@example.org"), &json!(true))
+    );
+    // The same person in another browser is the same account.
+    let mut again = Browser::default();
+    assert_eq!(again.sign_in(&server, "certified", "ada").await, "/@studio");
+    assert_eq!(again.me(&server).await["id"], me["id"]);
+    // An address that the provider has not seen read is not kept.
+    let mut eve = Browser::default();
+    assert_eq!(eve.sign_in(&server, "certified", "unverified_eve").await, "/@studio");
+    assert_eq!(eve.me(&server).await["email"], Value::Null);
+
+    // Somebody has registered with bob's address and a password: the provider's bob does not get into that account.
+    let mut squatter = Browser::default();
+    let account =
+        json!({"name": "squatter", "email": "bob@example.org", "password": "correct horse battery staple"});
+    let made = squatter.json(Method::POST, &server.url("/api/v1/auth/register"), account).await;
+    assert!(made.status.is_success(), "{}", made.text);
+    let mut bob = Browser::default();
+    assert_eq!(bob.sign_in(&server, "certified", "bob").await, "/login?problem=email-taken");
+    assert_eq!(bob.get(&server.url("/api/v1/me")).await.status, StatusCode::UNAUTHORIZED);
+
+    // Who has a password may link a provider, once, and take it away again.
+    let begun = squatter.json(Method::POST, &server.url("/api/v1/me/identities/certified"), json!({})).await;
+    assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);
+    let url: Value = serde_json::from_str(&begun.text).unwrap();
+    let page = squatter.get(url["url"].as_str().unwrap()).await;
+    assert_eq!(squatter.follow(&server, page, "carol").await, "/settings");
+    let listed: Value =
+        serde_json::from_str(&squatter.get(&server.url("/api/v1/me/identities")).await.text).unwrap();
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["password"]), (1, &json!(true)));
+    let mut carol = Browser::default();
+    carol.sign_in(&server, "certified", "carol").await;
+    assert_eq!(carol.me(&server).await["name"], "squatter");
+    let id = listed["items"][0]["id"].as_str().unwrap();
+    let gone =
+        squatter.json(Method::DELETE, &server.url(&format!("/api/v1/me/identities/{id}")), json!({})).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
+    // Nothing but the provider lets ada in, so it stays.
+    let hers: Value =
+        serde_json::from_str(&ada.get(&server.url("/api/v1/me/identities")).await.text).unwrap();
+    let id = hers["items"][0]["id"].as_str().unwrap();
+    let kept = ada.json(Method::DELETE, &server.url(&format!("/api/v1/me/identities/{id}")), json!({})).await;
+    assert_eq!(kept.status, StatusCode::CONFLICT, "{}", kept.text);
+
+    // The provider is gone.
+    drop(provider);
+    let mut late = Browser::default();
+    assert_eq!(late.sign_in(&server, "nobody", "x").await, "/login?problem=provider-unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_answers_wrongly_lets_nobody_in() {
+    let address = free_address();
+    let mut provider = Provider::start("mock", &callback(&address, "mock")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__MOCK__KIND", "oidc"),
+        ("MILLRACE_OAUTH__MOCK__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__MOCK__CLIENT_ID", "millrace"),
+        ("MILLRACE_OAUTH__MOCK__CLIENT_SECRET", "mock-secret"),
+        ("MILLRACE_OAUTH__AWAY__KIND", "oidc"),
+        ("MILLRACE_OAUTH__AWAY__ISSUER", "http://127.0.0.1:1"),
+        ("MILLRACE_OAUTH__AWAY__CLIENT_ID", "millrace"),
+    ])
+    .await;
+    for fault in ["nonce", "audience", "expired", "unsigned", "refuses", "fails"] {
+        provider.tell(json!({ "fault": fault })).await;
+        let mut browser = Browser::default();
+        assert_eq!(browser.sign_in(&server, "mock", "").await, "/login?problem=provider-failed", "{fault}");
+        assert_eq!(browser.get(&server.url("/api/v1/me")).await.status, StatusCode::UNAUTHORIZED, "{fault}");
+    }
+    provider.tell(json!({ "fault": null })).await;
+
+    // Another browser began it, or nobody did: the answer is worth nothing here.
+    let mut victim = Browser::default();
+    let begun = Browser::default().get(&server.url("/oauth/mock")).await;
+    assert_eq!(victim.follow(&server, begun, "").await, "/login?problem=provider-expired");
+    let forged = victim.get(&server.url("/oauth/mock/callback?code=x&state=y")).await;
+    assert_eq!(victim.follow(&server, forged, "").await, "/login?problem=provider-expired");
+    let mut unwilling = Browser::default();
+    let begun = unwilling.get(&server.url("/oauth/mock")).await;
+    let to: Url = begun.location.unwrap().parse().unwrap();
+    let state = to.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let denied =
+        unwilling.get(&server.url(&format!("/oauth/mock/callback?error=access_denied&state={state}"))).await;
+    assert_eq!(unwilling.follow(&server, denied, "").await, "/login?problem=provider-denied");
+    // Nobody is led to another site.
+    let mut lured = Browser::default();
+    let page = lured.get(&server.url("/oauth/mock?back=//evil.example/")).await;
+    assert_eq!(lured.follow(&server, page, "").await, "/");
+    assert_eq!(lured.me(&server).await["name"], "mock");
+
+    let mut browser = Browser::default();
+    assert_eq!(browser.sign_in(&server, "away", "").await, "/login?problem=provider-unreachable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vk_gets_its_device_id_back() {
+    let address = free_address();
+    let provider = Provider::start("vk", &callback(&address, "vk")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__VK__KIND", "vk"),
+        ("MILLRACE_OAUTH__VK__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__VK__CLIENT_ID", "51234567"),
+    ])
+    .await;
+    let mut ada = Browser::default();
+    assert_eq!(ada.sign_in(&server, "vk", "").await, "/@studio");
+    let me = ada.me(&server).await;
+    assert_eq!((&me["name"], &me["display_name"]), (&json!("ada_vk"), &json!("Ада Лавлейс")));
+    assert_eq!(me["email"], Value::Null, "VK does not say whether the address is the person's");
+    let mut again = Browser::default();
+    again.sign_in(&server, "vk", "").await;
+    assert_eq!(again.me(&server).await["id"], me["id"]);
+}
