@@ -13,11 +13,11 @@ FUZZ_SECONDS ?= 60
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-run: build ## Build and run the server; anyone who reaches it may publish (until accounts exist)
-	MILLRACE_PUBLISH_AUTH=$${MILLRACE_PUBLISH_AUTH:-open} exec $(TARGET_DIR)/release/millrace serve
+run: build ## Build and run the server
+	exec $(TARGET_DIR)/release/millrace serve
 
 dev: setup-build web/node_modules/.package-lock.json ## Run the server unoptimised, and the web app with hot reload on port 5173
-	trap 'kill 0' EXIT; (cd web && npm run dev) & MILLRACE_PUBLISH_AUTH=open cargo run -- serve
+	trap 'kill 0' EXIT; (cd web && npm run dev) & cargo run -- serve
 
 build: setup-build web/dist/index.html ## Build the server with the web app in it
 	cargo build --release --locked
