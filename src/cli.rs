@@ -26,6 +26,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Make accounts and look after them, without the web page.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
     /// Ask a running server on this machine whether it is healthy; the exit code tells.
     Healthcheck(ConfigFile),
 }
@@ -52,6 +57,50 @@ pub(crate) struct DataFile {
     pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) file: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make an account, and print a link with which its person sets the password.
+    Create {
+        /// The name, of 3 to 25 characters a-z, 0-9 and _.
+        name: String,
+        /// The person's e-mail address.
+        #[arg(long)]
+        email: Option<String>,
+        /// What the person may do.
+        #[arg(long, value_enum, default_value = "streamer")]
+        role: UserRole,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Change what a person may do. The person's sessions end.
+    SetRole {
+        /// Whose.
+        name: String,
+        /// What.
+        #[arg(value_enum)]
+        role: UserRole,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Print a link with which a person sets a new password; it works once, for an hour.
+    ResetPassword {
+        /// Whose.
+        name: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum UserRole {
+    /// Watches, follows, talks.
+    Viewer,
+    /// Has channels.
+    Streamer,
+    /// Everything.
+    Admin,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod logging;
 mod metrics;
 mod roles;
 mod serve;
+mod user;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Data { command } => data::run(command),
+        Command::User { command } => user::run(command),
         Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),
     }
 }

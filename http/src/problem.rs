@@ -100,6 +100,12 @@ impl Problem {
         self
     }
 
+    /// The sentence for the person.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

@@ -12,6 +12,7 @@
 //! | RFC 6238, 4226 (one-time passwords) | [`totp`] |
 
 pub mod audit;
+pub mod by_hand;
 pub mod cookie;
 pub mod csrf;
 pub mod input;
