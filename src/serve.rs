@@ -158,7 +158,8 @@ async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Resul
     let studio = Arc::new(studio.with_avatars(avatars));
     let providers = millrace_api::oauth::Providers::new(&config.oauth)
         .context("failed to read the secret of a sign-in provider")?;
-    let setup = millrace_api::Setup { store, accounts: config.accounts.clone(), providers, public_url, secure };
+    let setup =
+        millrace_api::Setup { store, accounts: config.accounts.clone(), providers, public_url, secure };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
 }

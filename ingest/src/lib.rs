@@ -18,8 +18,7 @@ pub mod server;
 mod telemetry;
 
 pub use authority::{
-    Authorising, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant,
-    PublishRefusal,
+    Authorising, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal,
 };
 pub use config::Config;
 pub use media_threads::MediaThreads;
