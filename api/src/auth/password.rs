@@ -1,14 +1,14 @@
 //! Passwords: argon2id (RFC 9106) on a few threads, so that a thousand people who sign in at once neither take the
 //! memory nor the processor from those who watch.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use axum::http::{HeaderValue, StatusCode, header};
 use millrace_http::problem::Problem;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// Memory of one hash: 19 MiB, the OWASP password storage sheet's first choice with 2 passes and 1 lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -25,15 +25,19 @@ const STRENGTH_MAX_CHARS: usize = 64;
 /// Most hashes that wait for a thread.
 pub const QUEUE_MAX: usize = 64;
 
-/// The threads that hash. Clones share them.
+/// The threads that hash, as many as there are cores. They are our own and always the same, because an allocator keeps
+/// what each thread once used: on threads that come and go, the memory of a hash would be kept for every one of them.
+/// Clones share them.
 #[derive(Debug, Clone)]
 pub struct Passwords(Arc<Pool>);
 
+type Job = Box<dyn FnOnce() + Send>;
+
 #[derive(Debug)]
 struct Pool {
-    running: Semaphore,
+    jobs: mpsc::Sender<Job>,
     /// Those that run and those that wait.
-    admitted: AtomicUsize,
+    admitted: Arc<AtomicUsize>,
     admitted_max: usize,
     /// What is compared when there is no such account, so that its absence takes as long.
     dummy: String,
@@ -64,17 +68,21 @@ impl Passwords {
     /// Threads for as many hashes at once as there are cores.
     ///
     /// # Panics
-    /// Never: argon2 takes what we give it.
+    /// When the system gives no threads.
     #[must_use]
     pub fn new(cores: usize) -> Self {
         let cores = cores.max(1);
         let dummy = hash_now("nobody has this password").expect("the parameters are in argon2's bounds");
-        Self(Arc::new(Pool {
-            running: Semaphore::new(cores),
-            admitted: AtomicUsize::new(0),
-            admitted_max: cores + QUEUE_MAX,
-            dummy,
-        }))
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..cores {
+            let queue = Arc::clone(&queue);
+            std::thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&queue))
+                .expect("the system gives a few threads");
+        }
+        Self(Arc::new(Pool { jobs, admitted: Arc::default(), admitted_max: cores + QUEUE_MAX, dummy }))
     }
 
     /// The hash of a new password, in PHC form.
@@ -109,25 +117,45 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let _admitted = Admitted::new(&self.0).ok_or_else(too_busy)?;
-        let _running = self.0.running.acquire().await.map_err(|_| Problem::internal())?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())
+        let admitted = Admitted::new(&self.0).ok_or_else(too_busy)?;
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || {
+            // Until the work is done, even if nobody waits for it any more.
+            let _admitted = admitted;
+            if !done.is_closed() {
+                let _ = done.send(work());
+            }
+        });
+        self.0.jobs.send(job).map_err(|_| Problem::internal())?;
+        result.await.map_err(|_| Problem::internal())
+    }
+}
+
+/// Does jobs until nobody can send any more.
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(job) => job(),
+            Err(mpsc::RecvError) => return,
+        }
     }
 }
 
 /// One that runs or waits, until it is dropped.
-struct Admitted<'a>(&'a Pool);
+struct Admitted(Arc<AtomicUsize>);
 
-impl<'a> Admitted<'a> {
-    fn new(pool: &'a Pool) -> Option<Self> {
+impl Admitted {
+    fn new(pool: &Pool) -> Option<Self> {
         let admit = |count: usize| (count < pool.admitted_max).then_some(count + 1);
-        pool.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit).ok().map(|_| Self(pool))
+        let admitted = pool.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit);
+        admitted.ok().map(|_| Self(Arc::clone(&pool.admitted)))
     }
 }
 
-impl Drop for Admitted<'_> {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.0.admitted.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -206,22 +234,42 @@ mod tests {
     #[tokio::test]
     async fn of_two_hundred_at_once_few_run_some_wait_and_the_rest_is_told_to_come_back() {
         let passwords = Passwords::new(2);
-        let answers = join_all((0..200).map(|_| passwords.run(|| ()))).await;
+        let threads = Arc::new(Mutex::new(std::collections::HashSet::new()));
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let answers = (0..200).map(|_| {
+            let (threads, gate) = (Arc::clone(&threads), Arc::clone(&gate));
+            passwords.run(move || {
+                threads.lock().unwrap().insert(std::thread::current().id());
+                // Nobody is done before all have asked.
+                let _ = gate.lock().unwrap().recv();
+            })
+        });
+        let open = async move { drop(go) };
+        let (answers, ()) = tokio::join!(join_all(answers), open);
         let served = answers.iter().filter(|answer| answer.is_ok()).count();
         for refused in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         }
-        assert!(served >= 2 + QUEUE_MAX, "{served}");
-        assert_eq!(passwords.0.admitted.load(Ordering::Relaxed), 0);
-        // With the threads busy, exactly the queue is admitted.
-        let held = passwords.0.running.acquire_many(2).await.unwrap();
-        let mut waiting: Vec<_> = (0..200).map(|_| Box::pin(passwords.run(|| ()))).collect();
-        let refused = waiting
-            .iter_mut()
-            .filter_map(|task| futures_util::FutureExt::now_or_never(task.as_mut()))
-            .count();
-        assert_eq!(refused, 200 - 2 - QUEUE_MAX);
-        drop(held);
+        assert_eq!(served, 2 + QUEUE_MAX);
+        assert!(threads.lock().unwrap().len() <= 2, "the memory of two hashes at most");
+        // A job says that it is over a moment after its answer.
+        while passwords.0.admitted.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(passwords.run(|| ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_leaves_makes_no_room_before_the_work_is_done() {
+        let passwords = Passwords::new(1);
+        let (go, gate) = mpsc::channel::<()>();
+        let mut first = Box::pin(passwords.run(move || gate.recv().is_err()));
+        assert!(futures_util::FutureExt::now_or_never(first.as_mut()).is_none());
+        drop(first);
+        assert_eq!(passwords.0.admitted.load(Ordering::Relaxed), 1);
+        drop(go);
+        assert!(passwords.run(|| ()).await.is_ok());
     }
 
     #[test]
