@@ -424,6 +424,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn with_the_store_away_new_keys_are_refused_for_that_reason_and_known_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = millrace_store::open(&millrace_store::Location::Sqlite, folder.path()).await.unwrap();
+        // Without its collections every question fails.
+        let authority = KeyAuthority::new(Store::new(engine, &[]).await.unwrap(), 1);
+        for _ in 0..5 {
+            let refused = authority.authorise("secret-1", HOME).await;
+            assert_eq!(refused, Err(Refused::StoreDown), "and it is not counted as a wrong key");
+        }
+        let hash = sha256(b"secret-1");
+        authority.with_answers(|answers| answers.learn(Instant::now(), &hash, HOME, &Ok(granted(1))));
+        assert_eq!(authority.authorise("secret-1", HOME).await, Ok(granted(1)));
+    }
+
+    #[tokio::test]
     async fn a_revoked_key_is_refused_at_once_and_without_the_store() {
         let site = Site::new().await;
         let authority = KeyAuthority::new(site.store.clone(), 100);
