@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier, Version};
 use axum::http::{HeaderValue, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use millrace_http::problem::Problem;
 use tokio::sync::oneshot;
 
@@ -25,13 +27,13 @@ const STRENGTH_MAX_CHARS: usize = 64;
 /// Most hashes that wait for a thread.
 pub const QUEUE_MAX: usize = 64;
 
-/// The threads that hash, as many as there are cores. They are our own and always the same, because an allocator keeps
-/// what each thread once used: on threads that come and go, the memory of a hash would be kept for every one of them.
-/// Clones share them.
+/// The threads that hash, as many as there are cores. They are our own, and each keeps the memory of its hashes: an
+/// allocator that gives and takes 19 MiB for each keeps many times that. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Passwords(Arc<Pool>);
 
-type Job = Box<dyn FnOnce() + Send>;
+type Memory = Vec<Block>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 #[derive(Debug)]
 struct Pool {
@@ -59,9 +61,30 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-fn hash_now(password: &str) -> Option<String> {
+/// How a hash of today begins, in PHC form.
+fn today() -> String {
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
+}
+
+fn derive(password: &str, salt: &[u8], memory: &mut Memory) -> Option<[u8; 32]> {
+    let argon2 = argon2();
+    memory.resize(argon2.params().block_count(), Block::default());
+    let mut hash = [0; 32];
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut hash, memory).ok()?;
+    Some(hash)
+}
+
+fn hash_now(password: &str, memory: &mut Memory) -> Option<String> {
     let salt = super::secret::random::<16>();
-    argon2().hash_password_with_salt(password.as_bytes(), &salt).ok().map(|hash| hash.to_string())
+    let hash = derive(password, &salt, memory)?;
+    Some(format!("{}{}${}", today(), STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash)))
+}
+
+/// Whether it is the password of this hash of today.
+fn is_right(password: &str, salt_and_hash: &str, memory: &mut Memory) -> Option<bool> {
+    let (salt, hash) = salt_and_hash.split_once('$')?;
+    let (salt, hash) = (STANDARD_NO_PAD.decode(salt).ok()?, STANDARD_NO_PAD.decode(hash).ok()?);
+    Some(super::secret::same(&derive(password, &salt, memory)?, &hash))
 }
 
 impl Passwords {
@@ -72,7 +95,8 @@ impl Passwords {
     #[must_use]
     pub fn new(cores: usize) -> Self {
         let cores = cores.max(1);
-        let dummy = hash_now("nobody has this password").expect("the parameters are in argon2's bounds");
+        let dummy = hash_now("nobody has this password", &mut Memory::new())
+            .expect("the parameters are in argon2's bounds");
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..cores {
@@ -90,7 +114,7 @@ impl Passwords {
     /// # Errors
     /// 503 when too many wait already.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
-        self.run(move || hash_now(&password)).await?.ok_or_else(Problem::internal)
+        self.run(move |memory| hash_now(&password, memory)).await?.ok_or_else(Problem::internal)
     }
 
     /// Compares a password with the hash of an account; with no account it takes as long and is wrong.
@@ -100,30 +124,35 @@ impl Passwords {
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verdict, Problem> {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.0.dummy.clone());
-        self.run(move || {
-            let right = password.len() <= PASSWORD_MAX_BYTES
-                && PasswordHash::new(&hash)
-                    .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok());
-            if !known || !right {
+        self.run(move |memory| {
+            if password.len() > PASSWORD_MAX_BYTES {
                 return Verdict::Wrong;
             }
-            let today = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
-            if hash.starts_with(&today) {
-                return Verdict::Right;
+            if let Some(salt_and_hash) = hash.strip_prefix(&today()) {
+                let right = is_right(&password, salt_and_hash, memory).unwrap_or(false);
+                return if known && right { Verdict::Right } else { Verdict::Wrong };
             }
-            hash_now(&password).map_or(Verdict::Right, Verdict::RightRehashed)
+            let old = PasswordHash::new(&hash)
+                .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok());
+            if !known || !old {
+                return Verdict::Wrong;
+            }
+            hash_now(&password, memory).map_or(Verdict::Right, Verdict::RightRehashed)
         })
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
         let admitted = Admitted::new(&self.0).ok_or_else(too_busy)?;
         let (done, result) = oneshot::channel();
-        let job = Box::new(move || {
+        let job = Box::new(move |memory: &mut Memory| {
             // Until the work is done, even if nobody waits for it any more.
             let _admitted = admitted;
             if !done.is_closed() {
-                let _ = done.send(work());
+                let _ = done.send(work(memory));
             }
         });
         self.0.jobs.send(job).map_err(|_| Problem::internal())?;
@@ -133,10 +162,11 @@ impl Passwords {
 
 /// Does jobs until nobody can send any more.
 fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    let mut memory = Memory::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(job) => job(),
+            Ok(job) => job(&mut memory),
             Err(mpsc::RecvError) => return,
         }
     }
@@ -201,6 +231,7 @@ pub fn check(password: &str, about: &[&str], pointer: &str) -> Result<(), Proble
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::PasswordHasher;
     use futures_util::future::join_all;
 
     const GOOD: &str = "plover-quartz-lantern-7";
@@ -210,6 +241,8 @@ mod tests {
         let passwords = Passwords::new(2);
         let hash = passwords.hash(GOOD.into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        let read = PasswordHash::new(&hash).unwrap();
+        assert!(Argon2::default().verify_password(GOOD.as_bytes(), &read).is_ok(), "others read it too");
         assert_ne!(hash, passwords.hash(GOOD.into()).await.unwrap(), "salted");
         assert_eq!(passwords.verify(GOOD.into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
         assert_eq!(passwords.verify("other".into(), Some(hash)).await.unwrap(), Verdict::Wrong);
@@ -239,7 +272,7 @@ mod tests {
         let gate = Arc::new(Mutex::new(gate));
         let answers = (0..200).map(|_| {
             let (threads, gate) = (Arc::clone(&threads), Arc::clone(&gate));
-            passwords.run(move || {
+            passwords.run(move |_| {
                 threads.lock().unwrap().insert(std::thread::current().id());
                 // Nobody is done before all have asked.
                 let _ = gate.lock().unwrap().recv();
@@ -257,19 +290,19 @@ mod tests {
         while passwords.0.admitted.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(passwords.run(|| ()).await.is_ok());
+        assert!(passwords.run(|_| ()).await.is_ok());
     }
 
     #[tokio::test]
     async fn who_leaves_makes_no_room_before_the_work_is_done() {
         let passwords = Passwords::new(1);
         let (go, gate) = mpsc::channel::<()>();
-        let mut first = Box::pin(passwords.run(move || gate.recv().is_err()));
+        let mut first = Box::pin(passwords.run(move |_| gate.recv().is_err()));
         assert!(futures_util::FutureExt::now_or_never(first.as_mut()).is_none());
         drop(first);
         assert_eq!(passwords.0.admitted.load(Ordering::Relaxed), 1);
         drop(go);
-        assert!(passwords.run(|| ()).await.is_ok());
+        assert!(passwords.run(|_| ()).await.is_ok());
     }
 
     #[test]
