@@ -95,8 +95,22 @@ mod tests {
         DataFile { path: folder.join(path), file: crate::cli::ConfigFile { config: Some(file) } }
     }
 
-    #[tokio::test]
-    async fn a_backup_is_restored_into_an_empty_store_only() {
+    /// Runs a test that reads the configuration while no other changes the environment of the process.
+    #[expect(clippy::result_large_err, reason = "figment's own error type")]
+    fn in_a_still_environment(test: impl Future<Output = ()>) {
+        figment::Jail::expect_with(|_| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(test);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_backup_is_restored_into_an_empty_store_only() {
+        in_a_still_environment(restored());
+    }
+
+    async fn restored() {
         let folder = tempfile::tempdir().unwrap();
         let first = configured(folder.path(), "first", "backup.jsonl");
         {
@@ -119,9 +133,14 @@ mod tests {
         assert!(format!("{full:#}").contains("not empty: there are users"), "{full:#}");
     }
 
-    #[tokio::test]
+    #[test]
     #[cfg(unix)]
-    async fn a_backup_is_its_owners() {
+    fn a_backup_is_its_owners() {
+        in_a_still_environment(owned());
+    }
+
+    #[cfg(unix)]
+    async fn owned() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = configured(folder.path(), "first", "backup.jsonl");
