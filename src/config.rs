@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) accounts: millrace_api::config::AccountsConfig,
     /// Providers that people may sign in with.
     pub(crate) oauth: millrace_api::oauth::OauthConfig,
+    /// How mail leaves this site.
+    pub(crate) mail: millrace_api::mail::MailConfig,
     /// Limits of channels and of publishing.
     pub(crate) channels: millrace_api::channels::ChannelsConfig,
     /// RTMP limits and the life cycle of publishers.
@@ -125,6 +127,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             accounts: millrace_api::config::AccountsConfig::default(),
             oauth: millrace_api::oauth::OauthConfig::default(),
+            mail: millrace_api::mail::MailConfig::default(),
             channels: millrace_api::channels::ChannelsConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
@@ -225,6 +228,7 @@ impl Config {
         }
         problems.extend(self.accounts.validate());
         problems.extend(millrace_api::oauth::config::validate(&self.oauth));
+        problems.extend(self.mail.validate(self.public_url.as_deref()));
         problems.extend(self.channels.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
@@ -332,6 +336,9 @@ mod tests {
             ("MILLRACE_LOG", "a=b=c", "log:"),
             ("MILLRACE_HTTP__HEADER_TIMEOUT", "soon", "such as 200ms"),
             ("MILLRACE_HTTP__WRITE_STALL", "0s", "http.write_stall"),
+            ("MILLRACE_MAIL__URL", "smtps://mail.example.org", "mail.from: is missing"),
+            ("MILLRACE_MAIL__PASSWORD", "12345", "mail: set username and password together"),
+            ("MILLRACE_ACCOUNTS__LIMITS__LOGIN_ADDRESS__REFILL", "0s", "limits.login_address.refill"),
         ];
         for (name, value, expected) in table {
             Jail::expect_with(|jail| {

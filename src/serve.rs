@@ -52,6 +52,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
     let keys = Arc::clone(&api.studio().authority);
     let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
+    let mail = tokio::spawn(api.clone().deliver_mail(shutdown.clone()));
     let setup = api.setup_token().await.context("failed to look for an admin")?;
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
@@ -126,6 +127,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     directory.await.context("the directory failed")?;
     upkeep.await.context("metrics upkeep failed")?;
     accounts.await.context("the upkeep of accounts failed")?;
+    mail.await.context("the delivery of mail failed")?;
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
     }
@@ -158,8 +160,10 @@ async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Resul
     let studio = Arc::new(studio.with_avatars(avatars));
     let providers = millrace_api::oauth::Providers::new(&config.oauth)
         .context("failed to read the secret of a sign-in provider")?;
+    let mail = millrace_api::mail::Post::new(&config.mail, public_url.as_deref().unwrap_or_default())
+        .context("failed to set up mail")?;
     let setup =
-        millrace_api::Setup { store, accounts: config.accounts.clone(), providers, public_url, secure };
+        millrace_api::Setup { store, accounts: config.accounts.clone(), providers, mail, public_url, secure };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
 }

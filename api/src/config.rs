@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::limits_config::LimitsConfig;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Who gets in, and for how long.
@@ -22,6 +24,8 @@ pub struct AccountsConfig {
     /// Reverse proxies whose `X-Forwarded-For` is believed; limits per address count the address it names. Empty by
     /// default: a header that anybody can send is no address.
     pub trusted_proxies: Vec<IpAddr>,
+    /// How often people may try to get in.
+    pub limits: LimitsConfig,
 }
 
 /// Who may register.
@@ -43,6 +47,7 @@ impl Default for AccountsConfig {
             new_accounts_stream: true,
             session_lifetime: 30 * DAY,
             trusted_proxies: Vec::new(),
+            limits: LimitsConfig::default(),
         }
     }
 }
@@ -51,10 +56,11 @@ impl AccountsConfig {
     /// Everything that is wrong: the key, the value, the remedy.
     #[must_use]
     pub fn validate(&self) -> Vec<String> {
+        let mut problems = self.limits.validate();
         let lifetime = self.session_lifetime;
-        if (Duration::from_secs(3600)..=400 * DAY).contains(&lifetime) {
-            return Vec::new();
+        if !(Duration::from_secs(3600)..=400 * DAY).contains(&lifetime) {
+            problems.push(format!("accounts.session_lifetime: must be 1h to 400days, is {lifetime:?}"));
         }
-        vec![format!("accounts.session_lifetime: must be 1h to 400days, is {lifetime:?}")]
+        problems
     }
 }

@@ -21,6 +21,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::tokens::Tokens;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
+use crate::mail::Post;
 use crate::oauth::Providers;
 use crate::studio::Studio;
 use crate::viewers::Audience;
@@ -43,6 +44,8 @@ pub struct Setup {
     pub accounts: AccountsConfig,
     /// With whom people may sign in.
     pub providers: Providers,
+    /// How mail leaves this site, if it does.
+    pub mail: Option<Post>,
     /// What people type to come here, without a slash at the end.
     pub public_url: Option<String>,
     /// Whether people come over https, so that cookies are never sent in the clear.
@@ -109,7 +112,7 @@ impl ApiState {
                 people: People::new(setup.store.clone()),
                 links: Links::new(setup.store.clone()),
                 passwords: Passwords::new(cores),
-                limits: Limits::default(),
+                limits: Limits::new(&setup.accounts.limits),
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -232,6 +235,19 @@ impl ApiState {
     #[must_use]
     pub fn providers(&self) -> &Providers {
         &self.shared.setup.providers
+    }
+
+    /// How mail leaves this site, if it does.
+    #[must_use]
+    pub fn mail(&self) -> Option<&Post> {
+        self.shared.setup.mail.as_ref()
+    }
+
+    /// Sends mail until `shutdown`, if this site sends any.
+    pub async fn deliver_mail(self, shutdown: CancellationToken) {
+        if let Some(post) = self.mail().cloned() {
+            post.deliver(self, shutdown).await;
+        }
     }
 
     /// Whether cookies are for https only.
@@ -367,8 +383,14 @@ pub(crate) mod testing {
             let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
             let store = Store::new(engine, COLLECTIONS).await.unwrap();
             let accounts = AccountsConfig::default();
-            let mut setup =
-                Setup { store, accounts, providers: Providers::default(), public_url: None, secure: false };
+            let mut setup = Setup {
+                store,
+                accounts,
+                providers: Providers::default(),
+                mail: None,
+                public_url: None,
+                secure: false,
+            };
             change(&mut setup);
             let mut state = Self::new(setup).await.unwrap();
             let clock = TestClock(Arc::new(AtomicI64::new(state.now_ms())));
@@ -387,6 +409,7 @@ pub(crate) mod testing {
                 display_name: name.to_owned(),
                 email: None,
                 email_verified: false,
+                new_email: None,
                 password: None,
                 role,
                 bio: String::new(),

@@ -22,6 +22,9 @@ pub struct User {
     /// Whether the person has shown to read that mail.
     #[serde(default)]
     pub email_verified: bool,
+    /// The address that the person wants to have; it counts once the person has shown to read that mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_email: Option<Email>,
     /// argon2id, in PHC form. None: signs in by a provider only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,

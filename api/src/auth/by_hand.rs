@@ -47,6 +47,7 @@ impl ByHand {
             name,
             email,
             email_verified: false,
+            new_email: None,
             password: None,
             role,
             bio: String::new(),

@@ -1,15 +1,12 @@
 //! Sans-IO: how often something may be tried, per address and per account.
 //!
-//! Each key has a bucket of tries that fills with time. Who empties it is locked out, each time twice as long, up to an
-//! hour; a lockout that passed without another try too many is forgiven step by step. The table is bounded: when it is
+//! Each key has a bucket of tries that fills with time. Who empties it is locked out, each time twice as long, up to
+//! a longest one; a lockout that passed without another try too many is forgiven step by step. The table is bounded: when it is
 //! full, the entries that have healed most go first, so that a flood of addresses forgets the harmless.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-
-/// Longest lockout.
-const LOCKOUT_MAX_MS: i64 = 3_600_000;
 
 /// What is limited, and how.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +17,8 @@ pub struct Rule {
     pub refill_ms: i64,
     /// The first lockout; 0 for none but waiting for the next try.
     pub lockout_ms: i64,
+    /// The longest one.
+    pub lockout_max_ms: i64,
 }
 
 /// The tries of many keys.
@@ -65,7 +64,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
             entry.used_ms = used;
             return Ok(());
         }
-        let longer = rule.lockout_ms.saturating_mul(1 << entry.lockouts.min(20)).min(LOCKOUT_MAX_MS);
+        let longer = rule.lockout_ms.saturating_mul(1 << entry.lockouts.min(20)).min(rule.lockout_max_ms);
         entry.lockouts = entry.lockouts.saturating_add(1);
         let wait = longer.max(used - full);
         if rule.lockout_ms > 0 {
@@ -109,7 +108,8 @@ impl Entry {
         self.used_ms = self.used_ms.saturating_sub(passed).max(0);
         // Twice the length of a lockout without another forgives it.
         while self.lockouts > 0 {
-            let length = rule.lockout_ms.saturating_mul(1 << (self.lockouts - 1).min(20)).min(LOCKOUT_MAX_MS);
+            let length =
+                rule.lockout_ms.saturating_mul(1 << (self.lockouts - 1).min(20)).min(rule.lockout_max_ms);
             if now_ms.saturating_sub(self.locked_until_ms) < length.saturating_mul(2) {
                 return;
             }
@@ -136,7 +136,9 @@ pub fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const RULE: Rule = Rule { burst: 5, refill_ms: 60_000, lockout_ms: 30_000 };
+    const LOCKOUT_MAX_MS: i64 = 3_600_000;
+    const RULE: Rule =
+        Rule { burst: 5, refill_ms: 60_000, lockout_ms: 30_000, lockout_max_ms: LOCKOUT_MAX_MS };
 
     /// Tries until it is refused, and returns for how long.
     fn exhaust(limiter: &mut Limiter<u32>, now: i64) -> i64 {

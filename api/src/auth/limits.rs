@@ -6,25 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use millrace_core::ids::UserId;
 use millrace_http::problem::Problem;
 
 use super::limiter::{Limiter, Rule, network};
+use super::limits_config::{LimitsConfig, RuleConfig};
 use super::secret::sha256;
 use crate::state::ApiState;
-
-const MINUTE_MS: i64 = 60_000;
-/// Addresses or accounts that each limit remembers; about 100 bytes each.
-const REMEMBERED: usize = 20_000;
-/// Sign-ins from one address: 30 at once (a school has one address), then one every 10 seconds.
-const LOGIN_ADDRESS: Rule = Rule { burst: 30, refill_ms: 10_000, lockout_ms: 30_000 };
-/// Sign-ins to one account that fail: 10 at once, then one a minute.
-const LOGIN_ACCOUNT: Rule = Rule { burst: 10, refill_ms: MINUTE_MS, lockout_ms: MINUTE_MS };
-/// Registrations from one address: 10 at once, then one every 6 minutes.
-const REGISTER_ADDRESS: Rule = Rule { burst: 10, refill_ms: 6 * MINUTE_MS, lockout_ms: 0 };
-/// Links and one-time tokens tried or asked for from one address.
-const LINK_ADDRESS: Rule = Rule { burst: 10, refill_ms: MINUTE_MS, lockout_ms: MINUTE_MS };
-/// Reset mails to one account: 3, then one in 20 minutes.
-const LINK_ACCOUNT: Rule = Rule { burst: 3, refill_ms: 20 * MINUTE_MS, lockout_ms: 0 };
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -33,38 +21,60 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct Limits {
     login_address: Table<IpAddr>,
     login_account: Table<String>,
+    code_account: Table<String>,
     register_address: Table<IpAddr>,
     link_address: Table<IpAddr>,
-    link_account: Table<String>,
+    mail_account: Table<String>,
 }
 
-type Table<K> = Mutex<Limiter<K>>;
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            login_address: Mutex::new(Limiter::new(REMEMBERED)),
-            login_account: Mutex::new(Limiter::new(REMEMBERED)),
-            register_address: Mutex::new(Limiter::new(REMEMBERED)),
-            link_address: Mutex::new(Limiter::new(REMEMBERED)),
-            link_account: Mutex::new(Limiter::new(REMEMBERED)),
-        }
-    }
+/// One rule and who used how much of it.
+#[derive(Debug)]
+struct Table<K> {
+    /// None: everything is allowed.
+    rule: Option<Rule>,
+    tries: Mutex<Limiter<K>>,
 }
 
 impl Limits {
-    /// A sign-in, or another use of a password or code, for the account called `login`.
+    /// With these settings, and nobody has tried anything yet.
+    #[must_use]
+    pub fn new(config: &LimitsConfig) -> Self {
+        Self {
+            login_address: Table::new(config, config.login_address),
+            login_account: Table::new(config, config.login_account),
+            code_account: Table::new(config, config.code_account),
+            register_address: Table::new(config, config.register_address),
+            link_address: Table::new(config, config.link_address),
+            mail_account: Table::new(config, config.mail_account),
+        }
+    }
+
+    /// A sign-in, or another use of a password, for the account called `login`.
     ///
     /// # Errors
     /// 429.
     pub fn login(&self, address: IpAddr, login: &str, now_ms: i64) -> Result<(), Problem> {
-        take(&self.login_address, network(address), LOGIN_ADDRESS, now_ms)?;
-        take(&self.login_account, account(login), LOGIN_ACCOUNT, now_ms)
+        self.login_address.take(network(address), now_ms)?;
+        self.login_account.take(account(login), now_ms)
     }
 
     /// The sign-in was good: the account's failures do not count any more.
     pub fn login_was_good(&self, login: &str) {
-        self.login_account.lock().unwrap_or_else(PoisonError::into_inner).forgive(&account(login));
+        self.login_account.forgive(&account(login));
+    }
+
+    /// A one-time code for an account, whatever came before it.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn code(&self, address: IpAddr, user: UserId, now_ms: i64) -> Result<(), Problem> {
+        self.login_address.take(network(address), now_ms)?;
+        self.code_account.take(user.to_string(), now_ms)
+    }
+
+    /// The code was good: those before it do not count any more.
+    pub fn code_was_good(&self, user: UserId) {
+        self.code_account.forgive(&user.to_string());
     }
 
     /// A registration.
@@ -72,50 +82,55 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn register(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        take(&self.register_address, network(address), REGISTER_ADDRESS, now_ms)
+        self.register_address.take(network(address), now_ms)
     }
 
-    /// Somebody tries a one-time link.
+    /// Somebody tries a one-time link, or asks for one.
     ///
     /// # Errors
     /// 429.
     pub fn link(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        take(&self.link_address, network(address), LINK_ADDRESS, now_ms)
+        self.link_address.take(network(address), now_ms)
     }
 
     /// Somebody asks for a mail to an account.
     ///
     /// # Errors
-    /// 429 for the address. `false` when the account had enough mails: nobody may learn of it.
-    pub fn mail(&self, address: IpAddr, login: &str, now_ms: i64) -> Result<bool, Problem> {
-        self.link(address, now_ms)?;
-        Ok(take(&self.link_account, account(login), LINK_ACCOUNT, now_ms).is_ok())
+    /// 429; whether it is told is up to who asks: it says that there is such an account.
+    pub fn mail(&self, user: UserId, now_ms: i64) -> Result<(), Problem> {
+        self.mail_account.take(user.to_string(), now_ms)
+    }
+}
+
+impl<K: Eq + std::hash::Hash + Clone> Table<K> {
+    fn new(config: &LimitsConfig, rule: RuleConfig) -> Self {
+        Self { rule: rule.rule(config.longest_lockout), tries: Mutex::new(Limiter::new(config.remembered)) }
+    }
+
+    fn forgive(&self, key: &K) {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner).forgive(key);
+    }
+
+    fn take(&self, key: K, now_ms: i64) -> Result<(), Problem> {
+        let Some(rule) = self.rule else { return Ok(()) };
+        let taken = self.tries.lock().unwrap_or_else(PoisonError::into_inner).take(key, rule, now_ms);
+        taken.map_err(|wait_ms| {
+            let seconds = wait_ms.max(1).saturating_add(999) / 1000;
+            metrics::counter!("millrace_sign_in_limited_total").increment(1);
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-attempts",
+                "Too many attempts",
+                format!("That was tried too often. Wait {seconds} seconds, then try again."),
+            )
+            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+        })
     }
 }
 
 /// Names of any length and form that somebody sent, as keys of one length.
 fn account(login: &str) -> String {
     sha256(login.trim().to_lowercase().as_bytes())
-}
-
-fn take<K: Eq + std::hash::Hash + Clone>(
-    table: &Table<K>,
-    key: K,
-    rule: Rule,
-    now_ms: i64,
-) -> Result<(), Problem> {
-    let taken = table.lock().unwrap_or_else(PoisonError::into_inner).take(key, rule, now_ms);
-    taken.map_err(|wait_ms| {
-        let seconds = wait_ms.max(1).saturating_add(999) / 1000;
-        metrics::counter!("millrace_sign_in_limited_total").increment(1);
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too-many-attempts",
-            "Too many attempts",
-            format!("That was tried too often. Wait {seconds} seconds, then try again."),
-        )
-        .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
-    })
 }
 
 /// The address a request comes from: the peer's, or, if that is a trusted proxy, the last one in `X-Forwarded-For` that
@@ -158,13 +173,19 @@ fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
 mod tests {
     use super::*;
 
+    const MINUTE_MS: i64 = 60_000;
+
+    fn limits() -> Limits {
+        Limits::new(&LimitsConfig::default())
+    }
+
     fn from(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
     }
 
     #[test]
     fn guessing_one_accounts_password_from_anywhere_is_stopped() {
-        let limits = Limits::default();
+        let limits = limits();
         let tried = (0..100).filter(|at| limits.login(from(*at), "Ada", 0).is_ok()).count();
         assert_eq!(tried, 10);
         let refused = limits.login(from(200), "ada", 0).unwrap_err();
@@ -175,7 +196,7 @@ mod tests {
 
     #[test]
     fn trying_many_accounts_from_one_address_is_stopped() {
-        let limits = Limits::default();
+        let limits = limits();
         let tried = (0..1000).filter(|at| limits.login(from(1), &format!("person_{at}"), 0).is_ok()).count();
         assert_eq!(tried, 30);
         assert!(limits.login(from(2), "ada", 0).is_ok());
@@ -183,7 +204,7 @@ mod tests {
 
     #[test]
     fn good_sign_ins_do_not_use_up_an_account() {
-        let limits = Limits::default();
+        let limits = limits();
         for at in 0..100 {
             limits.login(from(at), "ada", 0).unwrap();
             limits.login_was_good("ada");
@@ -192,8 +213,50 @@ mod tests {
 
     #[test]
     fn a_registration_flood_is_stopped() {
-        let limits = Limits::default();
+        let limits = limits();
         assert_eq!((0..1000).filter(|_| limits.register(from(1), 0).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn guessing_codes_and_asking_for_mails_are_stopped_too() {
+        let (limits, ada) = (limits(), UserId(uuid::Uuid::from_u128(1)));
+        assert_eq!((0..100).filter(|at| limits.code(from(*at), ada, 0).is_ok()).count(), 10);
+        limits.code_was_good(ada);
+        assert!(limits.code(from(200), ada, 0).is_ok());
+        assert_eq!((0..100).filter(|_| limits.mail(ada, 0).is_ok()).count(), 3);
+        assert_eq!((0..100).filter(|_| limits.link(from(1), 0).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn every_limit_is_a_setting_and_can_be_off() {
+        let few = RuleConfig { burst: 2, ..RuleConfig::default() };
+        let none = RuleConfig { burst: 0, ..RuleConfig::default() };
+        let count = |config: LimitsConfig| {
+            let (limits, ada) = (Limits::new(&config), UserId(uuid::Uuid::from_u128(1)));
+            let tries = |work: &dyn Fn() -> bool| (0..50).filter(|_| work()).count();
+            [
+                tries(&|| limits.login(from(1), "ada", 0).is_ok()),
+                tries(&|| limits.code(from(2), ada, 0).is_ok()),
+                tries(&|| limits.register(from(3), 0).is_ok()),
+                tries(&|| limits.link(from(4), 0).is_ok()),
+                tries(&|| limits.mail(ada, 0).is_ok()),
+            ]
+        };
+        let all = |rule| LimitsConfig {
+            login_address: rule,
+            login_account: rule,
+            code_account: rule,
+            register_address: rule,
+            link_address: rule,
+            mail_account: rule,
+            ..LimitsConfig::default()
+        };
+        assert_eq!(count(all(few)), [2; 5]);
+        assert_eq!(count(all(none)), [50; 5]);
+        let of_login = LimitsConfig { login_account: few, ..all(none) };
+        assert_eq!(count(of_login), [2, 50, 50, 50, 50]);
+        let of_code = LimitsConfig { code_account: few, ..all(none) };
+        assert_eq!(count(of_code), [50, 2, 50, 50, 50]);
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! Links that work once: set-up, password reset, invitation.
 
+use axum::http::StatusCode;
 use millrace_core::ids::UserId;
-use millrace_store::{Changes, Collection, Document, Index, Kept, Store, StoreError};
+use millrace_http::problem::Problem;
+use millrace_store::{Changes, Collection, Document, Index, Kept, Query, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::secret::{Secret, same, sha256};
+use crate::accounts::Email;
 
 /// How long a link to a new password works.
 pub const RESET_LIFETIME_MS: i64 = 3_600_000;
 /// How long an invitation works.
 pub const INVITATION_LIFETIME_MS: i64 = 7 * 24 * 3_600_000;
+/// How long a link that proves an address works.
+pub const VERIFY_LIFETIME_MS: i64 = 24 * 3_600_000;
+/// Links of one account that are looked at; a few are made in an hour.
+const LINKS_MAX: usize = 200;
 /// Longest token.
 const TOKEN_MAX_BYTES: usize = 100;
 /// The id of the one link that makes the owner's account.
@@ -25,6 +32,8 @@ pub enum Purpose {
     Reset,
     /// Registers where only the invited may.
     Invite,
+    /// Shows that a person reads the mail of an address.
+    Verify,
 }
 
 /// A link as it is kept.
@@ -36,12 +45,18 @@ pub struct Link {
     /// Whose password it sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+    /// Which address it proves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
     expires_at: i64,
 }
 
 pub(crate) static LINKS: Collection = Collection {
     name: "links",
-    indexes: &[Index { name: "expires_at", fields: &["expires_at"], unique: false }],
+    indexes: &[
+        Index { name: "expires_at", fields: &["expires_at"], unique: false },
+        Index { name: "user", fields: &["user"], unique: false },
+    ],
     words: &[],
     migrations: &[],
 };
@@ -76,6 +91,7 @@ impl Links {
             purpose: Purpose::Setup,
             hash: secret.hash(),
             user: None,
+            email: None,
             expires_at: i64::MAX,
         };
         self.0.commit(Changes::new().delete_id::<Link>(SETUP)).await?;
@@ -93,9 +109,46 @@ impl Links {
         user: Option<UserId>,
         expires_at: i64,
     ) -> Result<Secret, StoreError> {
+        self.keep(purpose, user, None, expires_at).await
+    }
+
+    /// A new link that shows that this person reads the mail of this address.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn verifying(&self, user: UserId, email: Email, now_ms: i64) -> Result<Secret, StoreError> {
+        let expires_at = now_ms.saturating_add(VERIFY_LIFETIME_MS);
+        self.keep(Purpose::Verify, Some(user), Some(email), expires_at).await
+    }
+
+    /// A new link by mail to this address that sets a new password.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn resetting(&self, user: UserId, email: Email, now_ms: i64) -> Result<Secret, StoreError> {
+        let expires_at = now_ms.saturating_add(RESET_LIFETIME_MS);
+        self.keep(Purpose::Reset, Some(user), Some(email), expires_at).await
+    }
+
+    /// The links to a new password of an account.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn resets_of(&self, user: UserId) -> Result<Vec<Kept<Link>>, StoreError> {
+        let links: Vec<Kept<Link>> = self.0.find(&Query::with("user", user.to_string(), LINKS_MAX)).await?;
+        Ok(links.into_iter().filter(|link| link.purpose == Purpose::Reset).collect())
+    }
+
+    async fn keep(
+        &self,
+        purpose: Purpose,
+        user: Option<UserId>,
+        email: Option<Email>,
+        expires_at: i64,
+    ) -> Result<Secret, StoreError> {
         let secret = Secret::random("");
         let hash = secret.hash();
-        self.0.insert(&Link { id: hash.clone(), purpose, hash, user, expires_at }).await?;
+        self.0.insert(&Link { id: hash.clone(), purpose, hash, user, email, expires_at }).await?;
         Ok(secret)
     }
 
@@ -127,4 +180,15 @@ impl Links {
     pub async fn sweep(&self, now_ms: i64) -> Result<u64, StoreError> {
         self.0.remove_below::<Link>("expires_at", now_ms, 1_000).await
     }
+}
+
+/// 403 for a link that was used or has expired.
+#[must_use]
+pub fn dead(what_to_do: &str) -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "dead-link",
+        "Dead link",
+        format!("This link was used already or has expired. {what_to_do}"),
+    )
 }

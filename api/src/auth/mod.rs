@@ -13,12 +13,14 @@
 
 pub mod audit;
 pub mod by_hand;
+pub mod by_mail;
 pub mod cookie;
 pub mod csrf;
 pub mod input;
 pub mod keys;
 pub mod limiter;
 pub mod limits;
+pub mod limits_config;
 pub mod links;
 pub mod password;
 pub mod people;

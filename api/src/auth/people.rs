@@ -35,6 +35,10 @@ pub struct Me {
     #[schema(value_type = Option<String>)]
     email: Option<Email>,
     email_verified: bool,
+    /// The address that counts once its mail was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    new_email: Option<Email>,
     role: Role,
     bio: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +62,7 @@ impl Me {
             display_name: user.display_name,
             email: user.email,
             email_verified: user.email_verified,
+            new_email: user.new_email,
             role: user.role,
             bio: user.bio,
             two_factor,
@@ -144,20 +149,26 @@ impl People {
     }
 }
 
-fn taken(error: StoreError) -> ApiError {
+/// What is taken, where two wanted the same.
+pub(crate) fn taken(error: StoreError) -> ApiError {
     if error.is_conflict("name") {
         return name_taken().into();
     }
     if error.is_conflict("email") {
-        return conflict(
-            "email-taken",
-            "Address taken",
-            "There is an account with this e-mail address. Sign in to it, or set a new password for it.",
-            "/email",
-        )
-        .into();
+        return email_taken().into();
     }
     error.into()
+}
+
+/// 409 for an address that another account has.
+#[must_use]
+pub fn email_taken() -> Problem {
+    conflict(
+        "email-taken",
+        "Address taken",
+        "There is an account with this e-mail address. Sign in to it, or set a new password for it.",
+        "/email",
+    )
 }
 
 fn name_taken() -> Problem {

@@ -56,6 +56,7 @@ pub(crate) fn person(name: &str) -> User {
         display_name: name.to_uppercase(),
         email: None,
         email_verified: false,
+        new_email: None,
         password: None,
         role: Role::Streamer,
         bio: String::new(),

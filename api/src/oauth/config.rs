@@ -1,10 +1,11 @@
 //! `[oauth.NAME]`: one table for each provider.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::settings::{SecretText, text_or_number};
 
 /// Longest name of a provider.
 const NAME_MAX: usize = 32;
@@ -27,7 +28,7 @@ pub struct ProviderConfig {
     /// The secret that it gave with it. Better in the environment (`MILLRACE_OAUTH__NAME__CLIENT_SECRET`) or in
     /// `client_secret_file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_secret: Option<ClientSecret>,
+    pub client_secret: Option<SecretText>,
     /// A file that holds the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_file: Option<PathBuf>,
@@ -49,57 +50,6 @@ pub enum Kind {
     Vk,
     /// OpenID Connect with discovery: Keycloak, authentik, Entra, …
     Oidc,
-}
-
-/// A secret of the configuration. Neither `Debug` nor printing the configuration shows it.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-pub struct ClientSecret(#[serde(deserialize_with = "text_or_number")] String);
-
-impl ClientSecret {
-    /// The text. Never log it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClientSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl Serialize for ClientSecret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("[redacted]")
-    }
-}
-
-/// The environment cannot say that `51234567` is a text; VK's ids look like that.
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    struct TextOrNumber;
-
-    impl serde::de::Visitor<'_> for TextOrNumber {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<String, E> {
-            Ok(text.to_owned())
-        }
-
-        fn visit_u64<E>(self, number: u64) -> Result<String, E> {
-            Ok(number.to_string())
-        }
-
-        fn visit_i64<E>(self, number: i64) -> Result<String, E> {
-            Ok(number.to_string())
-        }
-    }
-
-    deserializer.deserialize_any(TextOrNumber)
 }
 
 impl ProviderConfig {
@@ -162,7 +112,7 @@ mod tests {
             kind,
             label: None,
             client_id: "id".into(),
-            client_secret: Some(ClientSecret("secret".into())),
+            client_secret: Some("secret".into()),
             client_secret_file: None,
             issuer: issuer.map(str::to_owned),
             scopes: Vec::new(),

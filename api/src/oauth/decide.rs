@@ -127,6 +127,7 @@ mod tests {
             display_name: "Ada".into(),
             email: "ada@example.org".parse().ok(),
             email_verified,
+            new_email: None,
             password: None,
             role: Role::Viewer,
             bio: String::new(),

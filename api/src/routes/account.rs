@@ -13,15 +13,16 @@ use utoipa::ToSchema;
 use super::auth::check_password;
 use super::streams::ProblemDocument;
 use crate::ApiState;
-use crate::accounts::{Broadcast, Channel, EmailError, Follow, Identity, StreamKeyRecord, User};
+use crate::accounts::{Broadcast, Channel, Email, Follow, Identity, StreamKeyRecord, User};
 use crate::auth::limits::ClientAddress;
 use crate::auth::password::{PASSWORD_MAX_BYTES, Verdict};
 use crate::auth::people::{BIO_MAX_CHARS, DISPLAY_NAME_MAX_CHARS, Me, time};
 use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
-use crate::auth::{Input, Person, Scope, invalid, not_signed_in};
+use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
 use crate::channels::{ChannelError, Channels};
 use crate::error::ApiError;
+use crate::mail::Subject;
 
 /// Most documents of one kind in an export.
 const EXPORT_MAX: usize = 10_000;
@@ -128,16 +129,35 @@ pub(crate) async fn edit(
         user.bio = bio;
     }
     if let Some(email) = email {
-        let email = email.filter(|email| !email.trim().is_empty());
-        let email = email.map(|email| email.parse()).transpose();
-        let email = email.map_err(|error: EmailError| invalid("/email", format!("{error}.")))?;
-        if email != user.email {
-            user.email = email;
-            user.email_verified = false;
-        }
+        move_to(&state, &mut user, by_mail::address(email)?).await?;
     }
     state.people().replace(&read, &user).await?;
+    if let Some(address) = user.new_email.clone().filter(|_| user.new_email != read.new_email) {
+        by_mail::ask_for_proof(&state, &user, address).await?;
+    }
+    if user.email.is_none() && read.email.is_some() {
+        by_mail::notify(&state, &read, Subject::AddressChanged);
+    }
     me(&state, user).await
+}
+
+/// Gives an account another address, or none. Where mail is sent, a new one counts once its mail was answered; until then
+/// the old one stays.
+async fn move_to(state: &ApiState, user: &mut User, email: Option<Email>) -> Result<(), ApiError> {
+    match email {
+        Some(email) if user.email.as_ref() == Some(&email) => user.new_email = None,
+        Some(email) => {
+            by_mail::require_free(state, &email, Some(user.id)).await?;
+            if state.mail().is_some() {
+                user.new_email = Some(email);
+            } else {
+                user.email = Some(email);
+                user.email_verified = false;
+            }
+        }
+        None => (user.email, user.email_verified, user.new_email) = (None, false, None),
+    }
+    Ok(())
 }
 
 /// Deletes the own account and everything of it.
@@ -250,8 +270,10 @@ pub(crate) async fn password(
     let user = prove(&state, &person, address, current, "/current").await?;
     check_password(&password, user.name.as_str(), user.email.as_ref())?;
     let hash = state.passwords().hash(password).await?;
-    state.people().replace(&user, &User { password: Some(hash), ..user.value.clone() }).await?;
+    let changes = Changes::new().replace(&user, &User { password: Some(hash), ..user.value.clone() });
+    state.store().commit(by_mail::without_resets(&state, user.id, changes).await?).await?;
     state.end_sessions(user.id, Some(session)).await?;
+    by_mail::notify(&state, &user, Subject::PasswordChanged);
     Ok(Input::<()>::answer(input.form, "/settings", StatusCode::NO_CONTENT))
 }
 
@@ -319,8 +341,9 @@ pub(crate) async fn disable(
     input: Input<Proof>,
 ) -> Result<StatusCode, ApiError> {
     person.require_session()?;
-    prove(&state, &person, address, input.value.password, "/password").await?;
+    let user = prove(&state, &person, address, input.value.password, "/password").await?;
     state.store().commit(Changes::new().delete_id::<SecondFactor>(person.user.to_string())).await?;
+    by_mail::notify(&state, &user, Subject::SecondFactorOff);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,14 +15,15 @@ use crate::accounts::{Email, Role, User};
 use crate::auth::cookie::Cookie;
 use crate::auth::csrf::CSRF_LIFETIME_S;
 use crate::auth::limits::ClientAddress;
-use crate::auth::links::Purpose;
+use crate::auth::links::{Purpose, dead as dead_link};
 use crate::auth::password::{self, PASSWORD_MAX_BYTES, Verdict};
 use crate::auth::people::Me;
 use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
 use crate::auth::sessions::{Refused, device};
-use crate::auth::{Input, Person, Secret, forbidden, invalid};
+use crate::auth::{Input, Person, Secret, by_mail, forbidden, invalid};
 use crate::config::Registration;
 use crate::error::ApiError;
+use crate::mail::Subject;
 
 /// Longest name or address that somebody signs in with.
 const LOGIN_MAX_BYTES: usize = 254;
@@ -102,6 +103,7 @@ pub(crate) async fn setup(
     };
     let user = new_user(&state, &name, email, password, Role::Admin).await?;
     state.people().create(&user, Some(&link)).await?;
+    ask_for_proof(&state, &user).await;
     tracing::info!(user.id = %user.id, "the owner's account was made");
     sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
 }
@@ -138,6 +140,7 @@ pub(crate) async fn register(
     let role = if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer };
     let user = new_user(&state, &name, email, password, role).await?;
     state.people().create(&user, link.as_ref()).await?;
+    ask_for_proof(&state, &user).await;
     metrics::counter!("millrace_registrations_total").increment(1);
     sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
 }
@@ -262,14 +265,31 @@ pub(crate) async fn reset(
     let link = state.links().find(Purpose::Reset, &token, now).await?.ok_or_else(dead)?;
     let id = link.user.ok_or_else(dead)?;
     let user = state.people().get(id).await?.ok_or_else(dead)?;
+    // Who got it by mail reads the mail of that address; the account may have another one by now.
+    let mailed = link.email.is_some();
+    if mailed && link.email != user.email {
+        return Err(dead().into());
+    }
     check_password(&password, user.name.as_str(), user.email.as_ref())?;
     let hash = state.passwords().hash(password).await?;
-    let changed = User { password: Some(hash), ..user.value.clone() };
-    let changes = millrace_store::Changes::new().replace(&user, &changed).delete(&link);
-    state.store().commit(changes).await?;
+    let email_verified = user.email_verified || mailed;
+    let changed = User { password: Some(hash), email_verified, ..user.value.clone() };
+    let changes = millrace_store::Changes::new().replace(&user, &changed);
+    state.store().commit(by_mail::without_resets(&state, id, changes.delete(&link)).await?).await?;
     state.end_sessions(id, None).await?;
     state.limits().login_was_good(user.name.as_str());
+    by_mail::notify(&state, &changed, Subject::PasswordChanged);
     Ok(Input::<()>::answer(input.form, "/login", StatusCode::NO_CONTENT))
+}
+
+/// Sends the link that proves a new account's address. The account is there whether or not that works: its person can ask
+/// for another one.
+async fn ask_for_proof(state: &ApiState, user: &User) {
+    if let Some(address) = &user.new_email
+        && let Err(error) = by_mail::ask_for_proof(state, user, address.clone()).await
+    {
+        tracing::warn!(user.id = %user.id, status = %error.0.status(), "sent no mail to a new account");
+    }
 }
 
 /// A new account that is checked but not kept yet.
@@ -284,19 +304,21 @@ pub(crate) async fn new_user(
         let error: millrace_core::ids::ChannelNameError = error;
         invalid("/name", format!("{error}."))
     })?;
-    let email: Option<Email> = email
-        .filter(|email| !email.trim().is_empty())
-        .map(|email| email.parse())
-        .transpose()
-        .map_err(|error: crate::accounts::EmailError| invalid("/email", format!("{error}.")))?;
+    let email = by_mail::address(email)?;
+    if let Some(email) = &email {
+        by_mail::require_free(state, email, None).await?;
+    }
     check_password(&password, name.as_str(), email.as_ref())?;
     let hash = state.passwords().hash(password).await?;
+    // Where mail is sent, an address counts once its mail was answered.
+    let (email, new_email) = if state.mail().is_some() { (None, email) } else { (email, None) };
     Ok(User {
         id: UserId(state.new_id()),
         display_name: name.to_string(),
         name,
         email,
         email_verified: false,
+        new_email,
         password: Some(hash),
         role,
         bio: String::new(),
@@ -416,14 +438,5 @@ fn wrong_login() -> Problem {
         "wrong-login",
         "Wrong name or password",
         "Name or password are wrong. Check both, or set a new password.",
-    )
-}
-
-fn dead_link(what_to_do: &str) -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "dead-link",
-        "Dead link",
-        format!("This link was used already or has expired. {what_to_do}"),
     )
 }

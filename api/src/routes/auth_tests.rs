@@ -12,21 +12,21 @@ use crate::ApiState;
 use crate::accounts::{Role, User};
 use crate::config::Registration;
 
-const PASSWORD: &str = "plover-quartz-lantern-7";
-const OTHER: &str = "sturdy-walrus-umbrella-9";
+pub(super) const PASSWORD: &str = "plover-quartz-lantern-7";
+pub(super) const OTHER: &str = "sturdy-walrus-umbrella-9";
 
 /// A browser with its cookies.
 #[derive(Clone)]
-struct Browser {
+pub(super) struct Browser {
     state: ApiState,
-    cookies: BTreeMap<String, String>,
-    csrf: bool,
-    origin: &'static str,
-    bearer: Option<String>,
+    pub(super) cookies: BTreeMap<String, String>,
+    pub(super) csrf: bool,
+    pub(super) origin: &'static str,
+    pub(super) bearer: Option<String>,
 }
 
 impl Browser {
-    fn new(state: &ApiState) -> Self {
+    pub(super) fn new(state: &ApiState) -> Self {
         Self {
             state: state.clone(),
             cookies: BTreeMap::new(),
@@ -36,7 +36,13 @@ impl Browser {
         }
     }
 
-    async fn send(&mut self, method: Method, path: &str, kind: &str, body: String) -> Response<Body> {
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: String,
+    ) -> Response<Body> {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "live.test");
         if !self.origin.is_empty() {
             request = request.header(header::ORIGIN, self.origin);
@@ -64,7 +70,7 @@ impl Browser {
         response
     }
 
-    async fn ask(&mut self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(super) async fn ask(&mut self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let response = self.send(method, path, "application/json", body).await;
         let status = response.status();
@@ -72,30 +78,30 @@ impl Browser {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    async fn get(&mut self, path: &str) -> (StatusCode, Value) {
+    pub(super) async fn get(&mut self, path: &str) -> (StatusCode, Value) {
         self.ask(Method::GET, path, Value::Null).await
     }
 
-    async fn post(&mut self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(super) async fn post(&mut self, path: &str, body: Value) -> (StatusCode, Value) {
         self.ask(Method::POST, path, body).await
     }
 
-    async fn register(&mut self, name: &str) {
+    pub(super) async fn register(&mut self, name: &str) {
         let (status, me) =
             self.post("/api/v1/auth/register", json!({ "name": name, "password": PASSWORD })).await;
         assert_eq!((status, me["name"].as_str()), (StatusCode::CREATED, Some(name)), "{me}");
     }
 
-    async fn login(&mut self, password: &str) -> (StatusCode, Value) {
+    pub(super) async fn login(&mut self, password: &str) -> (StatusCode, Value) {
         self.post("/api/v1/auth/login", json!({ "login": "ada", "password": password })).await
     }
 
-    async fn signed_in(&mut self) -> bool {
+    pub(super) async fn signed_in(&mut self) -> bool {
         self.get("/api/v1/me").await.0 == StatusCode::OK
     }
 }
 
-fn kind(answer: &(StatusCode, Value)) -> (u16, &str) {
+pub(super) fn kind(answer: &(StatusCode, Value)) -> (u16, &str) {
     (answer.0.as_u16(), answer.1["type"].as_str().unwrap_or_default())
 }
 
@@ -482,6 +488,7 @@ async fn of_many_who_want_one_name_at_once_one_gets_it() {
         display_name: "ada".into(),
         email: None,
         email_verified: false,
+        new_email: None,
         password: None,
         role: Role::Viewer,
         bio: String::new(),

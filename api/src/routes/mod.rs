@@ -3,6 +3,7 @@
 pub mod account;
 pub mod auth;
 pub mod beats;
+pub mod by_mail;
 pub mod channels;
 pub mod follows;
 pub mod lists;
@@ -37,6 +38,10 @@ use crate::auth::csrf;
         auth::refresh,
         auth::logout,
         auth::reset,
+        by_mail::options,
+        by_mail::forgot,
+        by_mail::verify,
+        by_mail::ask_again,
         account::show,
         account::edit,
         account::delete,
@@ -123,6 +128,10 @@ fn account_routes() -> Router<ApiState> {
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/logout", post(auth::logout))
         .route("/api/v1/auth/password/reset", post(auth::reset))
+        .route("/api/v1/auth/password/forgot", post(by_mail::forgot))
+        .route("/api/v1/auth/email/verify", post(by_mail::verify))
+        .route("/api/v1/auth/options", get(by_mail::options))
+        .route("/api/v1/me/email/verification", post(by_mail::ask_again))
         .route("/api/v1/me", get(account::show).patch(account::edit).delete(account::delete))
         .route("/api/v1/me/export", get(account::export))
         .route("/api/v1/me/password", post(account::password))
@@ -171,6 +180,8 @@ fn channel_routes() -> Router<ApiState> {
 
 #[cfg(test)]
 mod auth_tests;
+#[cfg(test)]
+mod by_mail_tests;
 
 #[cfg(test)]
 mod tests {

@@ -14,12 +14,13 @@ use super::auth::begin_session;
 use super::streams::ProblemDocument;
 use crate::ApiState;
 use crate::accounts::{Identity, Role, User};
-use crate::auth::Person;
 use crate::auth::cookie::Cookie;
 use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, time};
 use crate::auth::secret::{random, same};
+use crate::auth::{Person, by_mail};
 use crate::config::Registration;
 use crate::error::ApiError;
+use crate::mail::Subject;
 use crate::oauth::ProviderError;
 use crate::oauth::decide::{Decision, Profile, Refusal, decide, name_for};
 use crate::oauth::flow::{FLOW_AUDIENCE, FLOW_LIFETIME_S, Flow, back_to};
@@ -193,15 +194,11 @@ pub(crate) async fn identities(
 ) -> Result<Json<IdentityList>, ApiError> {
     person.require_session()?;
     let user = state.store().get::<User>(&person.user.to_string()).await?;
-    let label = |provider: &str| {
-        let known = state.providers().labels().find(|(name, _)| *name == provider);
-        known.map_or_else(|| provider.to_owned(), |(_, label)| label)
-    };
     let items = of(&state, person.user).await?.into_iter().map(|identity| {
         use millrace_store::Document;
         IdentityItem {
             id: identity.id(),
-            label: label(&identity.provider),
+            label: label(&state, &identity.provider),
             provider: identity.value.provider,
             email: identity.value.email.map(String::from),
             linked_at: time(identity.value.linked_at),
@@ -295,6 +292,12 @@ fn no_store() -> (HeaderName, HeaderValue) {
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
+/// What the provider's button says; its name, if it is configured no more.
+fn label(state: &ApiState, provider: &str) -> String {
+    let known = state.providers().labels().find(|(name, _)| *name == provider);
+    known.map_or_else(|| provider.to_owned(), |(_, label)| label)
+}
+
 async fn of(state: &ApiState, user: UserId) -> Result<Vec<Kept<Identity>>, StoreError> {
     let query =
         StoreQuery::with("user", user.to_string(), IDENTITIES_MAX).ordered("linked_at", Order::Ascending);
@@ -380,6 +383,9 @@ async fn finish(
         Decision::SignIn { user, attach } => {
             if attach {
                 attach_identity(state, name, &profile, user).await?;
+                if let Some(user) = state.people().get(user).await? {
+                    by_mail::notify(state, &user, Subject::ProviderLinked(label(state, name)));
+                }
             }
             if flow.link.is_some() {
                 return Ok(Redirect::to(&flow.back).into_response());
@@ -424,6 +430,7 @@ async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<Use
             name: chosen,
             display_name: display_name.chars().take(DISPLAY_NAME_MAX_CHARS).collect(),
             email_verified: email.is_some(),
+            new_email: None,
             email,
             password: None,
             role: if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer },

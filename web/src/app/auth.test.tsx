@@ -150,7 +150,18 @@ describe('links with a secret', () => {
     expect(server.asked.at(-1)?.body).toEqual({ token: 'mailed', password: 'battery staple' });
   });
 
-  it.each(['/setup', '/reset'])('%s without its secret says so', async (path) => {
+  it('prove an address with a click', async () => {
+    window.location.hash = '#mailed';
+    const server = serve([], { 'POST /auth/email/verify': () => undefined });
+    const user = open('/verify');
+    const confirm = await screen.findByRole('button', { name: 'Confirm the address' });
+    expect(server.asked.some(({ method }) => method === 'POST')).toBe(false);
+    await user.click(confirm);
+    expect(await screen.findByRole('heading', { name: 'The address is confirmed' })).toBeVisible();
+    expect(server.asked.find(({ method }) => method === 'POST')?.body).toEqual({ token: 'mailed' });
+  });
+
+  it.each(['/setup', '/reset', '/verify'])('%s without its secret says so', async (path) => {
     serve([]);
     open(path);
     expect(await screen.findByRole('heading', { name: 'This link is not whole' })).toBeVisible();
@@ -158,10 +169,19 @@ describe('links with a secret', () => {
 });
 
 describe('a forgotten password', () => {
-  it('is helped by an admin', async () => {
-    serve([]);
+  it('is helped by an admin where no mail is sent', async () => {
+    serve([], { 'GET /auth/options': () => ({ mail: false }) });
     open('/forgot');
     expect(await screen.findByText(/Ask an admin of this site for a link/)).toBeVisible();
+  });
+
+  it('is helped by mail, and nobody learns whether there is such an account', async () => {
+    const server = serve([], { 'GET /auth/options': () => ({ mail: true }), 'POST /auth/password/forgot': () => undefined });
+    const user = open('/forgot');
+    await user.type(await screen.findByLabelText('Name or e-mail'), ' ada {Enter}');
+    expect(await screen.findByRole('heading', { name: 'Look into your mail' })).toBeVisible();
+    expect(screen.getByText(/If there is an account like that/)).toBeVisible();
+    expect(server.asked.at(-1)?.body).toEqual({ login: 'ada' });
   });
 });
 

@@ -12,6 +12,7 @@ const RegisterPage = lazy(async () => ({ default: (await authPages()).RegisterPa
 const SetupPage = lazy(async () => ({ default: (await authPages()).SetupPage }));
 const ForgotPage = lazy(async () => ({ default: (await authPages()).ForgotPage }));
 const ResetPage = lazy(async () => ({ default: (await authPages()).ResetPage }));
+const VerifyPage = lazy(async () => ({ default: (await authPages()).VerifyPage }));
 const DashboardPage = lazy(async () => ({ default: (await import('./pages/DashboardPage')).DashboardPage }));
 const SettingsPage = lazy(async () => ({ default: (await import('./pages/SettingsPage')).SettingsPage }));
 const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
@@ -31,6 +32,7 @@ export function AppRoutes() {
         <Route path="/setup" element={<SetupPage />} />
         <Route path="/forgot" element={<ForgotPage />} />
         <Route path="/reset" element={<ResetPage />} />
+        <Route path="/verify" element={<VerifyPage />} />
         <Route path="/dashboard" element={<DashboardPage />} />
         <Route path="/settings" element={<SettingsPage />} />
         <Route path="/admin" element={<AdminPage />} />

@@ -67,6 +67,21 @@ describe('the settings', () => {
     await waitFor(() => expect(server.asked.at(-1)).toMatchObject({ method: 'PATCH', body: { email: null } }));
   });
 
+  it('show that a new e-mail waits for its proof, and send the mail again', async () => {
+    const { server, user } = open({ email: 'ada@example.org', email_verified: true });
+    server.routes['PATCH /me'] = ({ body }) =>
+      personNamed('ada', { email: 'ada@example.org', new_email: (body as { email: string }).email });
+    server.routes['POST /me/email/verification'] = () => undefined;
+    const field = await screen.findByRole('textbox', { name: 'E-mail' });
+    expect(field).toHaveAccessibleDescription('Confirmed.');
+    await user.clear(field);
+    await user.type(field, 'new@example.org{Enter}');
+    expect(await screen.findByText(/We sent a mail to new@example.org/)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Send it again' }));
+    expect(await screen.findByText('Sent')).toBeVisible();
+    expect(server.asked.at(-1)).toMatchObject({ method: 'POST', path: '/me/email/verification' });
+  });
+
   it('change the password, and say at the field that the old one is wrong', async () => {
     const { server, user } = open();
     let right = false;

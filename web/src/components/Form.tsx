@@ -14,7 +14,7 @@ interface Props {
   readonly aside?: ReactNode;
   /** Said when it went well and the form stays. */
   readonly done?: string;
-  readonly look?: 'brass' | 'danger';
+  readonly look?: 'brass' | 'quiet' | 'danger';
   readonly label?: string;
   /** Empties the fields after success. */
   readonly clears?: boolean;

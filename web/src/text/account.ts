@@ -18,7 +18,7 @@ export const ACCOUNT_MESSAGES = {
   'auth.name': 'Name',
   'auth.name.hint': '3 to 25 of a–z, 0–9 and _. You sign in with it and are known by it.',
   'auth.email': 'E-mail',
-  'auth.email.hint': 'Optional. You can sign in with it too.',
+  'auth.email.hint': 'Optional. You can sign in with it too, once it is confirmed where this site sends mail.',
   'auth.login': 'Name or e-mail',
   'auth.password': 'Password',
   'auth.password.new': 'New password',
@@ -56,6 +56,19 @@ export const ACCOUNT_MESSAGES = {
   'forgot.title': 'Forgot the password?',
   'forgot.body':
     'Ask an admin of this site for a link that sets a new one. The owner can make it on the server too: millrace user reset-password.',
+
+  'forgot.mail.body': 'Enter your name or e-mail. If it is the address of an account, we send a link that sets a new password.',
+  'forgot.submit': 'Send the link',
+  'forgot.sent.title': 'Look into your mail',
+  'forgot.sent.body':
+    'If there is an account like that with a confirmed address, a link is on its way. It works once, for an hour. Nothing comes? Look among the spam, or ask an admin of this site.',
+
+  'verify.title': 'Is this your address?',
+  'verify.body': 'The account that the mail names gets the address that it was sent to.',
+  'verify.submit': 'Confirm the address',
+  'verify.done.title': 'The address is confirmed',
+  'verify.done.body': 'You can sign in with it, and set a new password by it if you forget yours.',
+  'verify.done.settings': 'To your settings',
 
   'reset.title': 'Set a new password',
   'reset.body': 'All browsers that are signed in to this account are signed out.',

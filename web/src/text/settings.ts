@@ -19,6 +19,10 @@ export const SETTINGS_MESSAGES = {
   'email.title': 'E-mail',
   'email.hint': 'Only you and the admins of this site see it. You can sign in with it.',
   'email.save': 'Save the e-mail',
+  'email.verified': 'Confirmed.',
+  'email.waiting': 'We sent a mail to {address}. Open its link to confirm the address; until then it does not count.',
+  'email.again': 'Send it again',
+  'email.again.done': 'Sent',
 
   'password.title': 'Password',
   'password.hint': 'All other browsers are signed out when it changes.',

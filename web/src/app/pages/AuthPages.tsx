@@ -2,11 +2,12 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, type ReactNode } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
 import { me } from '@/api/me';
-import { ForgotHelp } from '@/features/auth/components/ForgotHelp';
+import { ForgotForm } from '@/features/auth/components/ForgotForm';
 import { LoginForm } from '@/features/auth/components/LoginForm';
 import { RegisterForm } from '@/features/auth/components/RegisterForm';
 import { ResetForm } from '@/features/auth/components/ResetForm';
 import { SetupForm } from '@/features/auth/components/SetupForm';
+import { VerifyForm } from '@/features/auth/components/VerifyForm';
 import { pathAfterSignIn } from '@/lib/after-sign-in';
 import { useTitle } from '@/lib/useTitle';
 import { t } from '@/text/t';
@@ -57,10 +58,16 @@ export function SetupPage() {
 
 export function ForgotPage() {
   useTitle(`${t('forgot.title')} · ${t('app.name')}`);
-  return <ForgotHelp />;
+  return <ForgotForm />;
 }
 
 export function ResetPage() {
   useTitle(`${t('reset.title')} · ${t('app.name')}`);
   return <ResetForm />;
+}
+
+export function VerifyPage() {
+  useTitle(`${t('verify.title')} · ${t('app.name')}`);
+  const queries = useQueryClient();
+  return <VerifyForm onDone={() => queries.invalidateQueries({ queryKey: me().queryKey, exact: true })} />;
 }

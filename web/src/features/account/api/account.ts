@@ -6,6 +6,8 @@ import type { components } from '@/api/schema';
 type Schemas = components['schemas'];
 
 export const editProfile = (body: Schemas['ProfileEdit']) => unwrap(api.PATCH('/api/v1/me', { body }));
+/** Sends the mail again that proves the new address. */
+export const askForProof = () => done(api.POST('/api/v1/me/email/verification'));
 export const uploadAvatar = (picture: File) => call('PUT', '/api/v1/me/avatar', picture);
 export const removeAvatar = () => done(api.DELETE('/api/v1/me/avatar'));
 

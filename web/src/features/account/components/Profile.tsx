@@ -8,7 +8,7 @@ import { failureOf, Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
 import { entered, optional } from '@/lib/entered';
 import { t } from '@/text/t';
-import { editProfile, removeAvatar, uploadAvatar } from '../api/account';
+import { askForProof, editProfile, removeAvatar, uploadAvatar } from '../api/account';
 import styles from './Account.module.css';
 
 const PICTURE_MAX_BYTES = 5 * 1024 * 1024;
@@ -104,11 +104,18 @@ function Picture({ person }: { readonly person: Me }) {
   );
 }
 
-/** The person's address. */
+/** The person's address; where this site sends mail, a new one counts once its mail was answered. */
 export function EmailAddress({ person }: { readonly person: Me }) {
   const queries = useQueryClient();
+  const waiting = person.new_email ?? null;
   return (
     <Panel id="email" title={t('email.title')} hint={t('email.hint')}>
+      {waiting !== null && (
+        <div role="status" className={styles.waiting} data-testid="unproved">
+          <p>{t('email.waiting', { address: waiting })}</p>
+          <Form submit={t('email.again')} done={t('email.again.done')} look="quiet" onSubmit={askForProof} />
+        </div>
+      )}
       <Form
         submit={t('email.save')}
         done={t('form.saved')}
@@ -120,7 +127,8 @@ export function EmailAddress({ person }: { readonly person: Me }) {
           name="email"
           type="email"
           label={t('auth.email')}
-          defaultValue={person.email ?? ''}
+          hint={person.email && person.email_verified ? t('email.verified') : undefined}
+          defaultValue={waiting ?? person.email ?? ''}
           autoComplete="email"
           maxLength={254}
         />

@@ -1,3 +1,4 @@
+import { queryOptions } from '@tanstack/react-query';
 import { api, done, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 
@@ -20,3 +21,17 @@ export const setUp = (token: string, person: Beginner) =>
 
 export const resetPassword = (token: string, password: string) =>
   done(api.POST('/api/v1/auth/password/reset', { body: { token, password } }));
+
+/** Asks for a mail with a link to a new password. The answer does not say whether there is such an account. */
+export const forgotPassword = (login: string) => done(api.POST('/api/v1/auth/password/forgot', { body: { login } }));
+
+/** Proves, with the token of a mail, that its person reads the mail of an address. */
+export const verifyEmail = (token: string) => done(api.POST('/api/v1/auth/email/verify', { body: { token } }));
+
+/** What this site can do for who is not signed in. */
+export const signInOptions = () =>
+  queryOptions({
+    queryKey: ['auth', 'options'],
+    queryFn: () => unwrap(api.GET('/api/v1/auth/options')),
+    staleTime: Infinity,
+  });
