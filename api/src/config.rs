@@ -24,6 +24,12 @@ pub struct AccountsConfig {
     /// Reverse proxies whose `X-Forwarded-For` is believed; limits per address count the address it names. Empty by
     /// default: a header that anybody can send is no address.
     pub trusted_proxies: Vec<IpAddr>,
+    /// For how long after a provider has said who sits there the person may do what else takes the password: set one,
+    /// turn the second factor off, delete the account. Default 10 min, 1 min to 1 h.
+    #[serde(with = "millrace_core::config::duration")]
+    pub confirmed_for: Duration,
+    /// Accounts of providers that one person may link. Default 20, 1 to 100.
+    pub max_identities: usize,
     /// How often people may try to get in.
     pub limits: LimitsConfig,
 }
@@ -47,6 +53,8 @@ impl Default for AccountsConfig {
             new_accounts_stream: true,
             session_lifetime: 30 * DAY,
             trusted_proxies: Vec::new(),
+            confirmed_for: Duration::from_secs(600),
+            max_identities: 20,
             limits: LimitsConfig::default(),
         }
     }
@@ -61,6 +69,33 @@ impl AccountsConfig {
         if !(Duration::from_secs(3600)..=400 * DAY).contains(&lifetime) {
             problems.push(format!("accounts.session_lifetime: must be 1h to 400days, is {lifetime:?}"));
         }
+        let minute = Duration::from_secs(60);
+        if !(minute..=60 * minute).contains(&self.confirmed_for) {
+            problems.push(format!("accounts.confirmed_for: must be 1m to 1h, is {:?}", self.confirmed_for));
+        }
+        if !(1..=100).contains(&self.max_identities) {
+            problems.push(format!("accounts.max_identities is {}; set it to 1 to 100", self.max_identities));
+        }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named_all_at_once() {
+        assert_eq!(AccountsConfig::default().validate(), Vec::<String>::new());
+        let wrong = AccountsConfig {
+            session_lifetime: Duration::ZERO,
+            confirmed_for: Duration::ZERO,
+            max_identities: 0,
+            ..AccountsConfig::default()
+        };
+        let problems = wrong.validate().join("\n");
+        for key in ["session_lifetime", "confirmed_for", "max_identities is 0"] {
+            assert!(problems.contains(&format!("accounts.{key}")), "{problems}");
+        }
     }
 }

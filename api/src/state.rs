@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use millrace_core::bus::{Bus, Topic};
+use millrace_core::event::StoppedBy;
 use millrace_core::ids::{SessionId, UserId};
 use millrace_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::auth::revoked::Revoked;
 use crate::auth::secret::Secret;
 use crate::auth::sessions::Sessions;
 use crate::auth::tokens::Tokens;
+use crate::auth::turns::Turns;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
 use crate::mail::Post;
@@ -30,6 +32,8 @@ use crate::viewers::Audience;
 const UPKEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often sessions that another process ended are learned.
 const LEARN_EVERY: Duration = Duration::from_secs(2);
+/// Most channels of one person.
+const CHANNELS_MAX: usize = 1_000;
 /// How many of them at once.
 const REVOKED_LEARNED: usize = 1_000;
 /// How often the viewers of the directory are counted anew.
@@ -74,6 +78,7 @@ struct Shared {
     links: Links,
     passwords: Passwords,
     limits: Limits,
+    names: Turns,
     clock: Clock,
     #[cfg(test)]
     _dir: Option<tempfile::TempDir>,
@@ -113,6 +118,7 @@ impl ApiState {
                 links: Links::new(setup.store.clone()),
                 passwords: Passwords::new(cores),
                 limits: Limits::new(&setup.accounts.limits),
+                names: Turns::default(),
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -296,6 +302,24 @@ impl ApiState {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    /// Whose turn it is to take a name.
+    #[must_use]
+    pub fn names(&self) -> &Turns {
+        &self.shared.names
+    }
+
+    /// Ends what somebody broadcasts right now, and makes encoders ask anew whether they may.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn stop_broadcasts(&self, user: UserId) -> Result<(), StoreError> {
+        for channel in self.studio().channels.of(user, CHANNELS_MAX).await? {
+            self.studio().updated(&channel.name).await;
+            self.studio().stop(&channel.name, StoppedBy::Site).await;
+        }
+        Ok(())
     }
 
     /// Ends a session; its access tokens are no good from now on.

@@ -13,6 +13,8 @@ pub enum Cookie {
     Csrf,
     /// What the browser brought to a sign-in that goes over a provider.
     Login,
+    /// Whom a provider has let in who still owes the second factor.
+    Half,
 }
 
 impl Cookie {
@@ -28,6 +30,8 @@ impl Cookie {
             (Self::Csrf, false) => "millrace_csrf",
             (Self::Login, true) => "__Host-millrace_login",
             (Self::Login, false) => "millrace_login",
+            (Self::Half, true) => "__Host-millrace_half",
+            (Self::Half, false) => "millrace_half",
         }
     }
 

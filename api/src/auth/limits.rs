@@ -63,12 +63,19 @@ impl Limits {
         self.login_account.forgive(&account(login));
     }
 
-    /// A one-time code for an account, whatever came before it.
+    /// A use of a code where no password came with it.
     ///
     /// # Errors
     /// 429.
-    pub fn code(&self, address: IpAddr, user: UserId, now_ms: i64) -> Result<(), Problem> {
-        self.login_address.take(network(address), now_ms)?;
+    pub fn attempt(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
+        self.login_address.take(network(address), now_ms)
+    }
+
+    /// A one-time code for an account.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn code(&self, user: UserId, now_ms: i64) -> Result<(), Problem> {
         self.code_account.take(user.to_string(), now_ms)
     }
 
@@ -220,9 +227,9 @@ mod tests {
     #[test]
     fn guessing_codes_and_asking_for_mails_are_stopped_too() {
         let (limits, ada) = (limits(), UserId(uuid::Uuid::from_u128(1)));
-        assert_eq!((0..100).filter(|at| limits.code(from(*at), ada, 0).is_ok()).count(), 10);
+        assert_eq!((0..100).filter(|_| limits.code(ada, 0).is_ok()).count(), 10);
         limits.code_was_good(ada);
-        assert!(limits.code(from(200), ada, 0).is_ok());
+        assert!(limits.code(ada, 0).is_ok());
         assert_eq!((0..100).filter(|_| limits.mail(ada, 0).is_ok()).count(), 3);
         assert_eq!((0..100).filter(|_| limits.link(from(1), 0).is_ok()).count(), 10);
     }
@@ -236,7 +243,7 @@ mod tests {
             let tries = |work: &dyn Fn() -> bool| (0..50).filter(|_| work()).count();
             [
                 tries(&|| limits.login(from(1), "ada", 0).is_ok()),
-                tries(&|| limits.code(from(2), ada, 0).is_ok()),
+                tries(&|| limits.code(ada, 0).is_ok()),
                 tries(&|| limits.register(from(3), 0).is_ok()),
                 tries(&|| limits.link(from(4), 0).is_ok()),
                 tries(&|| limits.mail(ada, 0).is_ok()),

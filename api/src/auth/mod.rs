@@ -30,6 +30,7 @@ pub mod secret;
 pub mod sessions;
 pub mod tokens;
 pub mod totp;
+pub mod turns;
 
 pub use input::Input;
 pub use person::{Person, forbidden, not_signed_in};

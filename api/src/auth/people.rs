@@ -107,6 +107,18 @@ impl People {
         }
     }
 
+    /// Whether nobody has this name: no person, and no channel of another one.
+    ///
+    /// # Errors
+    /// 409 if somebody has; those of the store.
+    pub async fn require_free_name(&self, name: &ChannelName) -> Result<(), ApiError> {
+        let person = self.0.find_one::<User>("name", name.as_str()).await?.is_some();
+        if person || self.0.find_one::<Channel>("name", name.as_str()).await?.is_some() {
+            return Err(name_taken().into());
+        }
+        Ok(())
+    }
+
     /// Makes an account, and uses up the link that allowed it.
     ///
     /// # Errors

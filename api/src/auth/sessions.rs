@@ -46,6 +46,9 @@ pub struct Session {
     /// Whether it is over because an old token was used again.
     #[serde(default)]
     pub reused: bool,
+    /// When a provider last said who sits there: milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<i64>,
 }
 
 pub(crate) static SESSIONS: Collection = Collection {
@@ -152,6 +155,7 @@ impl Sessions {
             device,
             revoked_at: None,
             reused: false,
+            confirmed_at: None,
         };
         let mut ended = Vec::new();
         let open = self.of(user, now_ms).await?;
@@ -226,6 +230,25 @@ impl Sessions {
             Change::To(session)
         };
         Ok(matches!(self.store.update(&id.to_string(), change).await?, Some(Ok(_))))
+    }
+
+    /// A provider has just said who sits there.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn confirm(&self, id: SessionId, now_ms: i64) -> Result<(), StoreError> {
+        let change =
+            |session: Session| Change::<_, ()>::To(Session { confirmed_at: Some(now_ms), ..session });
+        self.store.update(&id.to_string(), change).await.map(drop)
+    }
+
+    /// When a provider last said who sits there, if the session is open.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn confirmed_at(&self, id: SessionId) -> Result<Option<i64>, StoreError> {
+        let session = self.store.get::<Session>(&id.to_string()).await?;
+        Ok(session.filter(|session| session.revoked_at.is_none()).and_then(|session| session.confirmed_at))
     }
 
     /// Sessions that were revoked after `since_ms`, at most `limit`, newest first.

@@ -22,6 +22,8 @@ pub struct Profile {
     pub display_name: Option<String>,
     /// How the person would like to be called.
     pub preferred_name: Option<String>,
+    /// When the provider last asked for a password or the like, in seconds since 1970, if it says.
+    pub authenticated_at: Option<i64>,
 }
 
 /// What to do.
@@ -56,6 +58,38 @@ pub enum Refusal {
     /// The account is banned.
     #[error("banned")]
     Banned,
+    /// The account has as many identities as it may.
+    #[error("too-many-identities")]
+    TooMany,
+    /// Another one came back from the provider than the account knows.
+    #[error("identity-other")]
+    AnotherPerson,
+    /// The provider was to ask again, and says that it did not.
+    #[error("provider-not-again")]
+    NotAgain,
+}
+
+/// How much the clocks of the provider and this site may differ, in seconds.
+const CLOCKS_DIFFER_S: i64 = 60;
+
+/// Whether the provider has said that `person`, who asked at `asked_at` (seconds since 1970), sits there. `owner`: the
+/// account that has the identity. A provider that does not say when it last asked is believed.
+///
+/// # Errors
+/// Why not.
+pub fn confirms(
+    profile: &Profile,
+    owner: Option<&User>,
+    person: UserId,
+    asked_at: i64,
+) -> Result<(), Refusal> {
+    if owner.is_none_or(|owner| owner.id != person) {
+        return Err(Refusal::AnotherPerson);
+    }
+    match profile.authenticated_at {
+        Some(at) if at.saturating_add(CLOCKS_DIFFER_S) < asked_at => Err(Refusal::NotAgain),
+        _ => Ok(()),
+    }
 }
 
 /// Decides. `owner`: the account that has the identity; `namesake`: the account that has the address; `link`: the
@@ -144,7 +178,20 @@ mod tests {
             email_verified,
             display_name: Some("Ada Lovelace".into()),
             preferred_name: None,
+            authenticated_at: None,
         }
+    }
+
+    #[test]
+    fn only_the_same_person_who_was_asked_again_confirms() {
+        let (ada, eve) = (user(1, true), user(2, true));
+        let at = |authenticated_at| Profile { authenticated_at, ..profile(true) };
+        assert_eq!(confirms(&at(None), Some(&ada), ada.id, 1_000), Ok(()));
+        assert_eq!(confirms(&at(Some(1_001)), Some(&ada), ada.id, 1_000), Ok(()));
+        assert_eq!(confirms(&at(Some(950)), Some(&ada), ada.id, 1_000), Ok(()), "clocks differ");
+        assert_eq!(confirms(&at(Some(900)), Some(&ada), ada.id, 1_000), Err(Refusal::NotAgain));
+        assert_eq!(confirms(&at(None), Some(&eve), ada.id, 1_000), Err(Refusal::AnotherPerson));
+        assert_eq!(confirms(&at(None), None, ada.id, 1_000), Err(Refusal::AnotherPerson));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Sans-IO: what a browser carries while it is away at the provider.
 
-use millrace_core::ids::UserId;
+use millrace_core::ids::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// The audience of the token that holds a [`Flow`].
@@ -26,6 +26,28 @@ pub struct Flow {
     /// Whose account gets this way of signing in; a sign-in if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<UserId>,
+    /// Which session wants it said again who sits there, and since when, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
+}
+
+/// Somebody who is signed in goes to the provider once more, to show that it is the same person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Whose session.
+    pub session: SessionId,
+    /// When it was asked for, in seconds since 1970.
+    pub asked_at: i64,
+}
+
+/// The audience of the token that holds a [`Half`].
+pub const HALF_AUDIENCE: &str = "millrace:second-factor";
+
+/// Whom a provider has let in who still owes the second factor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Half {
+    /// The account.
+    pub half: UserId,
 }
 
 /// The page to come back to: a path of this site, or `/`. Whatever could lead elsewhere is no path (RFC 9700 §4.11).

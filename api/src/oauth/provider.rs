@@ -10,7 +10,9 @@ use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse, TokenUrl,
 };
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{
+    CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims,
+};
 use openidconnect::{IssuerUrl, Nonce, TokenResponse as _};
 use serde::Deserialize;
 
@@ -135,10 +137,17 @@ impl Providers {
 
 impl Provider {
     /// Begins: where the browser goes. `redirect` is the address of our callback, exactly as the provider knows it.
+    /// With `again` it is to ask who is there even if it knows.
     ///
     /// # Errors
     /// The provider does not say where that is.
-    pub async fn begin(&self, name: &str, redirect: &str, back: &str) -> Result<Begun, ProviderError> {
+    pub async fn begin(
+        &self,
+        name: &str,
+        redirect: &str,
+        back: &str,
+        again: bool,
+    ) -> Result<Begun, ProviderError> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = match self.config.kind {
             Kind::Vk => {
@@ -167,6 +176,12 @@ impl Provider {
                 {
                     request = request.add_scope(Scope::new(scope.to_owned()));
                 }
+                // Google has no other way than to let the person choose the account.
+                request = match (again, self.config.kind) {
+                    (false, _) => request,
+                    (true, Kind::Google) => request.add_prompt(CoreAuthPrompt::SelectAccount),
+                    (true, _) => request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO),
+                };
                 request.url()
             }
         };
@@ -177,6 +192,7 @@ impl Provider {
             verifier: verifier.into_secret(),
             back: back.to_owned(),
             link: None,
+            confirm: None,
         };
         Ok(Begun { url: url.into(), flow })
     }
@@ -233,6 +249,7 @@ impl Provider {
             email_verified: claims.email_verified() == Some(true),
             display_name: claims.name().and_then(|name| name.get(None)).map(|name| bounded(name)),
             preferred_name: claims.preferred_username().map(|name| bounded(name)),
+            authenticated_at: claims.auth_time().map(|at| at.timestamp()),
         };
         // A provider that keeps to the letter says more of the person at another address (OpenID Connect Core §5.4).
         if profile.email.is_none()
@@ -298,6 +315,7 @@ impl Provider {
             email_verified: false,
             display_name: Some(name).filter(|name| !name.is_empty()),
             preferred_name: None,
+            authenticated_at: None,
         })
     }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use millrace_core::event::StoppedBy;
 use millrace_http::problem::Problem;
 use millrace_store::{Changes, Document, Kept, Query};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,16 +12,18 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::auth::check_password;
+use super::channels::take_down;
+use super::profile::remove_picture;
 use super::streams::ProblemDocument;
 use crate::ApiState;
-use crate::accounts::{Broadcast, Channel, Email, Follow, Identity, StreamKeyRecord, User};
+use crate::accounts::{Block, Broadcast, Channel, Email, Follow, Identity, StreamKeyRecord, User};
 use crate::auth::limits::ClientAddress;
 use crate::auth::password::{PASSWORD_MAX_BYTES, Verdict};
 use crate::auth::people::{BIO_MAX_CHARS, DISPLAY_NAME_MAX_CHARS, Me, time};
 use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
 use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
-use crate::channels::{ChannelError, Channels};
+use crate::channels::ChannelError;
 use crate::error::ApiError;
 use crate::mail::Subject;
 
@@ -43,18 +46,19 @@ pub struct ProfileEdit {
     email: Option<Option<String>>,
 }
 
-/// The password that proves that it is the person.
+/// What proves that it is the person: the password, or nothing, if a provider has said so within the last minutes.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    password: String,
+    password: Option<String>,
 }
 
 /// A new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
-    current: String,
+    /// The password of now; left out if there is none, or if a provider has said within the last minutes who asks.
+    current: Option<String>,
     password: String,
 }
 
@@ -164,7 +168,7 @@ async fn move_to(state: &ApiState, user: &mut User, email: Option<Email>) -> Res
 #[utoipa::path(delete, path = "/api/v1/me", request_body = Proof, responses(
     (status = 204, description = "The account is gone"),
     (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The password is wrong; `confirm-first` if none was sent and no provider has said who asks", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn delete(
     State(state): State<ApiState>,
@@ -175,14 +179,13 @@ pub(crate) async fn delete(
     person.require_session()?;
     let user = prove(&state, &person, address, input.value.password, "/password").await?;
     let store = state.store();
-    let channels = Channels::new(store.clone());
     loop {
-        let some = channels.of(user.id, CHANNELS_AT_ONCE).await?;
+        let some = state.studio().channels.of(user.id, CHANNELS_AT_ONCE).await?;
         if some.is_empty() {
             break;
         }
         for channel in some {
-            match channels.delete(channel.id).await {
+            match take_down(&state, &channel, StoppedBy::Owner).await {
                 Ok(()) | Err(ChannelError::NotFound) => {}
                 Err(ChannelError::Store(error)) => return Err(error.into()),
                 Err(_) => return Err(Problem::internal().into()),
@@ -199,6 +202,14 @@ pub(crate) async fn delete(
             follows.unfollow(user.id, follow.channel).await?;
         }
     }
+    loop {
+        let some = store.find::<Block>(&Query::with("user", user.id.to_string(), CHANNELS_AT_ONCE)).await?;
+        if some.is_empty() {
+            break;
+        }
+        let changes = some.iter().fold(Changes::new(), |changes, block| changes.delete(block));
+        store.commit(changes).await?;
+    }
     let identities = store.find::<Identity>(&Query::with("user", user.id.to_string(), EXPORT_MAX)).await?;
     let tokens = state.tokens().of(user.id).await?;
     let changes = identities.iter().fold(Changes::new(), |changes, identity| changes.delete(identity));
@@ -208,6 +219,7 @@ pub(crate) async fn delete(
         changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<User>(user.id.to_string());
     store.commit(changes).await?;
     state.end_sessions(user.id, None).await?;
+    remove_picture(&state, user.value.avatar.clone()).await;
     tracing::info!(user.id = %user.id, "an account was deleted by its person");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -256,7 +268,7 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
 #[utoipa::path(post, path = "/api/v1/me/password", request_body = PasswordChange, responses(
     (status = 204, description = "The password is set"),
     (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The current password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The current password is wrong; `confirm-first` if none was sent and no provider has said who asks", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 422, description = "The new password is weak", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn password(
@@ -314,7 +326,8 @@ pub(crate) async fn confirm(
 ) -> Result<Response, ApiError> {
     person.require_session()?;
     let now = state.now_ms();
-    state.limits().login(address, person.name.as_str(), now)?;
+    state.limits().attempt(address, now)?;
+    state.limits().code(person.user, now)?;
     let wrong =
         || invalid("/code", "This code is wrong. Check the clock of your phone, and type the newest code.");
     let factor = state.people().second_factor(person.user).await?.ok_or_else(wrong)?;
@@ -324,7 +337,7 @@ pub(crate) async fn confirm(
     let (confirmed, recovery_codes) =
         factor.value.clone().confirm(&input.value.code, now).ok_or_else(wrong)?;
     state.store().commit(Changes::new().replace(&factor, &confirmed)).await?;
-    state.limits().login_was_good(person.name.as_str());
+    state.limits().code_was_good(person.user);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(RecoveryCodes { recovery_codes })).into_response())
 }
 
@@ -368,15 +381,21 @@ pub(crate) async fn own(state: &ApiState, person: &Person) -> Result<Kept<User>,
     Ok(user.filter(|user| user.banned_at.is_none()).ok_or_else(not_signed_in)?)
 }
 
-/// The account of who asks, if this is its password.
+/// The account of who asks, if this is its password; without one, if a provider has said a moment ago that it is.
 async fn prove(
     state: &ApiState,
     person: &Person,
     address: std::net::IpAddr,
-    password: String,
+    password: Option<String>,
     pointer: &str,
 ) -> Result<Kept<User>, ApiError> {
     let user = own(state, person).await?;
+    let Some(password) = password else {
+        return match confirmed_until(state, person).await? {
+            Some(_) => Ok(user),
+            None => Err(confirm_first().into()),
+        };
+    };
     state.limits().login(address, user.name.as_str(), state.now_ms())?;
     let long = password.len() > PASSWORD_MAX_BYTES;
     if long || state.passwords().verify(password, user.password.clone()).await? == Verdict::Wrong {
@@ -387,6 +406,23 @@ async fn prove(
     }
     state.limits().login_was_good(user.name.as_str());
     Ok(user)
+}
+
+/// Until when who asks needs no password, because a provider has said who it is; `None` if it does.
+pub(super) async fn confirmed_until(state: &ApiState, person: &Person) -> Result<Option<i64>, ApiError> {
+    let session = person.require_session()?;
+    let lasts = i64::try_from(state.accounts().confirmed_for.as_millis()).unwrap_or(i64::MAX);
+    let until = state.sessions().confirmed_at(session).await?.map(|at| at.saturating_add(lasts));
+    Ok(until.filter(|until| *until > state.now_ms()))
+}
+
+fn confirm_first() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "confirm-first",
+        "Confirm first",
+        "Show that it is you: type your password, or sign in once more with a provider that you have linked.",
+    )
 }
 
 /// Documents without one of their fields.

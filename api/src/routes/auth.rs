@@ -20,6 +20,7 @@ use crate::auth::password::{self, PASSWORD_MAX_BYTES, Verdict};
 use crate::auth::people::Me;
 use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
 use crate::auth::sessions::{Refused, device};
+use crate::auth::turns::Turn;
 use crate::auth::{Input, Person, Secret, by_mail, forbidden, invalid};
 use crate::config::Registration;
 use crate::error::ApiError;
@@ -101,7 +102,7 @@ pub(crate) async fn setup(
             dead_link("Start the server again; it prints a new link as long as there is no admin.").into()
         );
     };
-    let user = new_user(&state, &name, email, password, Role::Admin).await?;
+    let (user, _turn) = new_user(&state, &name, email, password, Role::Admin).await?;
     state.people().create(&user, Some(&link)).await?;
     ask_for_proof(&state, &user).await;
     tracing::info!(user.id = %user.id, "the owner's account was made");
@@ -138,7 +139,7 @@ pub(crate) async fn register(
         }
     };
     let role = if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer };
-    let user = new_user(&state, &name, email, password, role).await?;
+    let (user, _turn) = new_user(&state, &name, email, password, role).await?;
     state.people().create(&user, link.as_ref()).await?;
     ask_for_proof(&state, &user).await;
     metrics::counter!("millrace_registrations_total").increment(1);
@@ -292,14 +293,14 @@ async fn ask_for_proof(state: &ApiState, user: &User) {
     }
 }
 
-/// A new account that is checked but not kept yet.
+/// A new account that is checked but not kept yet, and the turn at its name: hold it until it is kept.
 pub(crate) async fn new_user(
     state: &ApiState,
     name: &str,
     email: Option<String>,
     password: String,
     role: Role,
-) -> Result<User, ApiError> {
+) -> Result<(User, Turn), ApiError> {
     let name: ChannelName = name.parse().map_err(|error| {
         let error: millrace_core::ids::ChannelNameError = error;
         invalid("/name", format!("{error}."))
@@ -309,10 +310,12 @@ pub(crate) async fn new_user(
         by_mail::require_free(state, email, None).await?;
     }
     check_password(&password, name.as_str(), email.as_ref())?;
+    let turn = state.names().take(name.as_str()).await;
+    state.people().require_free_name(&name).await?;
     let hash = state.passwords().hash(password).await?;
     // Where mail is sent, an address counts once its mail was answered.
     let (email, new_email) = if state.mail().is_some() { (None, email) } else { (email, None) };
-    Ok(User {
+    let user = User {
         id: UserId(state.new_id()),
         display_name: name.to_string(),
         name,
@@ -325,7 +328,8 @@ pub(crate) async fn new_user(
         avatar: None,
         created_at: state.now_ms(),
         banned_at: None,
-    })
+    };
+    Ok((user, turn))
 }
 
 /// Refuses a weak password.
@@ -334,7 +338,11 @@ pub(crate) fn check_password(password: &str, name: &str, email: Option<&Email>) 
 }
 
 /// Takes the second factor if there is one; whether there is.
-async fn second_factor(state: &ApiState, id: UserId, code: Option<&str>) -> Result<bool, ApiError> {
+pub(crate) async fn second_factor(
+    state: &ApiState,
+    id: UserId,
+    code: Option<&str>,
+) -> Result<bool, ApiError> {
     let Some(factor) = state.people().second_factor(id).await?.filter(|factor| factor.confirmed) else {
         return Ok(false);
     };
@@ -344,11 +352,13 @@ async fn second_factor(state: &ApiState, id: UserId, code: Option<&str>) -> Resu
         let detail = "Type the six digits that your authenticator app shows, or a recovery code.";
         return Err(unauthorized("second-factor-required", "Second factor required", detail).into());
     };
+    state.limits().code(id, state.now_ms())?;
     let used = factor.value.clone().take(code, state.now_ms()).ok_or_else(|| {
         let detail = "This code is wrong or was used. Wait for the next one.";
         unauthorized("second-factor-wrong", "Wrong code", detail).with_error("/code", detail)
     })?;
     state.store().commit(millrace_store::Changes::new().replace(&factor, &used)).await?;
+    state.limits().code_was_good(id);
     Ok(true)
 }
 

@@ -316,15 +316,25 @@ pub(crate) async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let channel = owned(&state, &person, &name).await?;
+    take_down(&state, &channel, StoppedBy::Owner).await.map_err(|error| refused(error, "channels"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a channel, and ends what it broadcasts.
+pub(super) async fn take_down(
+    state: &ApiState,
+    channel: &Channel,
+    by: StoppedBy,
+) -> Result<(), ChannelError> {
     let studio = state.studio();
     let keys = studio.keys.of(channel.id).await?;
-    studio.channels.delete(channel.id).await.map_err(|error| refused(error, "channels"))?;
+    studio.channels.delete(channel.id).await?;
     for key in keys {
         studio.revoked(&channel.name, key.id).await;
     }
-    studio.stop(&channel.name, StoppedBy::Owner).await;
+    studio.stop(&channel.name, by).await;
     studio.updated(&channel.name).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// Lists one's own channels, oldest first.

@@ -65,6 +65,8 @@ use crate::auth::csrf;
         oauth::identities,
         oauth::link,
         oauth::unlink,
+        oauth::confirm,
+        oauth::finish_half,
         streams::list,
         streams::show,
         beats::beat,
@@ -109,6 +111,8 @@ pub(crate) fn router(state: ApiState) -> Router {
         .route("/api/v1/me/identities", get(oauth::identities))
         // One segment for both: the provider to link, the identity to take away.
         .route("/api/v1/me/identities/{which}", post(oauth::link).delete(oauth::unlink))
+        .route("/api/v1/me/identities/{which}/confirm", post(oauth::confirm))
+        .route("/api/v1/auth/second-factor", post(oauth::finish_half))
         .merge(channel_routes())
         .route("/api/openapi.json", get(|| async { Json(Description::openapi()) }))
         .layer(from_fn_with_state(state.clone(), csrf::protect))
@@ -182,6 +186,8 @@ fn channel_routes() -> Router<ApiState> {
 mod auth_tests;
 #[cfg(test)]
 mod by_mail_tests;
+#[cfg(test)]
+mod people_tests;
 
 #[cfg(test)]
 mod tests {

@@ -10,26 +10,33 @@ use millrace_store::{Changes, Kept, Order, Query as StoreQuery, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::begin_session;
+use super::account::confirmed_until;
+use super::auth::{begin_session, second_factor};
+use super::lists::limit_reached;
 use super::streams::ProblemDocument;
 use crate::ApiState;
 use crate::accounts::{Identity, Role, User};
 use crate::auth::cookie::Cookie;
-use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, time};
+use crate::auth::limits::ClientAddress;
+use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, Me, time};
 use crate::auth::secret::{random, same};
-use crate::auth::{Person, by_mail};
+use crate::auth::{Input, Person, by_mail, forbidden};
 use crate::config::Registration;
 use crate::error::ApiError;
 use crate::mail::Subject;
 use crate::oauth::ProviderError;
-use crate::oauth::decide::{Decision, Profile, Refusal, decide, name_for};
-use crate::oauth::flow::{FLOW_AUDIENCE, FLOW_LIFETIME_S, Flow, back_to};
+use crate::oauth::decide::{Decision, Profile, Refusal, confirms, decide, name_for};
+use crate::oauth::flow::{Confirm, FLOW_AUDIENCE, FLOW_LIFETIME_S, Flow, HALF_AUDIENCE, Half, back_to};
 use crate::oauth::provider::{Begun, Provider, Returned};
 
 /// Names that are tried for a new account before we give up.
 const NAME_ATTEMPTS: usize = 20;
-/// Identities of one person: one per provider, and some of the same.
-const IDENTITIES_MAX: usize = 20;
+/// Most identities of one person, whatever the settings were.
+const IDENTITIES_MAX: usize = 100;
+/// How often it is tried again when somebody else was faster.
+const ATTEMPTS: usize = 20;
+/// Where the second factor is asked for.
+const CODE_PAGE: &str = "/login?step=code&next=";
 /// Where a person reads why it did not work.
 const LOGIN_PAGE: &str = "/login";
 /// Where identities are linked.
@@ -77,6 +84,10 @@ pub struct IdentityList {
     items: Vec<IdentityItem>,
     /// Whether there is a password too.
     password: bool,
+    /// Until when no password is asked for, because a provider has just said who sits there; absent if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    confirmed_until: Option<jiff::Timestamp>,
 }
 
 /// Where the browser goes next.
@@ -112,7 +123,7 @@ pub(crate) async fn start(
     headers: HeaderMap,
 ) -> Response {
     let back = back_to(query.back.as_deref());
-    match begin(&state, &name, back, &headers).await {
+    match begin(&state, &name, back, &headers, false).await {
         Ok(Begun { url, flow }) => {
             let cookie = flow_cookie(&state, &flow);
             (AppendHeaders([(header::SET_COOKIE, cookie), no_store()]), Redirect::to(&url)).into_response()
@@ -142,19 +153,114 @@ pub(crate) async fn link(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     person.require_session()?;
-    let Begun { url, mut flow } =
-        begin(&state, &name, SETTINGS_PAGE, &headers).await.map_err(|why| match why {
-            Why::NoProvider => Problem::not_found(),
-            _ => Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "provider-unreachable",
-                "Provider unreachable",
-                "The provider does not answer right now. Try again in a few minutes.",
-            ),
-        })?;
+    let limit = state.accounts().max_identities;
+    if of(&state, person.user).await?.len() >= limit {
+        return Err(limit_reached("linked accounts of providers", limit).into());
+    }
+    let begun = begin(&state, &name, SETTINGS_PAGE, &headers, false).await;
+    let Begun { url, mut flow } = begun.map_err(not_begun)?;
     flow.link = Some(person.user);
     Ok((AppendHeaders([(header::SET_COOKIE, flow_cookie(&state, &flow))]), Json(Onward { url }))
         .into_response())
+}
+
+/// Sends the person to a linked provider once more, to show that it is the same person: for some minutes, what else takes
+/// the password takes none. Where the browser goes for it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/me/identities/{which}/confirm",
+    params(("which" = String, Path, description = "The provider's name")),
+    responses(
+        (status = 200, description = "Send the browser to this address", body = Onward),
+        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "The person has linked no account of this provider", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The provider does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn confirm(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let session = person.require_session()?;
+    if !of(&state, person.user).await?.iter().any(|identity| identity.provider == name) {
+        return Err(Problem::not_found().into());
+    }
+    let begun = begin(&state, &name, SETTINGS_PAGE, &headers, true).await;
+    let Begun { url, mut flow } = begun.map_err(not_begun)?;
+    flow.confirm = Some(Confirm { session, asked_at: state.now_ms() / 1000 });
+    Ok((AppendHeaders([(header::SET_COOKIE, flow_cookie(&state, &flow))]), Json(Onward { url }))
+        .into_response())
+}
+
+/// The second factor of somebody whom a provider has let in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecondFactorCode {
+    /// Six digits, or a recovery code.
+    #[schema(example = "123456")]
+    code: String,
+}
+
+/// Takes the second factor of somebody whom a provider has let in, and signs in.
+#[utoipa::path(post, path = "/api/v1/auth/second-factor", request_body = SecondFactorCode, responses(
+    (status = 200, description = "Signed in; cookies are set", body = Me),
+    (status = 401, description = "Wrong; `session-ended` if the provider has to be asked again", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "The account is banned", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(crate) async fn finish_half(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    input: Input<SecondFactorCode>,
+) -> Result<Response, ApiError> {
+    let now = state.now_ms();
+    state.limits().attempt(address, now)?;
+    let over = || {
+        let detail = "That took too long. Sign in with the provider again.";
+        Problem::new(StatusCode::UNAUTHORIZED, "session-ended", "Session ended", detail)
+    };
+    let token = Cookie::Half.read(&headers, state.secure()).ok_or_else(over)?;
+    let Half { half } = state.keys().verify(HALF_AUDIENCE, token, now).await.map_err(|_| over())?;
+    let user = state.people().get(half).await?.ok_or_else(over)?;
+    if user.banned_at.is_some() {
+        return Err(forbidden("This account is banned. Ask an admin of this site why.").into());
+    }
+    let two_factor = second_factor(&state, user.id, Some(&input.value.code)).await?;
+    let mut response = HeaderMap::new();
+    begin_confirmed(&state, &user, &headers, &mut response).await?;
+    response.append(header::SET_COOKIE, Cookie::Half.set("", 0, state.secure()));
+    let answer = (StatusCode::OK, response, Json(Me::new(user.value, two_factor)));
+    Ok(Input::<()>::answer(input.form, "/", answer))
+}
+
+/// Begins a session of somebody of whom a provider has just said who it is.
+async fn begin_confirmed(
+    state: &ApiState,
+    user: &User,
+    headers: &HeaderMap,
+    response: &mut HeaderMap,
+) -> Result<(), ApiError> {
+    let session = SessionId(state.new_id());
+    begin_session(state, user, session, headers, response).await?;
+    Ok(state.sessions().confirm(session, state.now_ms()).await?)
+}
+
+fn not_begun(why: Why) -> Problem {
+    match why {
+        Why::NoProvider => Problem::not_found(),
+        _ => Problem::new(
+            StatusCode::BAD_GATEWAY,
+            "provider-unreachable",
+            "Provider unreachable",
+            "The provider does not answer right now. Try again in a few minutes.",
+        ),
+    }
 }
 
 /// Takes the browser back from the provider.
@@ -168,7 +274,8 @@ pub(crate) async fn callback(
     // Whatever comes of it, the cookie is used up.
     let forget = (header::SET_COOKIE, Cookie::Login.set("", 0, state.secure()));
     let flow = taken_flow(&state, &name, &returned, &headers).await;
-    let page = if flow.as_ref().is_ok_and(|flow| flow.link.is_some()) { SETTINGS_PAGE } else { LOGIN_PAGE };
+    let signed_in = |flow: &Flow| flow.link.is_some() || flow.confirm.is_some();
+    let page = if flow.as_ref().is_ok_and(signed_in) { SETTINGS_PAGE } else { LOGIN_PAGE };
     let done = match flow {
         Ok(flow) => finish(&state, &name, &flow, &returned, person, &headers).await,
         Err(why) => Err(why),
@@ -205,7 +312,8 @@ pub(crate) async fn identities(
         }
     });
     let password = user.is_some_and(|user| user.password.is_some());
-    Ok(Json(IdentityList { items: items.collect(), password }))
+    let confirmed_until = confirmed_until(&state, &person).await?.map(time);
+    Ok(Json(IdentityList { items: items.collect(), password, confirmed_until }))
 }
 
 /// Takes a way of signing in away from the person's account.
@@ -320,9 +428,15 @@ fn provider<'a>(state: &'a ApiState, name: &str) -> Result<&'a Provider, Why> {
     state.providers().get(name).ok_or(Why::NoProvider)
 }
 
-async fn begin(state: &ApiState, name: &str, back: &str, headers: &HeaderMap) -> Result<Begun, Why> {
+async fn begin(
+    state: &ApiState,
+    name: &str,
+    back: &str,
+    headers: &HeaderMap,
+    again: bool,
+) -> Result<Begun, Why> {
     let redirect = redirect_address(state, name, headers);
-    provider(state, name)?.begin(name, &redirect, back).await.map_err(Why::Provider)
+    provider(state, name)?.begin(name, &redirect, back, again).await.map_err(Why::Provider)
 }
 
 fn flow_cookie(state: &ApiState, flow: &Flow) -> HeaderValue {
@@ -361,7 +475,11 @@ async fn finish(
         return Err(why);
     }
     // The account that asked must still be the one in front of the screen.
-    if flow.link.is_some() && person.map(|person| person.user) != flow.link {
+    if flow.link.is_some() && person.as_ref().map(|person| person.user) != flow.link {
+        return Err(Why::NotBegun);
+    }
+    let session = person.as_ref().and_then(|person| person.session);
+    if flow.confirm.is_some_and(|confirm| session != Some(confirm.session)) {
         return Err(Why::NotBegun);
     }
     let redirect = redirect_address(state, name, headers);
@@ -370,6 +488,12 @@ async fn finish(
         Some(identity) => state.store().get::<User>(&identity.user.to_string()).await?,
         None => None,
     };
+    if let (Some(confirm), Some(person)) = (flow.confirm, person) {
+        let owner = owner.as_ref().map(|owner| &owner.value);
+        confirms(&profile, owner, person.user, confirm.asked_at).map_err(Why::Refused)?;
+        state.sessions().confirm(confirm.session, state.now_ms()).await?;
+        return Ok(Redirect::to(&flow.back).into_response());
+    }
     let namesake = match &profile.email {
         Some(email) => state.store().find_one::<User>("email", email.as_str()).await?,
         None => None,
@@ -395,9 +519,16 @@ async fn finish(
         Decision::Register => register(state, name, &profile).await?,
     };
     let user = state.store().get::<User>(&user.to_string()).await?.ok_or(Why::NotBegun)?;
+    if state.people().second_factor(user.id).await?.is_some_and(|factor| factor.confirmed) {
+        let half = Half { half: user.id };
+        let token = state.keys().sign(HALF_AUDIENCE, half, state.now_ms(), FLOW_LIFETIME_S);
+        let cookie = Cookie::Half.set(&token, FLOW_LIFETIME_S, state.secure());
+        let next = serde_urlencoded::to_string([("", &flow.back)]).map_err(|_| Why::Failed)?;
+        let page = format!("{CODE_PAGE}{}", next.trim_start_matches('='));
+        return Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&page)).into_response());
+    }
     let mut response = Redirect::to(&flow.back).into_response();
-    let session = SessionId(state.new_id());
-    begin_session(state, &user, session, headers, response.headers_mut()).await.map_err(|_| Why::Failed)?;
+    begin_confirmed(state, &user, headers, response.headers_mut()).await.map_err(|_| Why::Failed)?;
     Ok(response)
 }
 
@@ -413,15 +544,31 @@ fn identity(state: &ApiState, name: &str, profile: &Profile, user: UserId) -> Id
 
 async fn attach_identity(state: &ApiState, name: &str, profile: &Profile, user: UserId) -> Result<(), Why> {
     let identity = identity(state, name, profile, user);
-    match state.store().insert(&identity).await {
-        Err(StoreError::Conflict { .. }) => Err(Why::Refused(Refusal::IdentityTaken)),
-        done => Ok(done?),
+    for _ in 0..ATTEMPTS {
+        let owner = state.people().get(user).await?.ok_or(Why::NotBegun)?;
+        if of(state, user).await?.len() >= state.accounts().max_identities {
+            return Err(Why::Refused(Refusal::TooMany));
+        }
+        // The person is written with it: of two at once only one has counted right.
+        let changes = Changes::new().replace(&owner, &owner.value).insert(&identity);
+        match state.store().commit(changes).await {
+            Err(StoreError::Stale { .. }) => {}
+            Err(StoreError::Conflict { .. }) => return Err(Why::Refused(Refusal::IdentityTaken)),
+            done => return Ok(done?),
+        }
     }
+    Err(Why::Failed)
 }
 
 async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<UserId, Why> {
     for attempt in 0..NAME_ATTEMPTS {
         let chosen = name_for(profile, attempt, u16::from_be_bytes(random()));
+        let _turn = state.names().take(chosen.as_str()).await;
+        match state.people().require_free_name(&chosen).await {
+            Err(taken) if taken.0.status() == StatusCode::CONFLICT => continue,
+            Err(_) => return Err(Why::Failed),
+            Ok(()) => {}
+        }
         let display_name = profile.display_name.clone().unwrap_or_else(|| chosen.to_string());
         // An address that nobody has seen the person read is not kept: it may be a stranger's.
         let email = profile.email.clone().filter(|_| profile.email_verified);

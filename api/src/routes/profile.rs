@@ -168,6 +168,13 @@ async fn remove(folder: &FilePath, avatar: Option<String>) {
     }
 }
 
+/// Removes the picture of an account that is gone.
+pub(super) async fn remove_picture(state: &ApiState, avatar: Option<String>) {
+    if let Some(folder) = state.studio().avatars.as_deref() {
+        remove(folder, avatar).await;
+    }
+}
+
 /// The file of a picture: its name is an id and nothing else.
 fn file(folder: &FilePath, id: &str) -> Option<PathBuf> {
     let id = uuid::Uuid::parse_str(id).ok().filter(|parsed| parsed.to_string() == id)?;

@@ -1,16 +1,19 @@
 //! `/api/v1/admin/…`: what only admins of the site do, all of it in the audit log.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_core::ids::UserId;
 use millrace_http::problem::Problem;
-use millrace_store::{Changes, Kept, Order, Query};
+use millrace_store::{After, Changes, Kept, Order, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::lists::{Asked, Page, cursor};
 use super::streams::ProblemDocument;
 use crate::ApiState;
 use crate::accounts::{Role, User};
@@ -19,9 +22,6 @@ use crate::auth::links::{INVITATION_LIFETIME_MS, Purpose, RESET_LIFETIME_MS};
 use crate::auth::people::time;
 use crate::auth::{Input, Person};
 use crate::error::ApiError;
-
-/// Entries of the audit log that are listed.
-const AUDIT_LISTED: usize = 200;
 
 /// What of an account is to change.
 #[derive(Deserialize, ToSchema)]
@@ -61,19 +61,14 @@ pub struct AuditEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     by: Option<UserId>,
+    /// Who that is, if the account is still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ada")]
+    by_name: Option<String>,
     #[schema(example = "user.role")]
     action: String,
     target: String,
     detail: String,
-}
-
-/// The newest entries.
-#[derive(Serialize, ToSchema)]
-pub struct AuditPage {
-    items: Vec<AuditEntry>,
-    /// Null.
-    #[schema(required)]
-    next_cursor: Option<String>,
 }
 
 /// Shows an account.
@@ -139,6 +134,9 @@ pub(crate) async fn edit(
     if user != read.value {
         state.store().commit(changes.replace(&read, &user)).await?;
         state.end_sessions(user.id, None).await?;
+        if user.banned_at.is_some() || user.role < Role::Streamer {
+            state.stop_broadcasts(user.id).await?;
+        }
     }
     Ok(Json(account(user)))
 }
@@ -179,26 +177,47 @@ pub(crate) async fn invite(State(state): State<ApiState>, person: Person) -> Res
 }
 
 /// Lists what admins and moderators did, newest first.
-#[utoipa::path(get, path = "/api/v1/admin/audit", responses(
-    (status = 200, description = "The newest 200 entries", body = AuditPage),
+#[utoipa::path(get, path = "/api/v1/admin/audit",
+    params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
+           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses(
+    (status = 200, description = "A page of them", body = Page<AuditEntry>),
+    (status = 400, description = "A parameter is wrong", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn audit(
     State(state): State<ApiState>,
     person: Person,
-) -> Result<Json<AuditPage>, ApiError> {
+    uri: Uri,
+) -> Result<Response, ApiError> {
     person.require_admin()?;
-    let query = Query::with("scope", "site", AUDIT_LISTED).ordered("at", Order::Descending);
-    let items = state.store().find::<Audit>(&query).await?;
-    let items = items
-        .into_iter()
-        .map(|kept| {
-            let Audit { at, by, action, target, detail, .. } = kept.value;
-            AuditEntry { at: time(at), by, action, target, detail }
-        })
-        .collect();
-    Ok(Json(AuditPage { items, next_cursor: None }))
+    let Asked { after, limit, .. } = Asked::parse(&uri)?;
+    let query = Query::with("scope", "site", limit + 1).ordered("at", Order::Descending).after(after);
+    let mut found = state.store().find::<Audit>(&query).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next_cursor =
+        last.map(|last| cursor(&After { value: last.at.into(), id: last.value.id.to_string() }));
+    let mut names = BTreeMap::new();
+    let mut items = Vec::with_capacity(found.len());
+    for kept in found {
+        let Audit { at, by, action, target, detail, .. } = kept.value;
+        let by_name = match by {
+            None => None,
+            Some(id) => match names.get(&id) {
+                Some(known) => Option::clone(known),
+                None => {
+                    let name = state.people().get(id).await?.map(|user| user.value.name.to_string());
+                    names.insert(id, name.clone());
+                    name
+                }
+            },
+        };
+        items.push(AuditEntry { at: time(at), by, by_name, action, target, detail });
+    }
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(Page { items, next_cursor })).into_response())
 }
 
 async fn named(state: &ApiState, name: &str) -> Result<Kept<User>, ApiError> {

@@ -14,20 +14,34 @@ export interface paths {
         /** Lists what admins and moderators did, newest first. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description 1 to 200, 50 if absent */
+                    limit?: number;
+                    /** @description `next_cursor` of the page before */
+                    cursor?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The newest 200 entries */
+                /** @description A page of them */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AuditPage"];
+                        "application/json": components["schemas"]["Page_AuditEntry"];
+                    };
+                };
+                /** @description A parameter is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
                     };
                 };
                 /** @description Nobody is signed in */
@@ -800,6 +814,82 @@ export interface paths {
                 };
                 /** @description Too many at once */
                 503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the second factor of somebody whom a provider has let in, and signs in. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SecondFactorCode"];
+                };
+            };
+            responses: {
+                /** @description Signed in; cookies are set */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Me"];
+                    };
+                };
+                /** @description Wrong; `session-ended` if the provider has to be asked again */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description The account is banned */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description The body is wrong */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description Tried too often */
+                429: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3318,7 +3408,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["ProblemDocument"];
                     };
                 };
-                /** @description The password is wrong */
+                /** @description The password is wrong; `confirm-first` if none was sent and no provider has said who asks */
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -4193,6 +4283,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/identities/{which}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends the person to a linked provider once more, to show that it is the same person: for some minutes, what else takes
+         *     the password takes none. Where the browser goes for it.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The provider's name */
+                    which: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Send the browser to this address */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Onward"];
+                    };
+                };
+                /** @description Nobody is signed in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description An API token cannot do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description The person has linked no account of this provider */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description The provider does not answer */
+                502: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+                /** @description The store does not answer */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemDocument"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/password": {
         parameters: {
             query?: never;
@@ -4232,7 +4409,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["ProblemDocument"];
                     };
                 };
-                /** @description The current password is wrong */
+                /** @description The current password is wrong; `confirm-first` if none was sent and no provider has said who asks */
                 403: {
                     headers: {
                         [name: string]: unknown;
@@ -5173,14 +5350,13 @@ export interface components {
              * @description Absent: on the server's command line.
              */
             by?: string | null;
+            /**
+             * @description Who that is, if the account is still there.
+             * @example ada
+             */
+            by_name?: string | null;
             detail: string;
             target: string;
-        };
-        /** @description The newest entries. */
-        AuditPage: {
-            items: components["schemas"]["AuditEntry"][];
-            /** @description Null. */
-            next_cursor: string | null;
         };
         /** @description Somebody watches. */
         Beat: {
@@ -5392,6 +5568,11 @@ export interface components {
         };
         /** @description The ways in which the person signs in. */
         IdentityList: {
+            /**
+             * Format: date-time
+             * @description Until when no password is asked for, because a provider has just said who sits there; absent if one is.
+             */
+            confirmed_until?: string | null;
             /** @description In the order in which they were linked. */
             items: components["schemas"]["IdentityItem"][];
             /** @description Whether there is a password too. */
@@ -5520,6 +5701,30 @@ export interface components {
             password: string;
             /** @description Of the link that the first start printed. */
             token: string;
+        };
+        /** @description A page of a list. */
+        Page_AuditEntry: {
+            /** @description What is on it. */
+            items: {
+                /** @example user.role */
+                action: string;
+                /** Format: date-time */
+                at: string;
+                /**
+                 * Format: uuid
+                 * @description Absent: on the server's command line.
+                 */
+                by?: string | null;
+                /**
+                 * @description Who that is, if the account is still there.
+                 * @example ada
+                 */
+                by_name?: string | null;
+                detail: string;
+                target: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            next_cursor: string | null;
         };
         /** @description A page of a list. */
         Page_Blocked: {
@@ -5705,7 +5910,8 @@ export interface components {
         };
         /** @description A new password. */
         PasswordChange: {
-            current: string;
+            /** @description The password of now; left out if there is none, or if a provider has said within the last minutes who asks. */
+            current?: string | null;
             password: string;
         };
         /**
@@ -5758,9 +5964,9 @@ export interface components {
             /** @description null removes it. */
             email?: string | null;
         };
-        /** @description The password that proves that it is the person. */
+        /** @description What proves that it is the person: the password, or nothing, if a provider has said so within the last minutes. */
         Proof: {
-            password: string;
+            password?: string | null;
         };
         /** @description A provider that this site takes. */
         ProviderItem: {
@@ -5794,6 +6000,14 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "channels" | "chat" | "admin";
+        /** @description The second factor of somebody whom a provider has let in. */
+        SecondFactorCode: {
+            /**
+             * @description Six digits, or a recovery code.
+             * @example 123456
+             */
+            code: string;
+        };
         /** @description A browser that is signed in. */
         SessionInfo: {
             /** Format: date-time */

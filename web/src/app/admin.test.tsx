@@ -57,6 +57,31 @@ describe('the pages of admins', () => {
     expect(await screen.findByRole('alert')).toHaveTextContent('There is nobody of this name.');
   });
 
+  it('read what admins did page by page', async () => {
+    const entry = (action: string) => ({ at: '2026-11-01T12:00:00Z', by: 'r', by_name: 'root', action, target: 'bob', detail: '' });
+    const server = serve([], {
+      'GET /me': () => personNamed('ada', { role: 'admin' }),
+      'GET /admin/audit': ({ query }) =>
+        query.get('cursor') === 'older'
+          ? { items: [entry('user.role')], next_cursor: null }
+          : { items: [entry('user.ban')], next_cursor: 'older' },
+    });
+    render(
+      <Providers>
+        <MemoryRouter initialEntries={['/admin']}>
+          <AppRoutes />
+        </MemoryRouter>
+      </Providers>,
+    );
+    const user = userEvent.setup();
+    expect(await screen.findByText('user.ban · bob')).toBeVisible();
+    expect(screen.getByText('by root')).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Show older' }));
+    expect(await screen.findByText('user.role · bob')).toBeVisible();
+    expect(screen.queryByRole('button', { name: 'Show older' })).not.toBeInTheDocument();
+    expect(server.asked.filter(({ path }) => path === '/admin/audit')).toHaveLength(2);
+  });
+
   it('make invitations, and list what admins did', async () => {
     const { server, user } = open();
     server.routes['POST /admin/invitations'] = () => ({ url: 'https://live.example/register#once' });

@@ -94,6 +94,31 @@ describe('signing in', () => {
   });
 });
 
+describe('a provider that has let somebody in', () => {
+  it('is followed by the second factor alone', async () => {
+    const server = serve([], { 'POST /auth/second-factor': () => ({}) });
+    const user = open('/login?step=code&next=/@studio');
+    expect(await screen.findByText(/The provider has let you in/)).toBeVisible();
+    await user.type(screen.getByLabelText('Code'), '123 456{Enter}');
+    expect(await screen.findByRole('heading', { name: 'studio' })).toBeVisible();
+    expect(server.asked.find(({ method }) => method === 'POST')).toMatchObject({
+      path: '/auth/second-factor',
+      body: { code: '123456' },
+    });
+  });
+});
+
+describe('ways back that lead elsewhere', () => {
+  it.each(['//evil.example', 'https://evil.example', '/\\evil.example', 'javascript:alert(1)'])(
+    'are not followed: %s',
+    async (next) => {
+      serve([], { 'GET /me': () => personNamed('ada') });
+      open(`/login?next=${encodeURIComponent(next)}`);
+      expect(await screen.findByText('Still water')).toBeVisible();
+    },
+  );
+});
+
 describe('registering', () => {
   it('shows what is wrong at the field, and takes the focus there', async () => {
     serve([], {

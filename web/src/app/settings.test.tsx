@@ -1,4 +1,4 @@
-import { render, screen, waitFor, within } from '@testing-library/react';
+import { cleanup, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
@@ -96,6 +96,35 @@ describe('the settings', () => {
     await user.click(part.getByRole('button', { name: 'Change the password' }));
     expect(await part.findByText('The password is changed')).toBeVisible();
     expect(part.getByLabelText('New password')).toHaveValue('');
+  });
+
+  it('let who has no password set one once the provider has confirmed who it is', async () => {
+    const { server, user } = open({ has_password: false });
+    let confirmed = false;
+    server.routes['GET /me/identities'] = () => ({
+      items: [{ id: 'google:1', provider: 'google', label: 'Google', linked_at: '2026-11-01T12:00:00Z' }],
+      password: false,
+      ...(confirmed && { confirmed_until: new Date(Date.now() + 600_000).toISOString() }),
+    });
+    server.routes['POST /me/identities/google/confirm'] = () => problem(502, 'provider-unreachable', 'It does not answer.');
+    const part = within(await section('Password'));
+    await user.click(await part.findByRole('button', { name: 'Confirm with Google' }));
+    expect(await part.findByText('It does not answer.')).toBeVisible();
+    expect(part.queryByLabelText('New password')).not.toBeInTheDocument();
+    confirmed = true;
+    cleanup();
+    const again = open({ has_password: false });
+    Object.assign(again.server.routes, {
+      'GET /me/identities': server.routes['GET /me/identities'],
+      'POST /me/password': () => {
+        again.server.person = personNamed('ada');
+        return undefined;
+      },
+    });
+    const there = within(await section('Password'));
+    await again.user.type(await there.findByLabelText('New password'), 'battery staple{Enter}');
+    expect(await there.findByLabelText('Current password')).toBeVisible();
+    expect(again.server.asked.find(({ method }) => method === 'POST')?.body).toEqual({ password: 'battery staple' });
   });
 
   it('list the browsers that are signed in, end one, and end all', async () => {

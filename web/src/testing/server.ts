@@ -43,6 +43,7 @@ export function streamNamed(channel: string, more: Partial<Stream> = {}): Stream
 export interface Asked {
   readonly method: string;
   readonly path: string;
+  readonly query: URLSearchParams;
   readonly body: unknown;
   readonly headers: Headers;
 }
@@ -64,6 +65,7 @@ export function serve(live: Stream[], routes: Record<string, Route> = {}) {
     const asked = {
       method: request.method,
       path,
+      query: new URL(request.url).searchParams,
       headers: request.headers,
       body: /json/.test(request.headers.get('content-type') ?? '') ? (JSON.parse(text) as unknown) : text,
     };

@@ -41,6 +41,7 @@ export const ACCOUNT_MESSAGES = {
   'login.recovery.body': 'Enter one of the recovery codes that you kept. Each works once.',
   'login.recovery': 'Recovery code',
   'login.code.submit': 'Continue',
+  'login.code.provider': 'The provider has let you in. This account asks for a second factor too.',
   'login.back': 'Start over',
 
   'register.title': 'Make an account',
@@ -93,6 +94,9 @@ export const ACCOUNT_MESSAGES = {
     'There is an account with this e-mail. Sign in with its password, then link the provider in the settings.',
   'providers.problem.registration-closed': 'This server takes no registrations. Ask its owner for an account.',
   'providers.problem.banned': 'This account is banned. Ask an admin of this site why.',
+  'providers.problem.too-many-identities': 'You have linked as many accounts as this site allows. Unlink one first.',
+  'providers.problem.identity-other': 'That is another account of the provider than the one that you have linked.',
+  'providers.problem.provider-not-again': 'The provider did not ask again who you are. Sign out there, then try once more.',
   'providers.problem.failed': 'That did not work. Try again in a moment.',
 
   'gate.loading': 'Loading',

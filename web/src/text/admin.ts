@@ -31,5 +31,7 @@ export const ADMIN_MESSAGES = {
 
   'admin.audit.title': 'What admins did',
   'admin.audit.none': 'Nothing yet.',
+  'admin.audit.by': 'by {name}',
+  'admin.audit.older': 'Show older',
   'admin.audit.console': 'on the command line',
 } as const;

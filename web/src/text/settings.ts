@@ -29,6 +29,12 @@ export const SETTINGS_MESSAGES = {
   'password.current': 'Current password',
   'password.save': 'Change the password',
   'password.saved': 'The password is changed',
+  'password.none': 'You have none yet: a provider lets you in. With a password you get in without it too.',
+  'password.set': 'Set the password',
+
+  'confirm.hint': 'Show that it is you: sign in once more where you come from. Then you have some minutes for this.',
+  'confirm.nobody': 'Nothing that could show that it is you is linked. Ask an admin of this site for a link that sets a password.',
+  'confirm.with': 'Confirm with {provider}',
 
   'sessions.title': 'Where you are signed in',
   'sessions.none': 'Nowhere.',

@@ -35,7 +35,12 @@ export function LoginPage() {
   const signedIn = useSignedIn(path);
   return (
     <Outside path={path}>
-      <LoginForm next={path} problem={search.get('problem')} onDone={signedIn} />
+      <LoginForm
+        next={path}
+        problem={search.get('problem')}
+        codeOnly={search.get('step') === 'code'}
+        onDone={signedIn}
+      />
     </Outside>
   );
 }

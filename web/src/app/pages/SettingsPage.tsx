@@ -51,12 +51,12 @@ export function SettingsPage() {
           <div className={styles.column}>
             <Profile person={person} />
             <EmailAddress person={person} />
-            {person.has_password && <Password />}
+            <Password person={person} />
             <Identities problem={search.get('problem')} />
             <TwoFactor person={person} />
             <Sessions onEnded={ended} />
             <Tokens person={person} />
-            <YourData onEnded={ended} />
+            <YourData person={person} onEnded={ended} />
           </div>
         </div>
       )}

@@ -10,6 +10,7 @@ import { PasswordField } from '@/components/PasswordField';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
 import { confirmTotp, disableTotp, enrolTotp, type TotpEnrolment } from '../api/account';
+import { ConfirmIdentity } from './ConfirmIdentity';
 import { QrCode } from './QrCode';
 import styles from './Account.module.css';
 
@@ -40,15 +41,27 @@ export function TwoFactor({ person }: { readonly person: Me }) {
   if (person.two_factor) {
     return (
       <Panel id="second-factor" title={t('totp.title')} hint={t('totp.on')}>
-        <Form
-          submit={t('totp.disable')}
-          onSubmit={async (data) => {
-            await disableTotp(entered(data, 'password'));
-            await refresh();
-          }}
-        >
-          <PasswordField label={t('totp.password')} />
-        </Form>
+        {person.has_password ? (
+          <Form
+            submit={t('totp.disable')}
+            onSubmit={async (data) => {
+              await disableTotp(entered(data, 'password'));
+              await refresh();
+            }}
+          >
+            <PasswordField label={t('totp.password')} />
+          </Form>
+        ) : (
+          <ConfirmIdentity>
+            <Form
+              submit={t('totp.disable')}
+              onSubmit={async () => {
+                await disableTotp();
+                await refresh();
+              }}
+            />
+          </ConfirmIdentity>
+        )}
       </Panel>
     );
   }

@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import type { Me } from '@/api/me';
 import { Button } from '@/components/Button';
 import { Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
@@ -6,11 +7,29 @@ import { PasswordField } from '@/components/PasswordField';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
 import { deleteAccount, EXPORT_URL } from '../api/account';
+import { ConfirmIdentity } from './ConfirmIdentity';
 import styles from './Account.module.css';
 
 /** Taking one's data along, and leaving. */
-export function YourData({ onEnded }: { readonly onEnded: () => void }) {
+export function YourData({ person, onEnded }: { readonly person: Me; readonly onEnded: () => void }) {
   const [leaving, setLeaving] = useState(false);
+  const goodbye = (
+    <Form
+      look="danger"
+      submit={t('delete.confirm')}
+      aside={
+        <Button look="quiet" onClick={() => setLeaving(false)}>
+          {t('common.cancel')}
+        </Button>
+      }
+      onSubmit={async (data) => {
+        await deleteAccount(person.has_password ? entered(data, 'password') : undefined);
+        onEnded();
+      }}
+    >
+      {person.has_password && <PasswordField label={t('delete.password')} />}
+    </Form>
+  );
   return (
     <>
       <Panel id="data" title={t('data.title')} hint={t('data.hint')}>
@@ -22,21 +41,7 @@ export function YourData({ onEnded }: { readonly onEnded: () => void }) {
       </Panel>
       <Panel id="delete" title={t('delete.title')} hint={t('delete.hint')}>
         {leaving ? (
-          <Form
-            look="danger"
-            submit={t('delete.confirm')}
-            aside={
-              <Button look="quiet" onClick={() => setLeaving(false)}>
-                {t('common.cancel')}
-              </Button>
-            }
-            onSubmit={async (data) => {
-              await deleteAccount(entered(data, 'password'));
-              onEnded();
-            }}
-          >
-            <PasswordField label={t('delete.password')} />
-          </Form>
+          <>{person.has_password ? goodbye : <ConfirmIdentity>{goodbye}</ConfirmIdentity>}</>
         ) : (
           <div>
             <Button look="quiet" onClick={() => setLeaving(true)}>

@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions } from '@tanstack/react-query';
 import { api, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 
@@ -13,9 +13,12 @@ export const editAccount = (name: string, body: components['schemas']['AccountEd
 export const makeResetLink = (name: string) => unwrap(api.POST('/api/v1/admin/users/{name}/reset-link', of(name)));
 export const makeInvitation = () => unwrap(api.POST('/api/v1/admin/invitations'));
 
-/** What admins did, newest first. */
+/** What admins did, newest first, page by page. */
 export const audit = () =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: ['admin', 'audit'],
-    queryFn: async () => (await unwrap(api.GET('/api/v1/admin/audit'))).items,
+    initialPageParam: null as string | null,
+    queryFn: ({ pageParam }) =>
+      unwrap(api.GET('/api/v1/admin/audit', { params: { query: pageParam === null ? {} : { cursor: pageParam } } })),
+    getNextPageParam: (page) => page.next_cursor,
   });

@@ -11,6 +11,9 @@ export type Beginner = Pick<NewPerson, 'name' | 'email' | 'password'>;
 export const signIn = (login: string, password: string, code?: string) =>
   unwrap(api.POST('/api/v1/auth/login', { body: { login, password, ...(code !== undefined && { code }) } }));
 
+/** The second factor of somebody whom a provider has let in. */
+export const finishSignIn = (code: string) => unwrap(api.POST('/api/v1/auth/second-factor', { body: { code } }));
+
 export const signOut = () => done(api.POST('/api/v1/auth/logout'));
 
 export const register = (body: NewPerson) => unwrap(api.POST('/api/v1/auth/register', { body }));

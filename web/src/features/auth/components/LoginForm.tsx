@@ -6,7 +6,7 @@ import { Form } from '@/components/Form';
 import { PasswordField } from '@/components/PasswordField';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
-import { signIn } from '../api/auth';
+import { finishSignIn, signIn } from '../api/auth';
 import { AuthCard } from './AuthCard';
 import { ProviderButtons } from './ProviderButtons';
 import { ProviderProblem } from '@/components/ProviderProblem';
@@ -20,20 +20,26 @@ interface Props {
   readonly next: string;
   /** Why the way over a provider failed. */
   readonly problem: string | null;
+  /** Whether a provider has let the person in, and only the second factor is owed. */
+  readonly codeOnly: boolean;
   /** The person is signed in now. */
   readonly onDone: () => Promise<unknown>;
 }
 
 /** Name and password; then, where the account has one, the second factor. */
-export function LoginForm({ next, problem, onDone }: Props) {
-  const [first, setFirst] = useState<{ login: string; password: string } | null>(null);
+export function LoginForm({ next, problem, codeOnly, onDone }: Props) {
+  const [first, setFirst] = useState<{ login: string; password: string } | 'provider' | null>(
+    codeOnly ? 'provider' : null,
+  );
   const [recovery, setRecovery] = useState(false);
 
   if (first !== null) {
     return (
       <AuthCard
         title={t('login.code.title')}
-        body={recovery ? t('login.recovery.body') : t('login.code.body')}
+        body={[first === 'provider' && t('login.code.provider'), recovery ? t('login.recovery.body') : t('login.code.body')]
+          .filter(Boolean)
+          .join(' ')}
         footer={
           <button type="button" className={styles.link} onClick={() => setRecovery(!recovery)}>
             {recovery ? t('login.code.app') : t('login.code.recovery')}
@@ -44,7 +50,8 @@ export function LoginForm({ next, problem, onDone }: Props) {
           key={String(recovery)}
           submit={t('login.code.submit')}
           onSubmit={async (data) => {
-            await signIn(first.login, first.password, entered(data, 'code').replace(/\s/g, ''));
+            const code = entered(data, 'code').replace(/\s/g, '');
+            await (first === 'provider' ? finishSignIn(code) : signIn(first.login, first.password, code));
             await onDone();
           }}
           aside={
