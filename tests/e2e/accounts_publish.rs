@@ -42,6 +42,7 @@ impl Streamer {
             display_name: "Ada".to_owned(),
             email: None,
             email_verified: false,
+            new_email: None,
             password: None,
             role: Role::Streamer,
             bio: String::new(),
