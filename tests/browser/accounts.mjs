@@ -4,7 +4,8 @@
 //   node accounts.mjs --link http://…/setup#token --shots folder
 //
 // Orders: `setup NAME PASSWORD`, `channel NAME`, `key NAME`, `live`, `watch NAME`, `stop`, `revoke NAME`, `signout`,
-// `login NAME PASSWORD`, `shots PREFIX PATH …`.
+// `login NAME PASSWORD`, `register NAME EMAIL PASSWORD`, `verify URL`, `forgot LOGIN`, `reset URL PASSWORD`, `email`,
+// `shots PREFIX PATH …`.
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { launch, options, say } from './lib.mjs';
@@ -97,6 +98,7 @@ const orders = {
   },
 
   async login(name, password) {
+    if (new URL(page.url()).pathname !== '/login') await page.goto(`${origin}/login`);
     await page.getByLabel('Name or e-mail').fill(name);
     await page.getByLabel('Password', { exact: true }).fill(password);
     await page.getByRole('button', { name: 'Sign in' }).click();
@@ -104,6 +106,53 @@ const orders = {
     await page.locator('[role=alert]').or(page.getByRole('button', { name: /^Menu of / })).first().waitFor();
     const refused = page.locator('[role=alert]');
     return (await refused.count()) > 0 ? { refused: await refused.innerText() } : { path: new URL(page.url()).pathname };
+  },
+
+  async register(name, email, password) {
+    await page.goto(`${origin}/register`);
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByLabel('E-mail').fill(email);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Register' }).click();
+    await page.getByRole('button', { name: /^Menu of / }).waitFor();
+    return { path: new URL(page.url()).pathname };
+  },
+
+  // What the settings say of the address.
+  async email() {
+    await page.goto(`${origin}/settings`);
+    const field = page.getByRole('textbox', { name: 'E-mail' });
+    await field.waitFor();
+    return {
+      address: await field.inputValue(),
+      waits: await page.getByTestId('unproved').count(),
+      confirmed: await page.getByText('Confirmed.').count(),
+    };
+  },
+
+  async verify(url) {
+    await page.goto(url);
+    await page.getByRole('button', { name: 'Confirm the address' }).click();
+    await page.getByRole('heading', { name: 'The address is confirmed' }).or(page.locator('[role=alert]')).first().waitFor();
+    const refused = page.locator('[role=alert]');
+    return { hash: new URL(page.url()).hash, refused: (await refused.count()) > 0 ? await refused.innerText() : null };
+  },
+
+  async forgot(login) {
+    await page.goto(`${origin}/login`);
+    await page.getByRole('link', { name: 'Forgot the password?' }).click();
+    await page.getByLabel('Name or e-mail').fill(login);
+    await page.getByRole('button', { name: 'Send the link' }).click();
+    await page.getByRole('heading', { name: 'Look into your mail' }).waitFor();
+    return { said: await page.locator('main').innerText() };
+  },
+
+  async reset(url, password) {
+    await page.goto(url);
+    await page.getByLabel('New password').fill(password);
+    await page.getByRole('button', { name: 'Set the password' }).click();
+    await page.getByRole('heading', { name: 'The password is set' }).waitFor();
+    return { hash: new URL(page.url()).hash };
   },
 
   // What the pages look like, for people to judge.

@@ -14,11 +14,16 @@ use crate::wait::{quiet, until};
 const SOON: Duration = Duration::from_secs(60);
 
 /// A browser in the hands of the owner of the server.
-struct Owner(Viewer);
+pub(crate) struct Owner(Viewer);
 
 impl Owner {
+    /// In front of the server whose set-up link or front page this is; pictures of pages go to the folder `shots`.
+    pub(crate) fn at(link: &str, shots: &str) -> Self {
+        Self(Viewer::script("accounts.mjs", &["--link", link, "--shots", shots]))
+    }
+
     /// Gives an order and takes its answer, which must not be a failure.
-    async fn does(&mut self, order: &str) -> Value {
+    pub(crate) async fn does(&mut self, order: &str) -> Value {
         let answer = self.0.ask_within(order, "order", SOON).await;
         assert_eq!(answer, order.split(' ').next().unwrap());
         let answer = self.0.last("order").unwrap();
@@ -38,8 +43,7 @@ async fn an_owner_sets_up_goes_live_stops_and_revokes_the_key_all_in_the_browser
     let token = link.split_once('#').unwrap().1;
     let (_folder, folder) = scratch("millrace-pages");
     let shots = std::env::var("MILLRACE_TEST_SHOTS").unwrap_or_else(|_| folder.display().to_string());
-    let arguments = ["--link", link, "--shots", shots.as_str()];
-    let mut owner = Owner(Viewer::script("accounts.mjs", &arguments));
+    let mut owner = Owner::at(link, &shots);
 
     // The account, the channel, the key.
     let set_up = owner.does("setup ada correct-horse-battery-staple").await;

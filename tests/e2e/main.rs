@@ -14,6 +14,7 @@ mod fixtures;
 mod hostile;
 mod http;
 mod lifecycle;
+mod mail;
 mod node;
 mod oauth;
 mod obs;

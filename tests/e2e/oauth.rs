@@ -53,15 +53,15 @@ impl Provider {
 
 /// A browser without a screen: keeps cookies per host and port, and shows each redirect.
 #[derive(Default)]
-struct Browser {
+pub(crate) struct Browser {
     cookies: BTreeMap<(String, String), String>,
 }
 
-struct Page {
-    status: StatusCode,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
     url: Url,
     location: Option<String>,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Browser {
@@ -89,11 +89,11 @@ impl Browser {
         Page { status: response.status(), url: url.clone(), location, text: response.text().await.unwrap() }
     }
 
-    async fn get(&mut self, url: &str) -> Page {
+    pub(crate) async fn get(&mut self, url: &str) -> Page {
         self.send(Method::GET, &url.parse().unwrap(), None).await
     }
 
-    async fn json(&mut self, method: Method, url: &str, body: Value) -> Page {
+    pub(crate) async fn json(&mut self, method: Method, url: &str, body: Value) -> Page {
         let body = Some(("application/json", body.to_string()));
         self.send(method, &url.parse().unwrap(), body).await
     }
@@ -137,7 +137,7 @@ impl Browser {
 }
 
 /// A free port: the providers must know the address of our callback before the server is there.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

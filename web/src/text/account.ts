@@ -58,7 +58,7 @@ export const ACCOUNT_MESSAGES = {
   'forgot.body':
     'Ask an admin of this site for a link that sets a new one. The owner can make it on the server too: millrace user reset-password.',
 
-  'forgot.mail.body': 'Enter your name or e-mail. If it is the address of an account, we send a link that sets a new password.',
+  'forgot.mail.body': 'Enter your name or e-mail. If there is such an account, we send a link to its address that sets a new password.',
   'forgot.submit': 'Send the link',
   'forgot.sent.title': 'Look into your mail',
   'forgot.sent.body':
