@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests run processes and wait for them")]
 
+mod accounts_abuse;
 mod accounts_pages;
 mod accounts_publish;
 mod api;

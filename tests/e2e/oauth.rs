@@ -52,7 +52,7 @@ impl Provider {
 }
 
 /// A browser without a screen: keeps cookies per host and port, and shows each redirect.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Browser {
     cookies: BTreeMap<(String, String), String>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Browser {
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
     url: Url,
-    location: Option<String>,
+    pub(crate) location: Option<String>,
     pub(crate) text: String,
 }
 
@@ -87,6 +87,11 @@ impl Browser {
         }
         let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
         Page { status: response.status(), url: url.clone(), location, text: response.text().await.unwrap() }
+    }
+
+    /// The value of a cookie; tests have one site.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.iter().find(|((_, found), _)| found == name).map(|(_, value)| value.clone())
     }
 
     pub(crate) async fn get(&mut self, url: &str) -> Page {
@@ -282,4 +287,119 @@ async fn vk_gets_its_device_id_back() {
     let mut again = Browser::default();
     again.sign_in(&server, "vk", "").await;
     assert_eq!(again.me(&server).await["id"], me["id"]);
+}
+
+/// What a body says.
+fn json_of(page: &Page) -> Value {
+    serde_json::from_str(&page.text).unwrap_or_else(|error| panic!("{error}: {}", page.text))
+}
+
+impl Browser {
+    /// Goes to a provider once more to show who it is; where it leads.
+    async fn confirm(&mut self, server: &Server, provider: &str, login: &str) -> (String, String) {
+        let path = server.url(&format!("/api/v1/me/identities/{provider}/confirm"));
+        let begun = self.json(Method::POST, &path, json!({})).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);
+        let url = json_of(&begun)["url"].as_str().unwrap().to_owned();
+        let page = self.get(&url).await;
+        (url, self.follow(server, page, login).await)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_came_by_a_provider_sets_a_password_confirms_and_owes_the_second_factor() {
+    const PASSWORD: &str = "sturdy-walrus-umbrella-9";
+    let address = free_address();
+    let provider = Provider::start("certified", &callback(&address, "certified")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__CERTIFIED__KIND", "oidc"),
+        ("MILLRACE_OAUTH__CERTIFIED__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_ID", "millrace"),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_SECRET", "certified-secret"),
+    ])
+    .await;
+    let url = |path: &str| server.url(&format!("/api/v1{path}"));
+
+    // The provider has just said who it is: a password is set without another.
+    let mut ada = Browser::default();
+    ada.sign_in(&server, "certified", "ada").await;
+    assert_eq!(ada.me(&server).await["has_password"], false);
+    let set = ada.json(Method::POST, &url("/me/password"), json!({ "password": PASSWORD })).await;
+    assert_eq!(set.status, StatusCode::NO_CONTENT, "{}", set.text);
+
+    // In another browser the password lets in, and does not stand for the provider.
+    let mut laptop = Browser::default();
+    let login = json!({ "login": "ada", "password": PASSWORD });
+    assert_eq!(laptop.json(Method::POST, &url("/auth/login"), login).await.status, StatusCode::OK);
+    let refused = laptop.json(Method::DELETE, &url("/me"), json!({})).await;
+    assert_eq!(json_of(&refused)["type"], "/problems/confirm-first");
+    let (asked, led) = laptop.confirm(&server, "certified", "bob").await;
+    assert!(asked.contains("prompt=login") && asked.contains("max_age=0"), "{asked}");
+    assert_eq!(led, "/settings?problem=identity-other");
+    assert_eq!(laptop.json(Method::DELETE, &url("/me"), json!({})).await.status, StatusCode::FORBIDDEN);
+
+    // With a second factor, the provider alone does not let in.
+    let enrolled = ada.json(Method::POST, &url("/me/totp"), json!({})).await;
+    let secret = json_of(&enrolled)["secret"].as_str().unwrap().to_owned();
+    let code = crate::node::run("totp.mjs", &["--secret", &secret]).await[0]["code"].clone();
+    let on = ada.json(Method::POST, &url("/me/totp/confirm"), json!({ "code": code })).await;
+    assert_eq!(on.status, StatusCode::OK, "{}", on.text);
+    let recovery = json_of(&on)["recovery_codes"][0].clone();
+    let mut phone = Browser::default();
+    assert_eq!(phone.sign_in(&server, "certified", "ada").await, "/login?step=code&next=%2F%40studio");
+    assert_eq!(phone.get(&url("/me")).await.status, StatusCode::UNAUTHORIZED);
+    let wrong = phone.json(Method::POST, &url("/auth/second-factor"), json!({ "code": "000000" })).await;
+    assert_eq!(json_of(&wrong)["type"], "/problems/second-factor-wrong");
+    let right = phone.json(Method::POST, &url("/auth/second-factor"), json!({ "code": recovery })).await;
+    assert_eq!(right.status, StatusCode::OK, "{}", right.text);
+    assert_eq!(phone.me(&server).await["two_factor"], true);
+
+    // The same person at the provider stands for the password, in this browser. (It leaves the provider's bob first.)
+    laptop.cookies.retain(|(site, _), _| *site == server.http.to_string());
+    assert_eq!(laptop.confirm(&server, "certified", "ada").await.1, "/settings");
+    let off = laptop.json(Method::DELETE, &url("/me/totp"), json!({})).await;
+    assert_eq!(off.status, StatusCode::NO_CONTENT, "{}", off.text);
+    let gone = laptop.json(Method::DELETE, &url("/me"), json!({})).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
+    assert_eq!(phone.get(&url("/me")).await.status, StatusCode::UNAUTHORIZED);
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_did_not_ask_again_confirms_nothing_and_limits_hold() {
+    let address = free_address();
+    let mut provider = Provider::start("mock", &callback(&address, "mock")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__MOCK__KIND", "oidc"),
+        ("MILLRACE_OAUTH__MOCK__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__MOCK__CLIENT_ID", "millrace"),
+        ("MILLRACE_OAUTH__MOCK__CLIENT_SECRET", "mock-secret"),
+        ("MILLRACE_ACCOUNTS__MAX_IDENTITIES", "1"),
+    ])
+    .await;
+    let mut browser = Browser::default();
+    assert_eq!(browser.sign_in(&server, "mock", "").await, "/@studio");
+    let claims = |auth_time: Value| {
+        let email = "mock@example.org";
+        json!({ "claims": { "sub": "mock-1", "email": email, "email_verified": true, "auth_time": auth_time } })
+    };
+    provider.tell(claims(json!(1_000_000_000))).await;
+    assert_eq!(browser.confirm(&server, "mock", "").await.1, "/settings?problem=provider-not-again");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    provider.tell(claims(json!(now))).await;
+    assert_eq!(browser.confirm(&server, "mock", "").await.1, "/settings");
+    let full = browser.json(Method::POST, &server.url("/api/v1/me/identities/mock"), json!({})).await;
+    assert_eq!(json_of(&full)["type"], "/problems/limit-reached");
+    // A name that is somebody's channel is not given to who comes next.
+    let made =
+        browser.json(Method::POST, &server.url("/api/v1/channels"), json!({ "name": "harbour" })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let other = json!({ "sub": "mock-2", "preferred_username": "harbour", "email_verified": false });
+    provider.tell(json!({ "claims": other })).await;
+    let mut second = Browser::default();
+    second.sign_in(&server, "mock", "").await;
+    let name = second.me(&server).await["name"].as_str().unwrap().to_owned();
+    assert!(name.starts_with("harbour") && name != "harbour", "{name}");
 }
