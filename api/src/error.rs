@@ -27,21 +27,10 @@ impl From<StoreError> for ApiError {
                 "Exists already",
                 "Somebody was faster: this exists already. Reload the page and look.",
             ),
-            StoreError::Stale { .. } => Problem::new(
-                StatusCode::CONFLICT,
-                "changed-meanwhile",
-                "Changed meanwhile",
-                "Somebody else changed this at the same time. Reload the page and try again.",
-            ),
+            StoreError::Stale { .. } => changed_meanwhile(),
             StoreError::Unavailable(_) => {
                 tracing::error!(err = %chain(&error), "the store does not answer");
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "store-unavailable",
-                    "Store unavailable",
-                    "The server cannot reach its data right now. Try again in a few seconds.",
-                )
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static(STORE_RETRY_AFTER))
+                store_unavailable()
             }
             StoreError::Corrupt { .. } | StoreError::Newer { .. } => {
                 tracing::error!(err = %chain(&error), "what is stored cannot be read");
@@ -49,6 +38,27 @@ impl From<StoreError> for ApiError {
             }
         })
     }
+}
+
+/// 409: between reading and writing, somebody else wrote.
+pub(crate) fn changed_meanwhile() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "changed-meanwhile",
+        "Changed meanwhile",
+        "Somebody else changed this at the same time. Reload the page and try again.",
+    )
+}
+
+/// 503: the store is away.
+pub(crate) fn store_unavailable() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "Store unavailable",
+        "The server cannot reach its data right now. Try again in a few seconds.",
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static(STORE_RETRY_AFTER))
 }
 
 impl IntoResponse for ApiError {

@@ -111,18 +111,46 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let document = Document {
+    /// The stable name, the last part of `type`.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        self.slug
+    }
+
+    /// What is the same for every occurrence.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The headers it is sent with, beside its media type.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// The document as it is sent.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.document()).expect("a document of strings and numbers is always JSON")
+    }
+
+    fn document(&self) -> Document<'_> {
+        Document {
             r#type: format!("/problems/{}", self.slug),
             title: self.title,
             status: self.status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
-        };
-        let body = serde_json::to_vec(&document).expect("a document of strings and numbers is always JSON");
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body =
+            serde_json::to_vec(&self.document()).expect("a document of strings and numbers is always JSON");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -13,7 +13,7 @@ use millrace_http::layers::JSON_BODY_MAX_BYTES;
 use millrace_http::problem::Problem;
 
 use super::cookie::Cookie;
-use super::input::is_form;
+use super::input::{is_form, too_large};
 use super::secret::same;
 use crate::state::ApiState;
 
@@ -33,11 +33,7 @@ pub(crate) async fn protect(State(state): State<ApiState>, request: Request, nex
     }
     let public_host = state.public_url().and_then(host_of);
     if !comes_from_here(request.headers(), public_host) {
-        return refused(
-            "foreign-origin",
-            "Foreign origin",
-            "This request does not come from a page of this site. Open the site itself and try there.",
-        );
+        return foreign_origin().into_response();
     }
     let secure = state.secure();
     let signed_in = |headers: &HeaderMap, cookie: Cookie| cookie.read(headers, secure).is_some();
@@ -46,26 +42,24 @@ pub(crate) async fn protect(State(state): State<ApiState>, request: Request, nex
         return next.run(request).await;
     }
     let Some(cookie) = Cookie::Csrf.read(request.headers(), state.secure()).map(str::to_owned) else {
-        return no_token();
+        return no_token().into_response();
     };
     if let Some(sent) = request.headers().get(&CSRF_HEADER) {
-        return if matches(&cookie, sent.as_bytes()) { next.run(request).await } else { no_token() };
+        return if matches(&cookie, sent.as_bytes()) {
+            next.run(request).await
+        } else {
+            no_token().into_response()
+        };
     }
     if !is_form(request.headers()) {
-        return no_token();
+        return no_token().into_response();
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, JSON_BODY_MAX_BYTES).await else {
-        return Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "Too large",
-            "The form is too large.",
-        )
-        .into_response();
+        return too_large().into_response();
     };
     if !form_token(&body).is_some_and(|sent| matches(&cookie, sent.as_bytes())) {
-        return no_token();
+        return no_token().into_response();
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
@@ -79,16 +73,15 @@ fn matches(cookie: &str, sent: &[u8]) -> bool {
     cookie.len() >= 43 && same(cookie.as_bytes(), sent)
 }
 
-fn no_token() -> Response {
-    refused(
-        "csrf",
-        "CSRF token",
-        "The request lacks this page's CSRF token. Reload the page and try again; programs use an API token.",
-    )
+pub(crate) fn foreign_origin() -> Problem {
+    let detail = "This request does not come from a page of this site. Open the site itself and try there.";
+    Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "Foreign origin", detail)
 }
 
-fn refused(slug: &'static str, title: &'static str, detail: &str) -> Response {
-    Problem::new(StatusCode::FORBIDDEN, slug, title, detail).into_response()
+pub(crate) fn no_token() -> Problem {
+    let detail =
+        "The request lacks this page's CSRF token. Reload the page and try again; programs use an API token.";
+    Problem::new(StatusCode::FORBIDDEN, "csrf", "CSRF token", detail)
 }
 
 /// Whether `Origin`, or else `Referer`, names the host that was asked, or the public one.

@@ -52,21 +52,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
         let json =
             media_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
         if !form && !json {
-            return Err(ApiError(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "media-type",
-                "Unsupported media type",
-                "Send JSON, with Content-Type: application/json.",
-            )));
+            return Err(wrong_media_type().into());
         }
         let body =
             Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-large",
-                    "Too large",
-                    "The request is larger than 64 KiB. Send less.",
-                ),
+                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
                 _ => bad_body("it ended early"),
             })?;
         let value =
@@ -86,7 +76,25 @@ fn parse_form<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
 }
 
-fn bad_body(reason: &str) -> Problem {
+pub(crate) fn wrong_media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "media-type",
+        "Unsupported media type",
+        "Send JSON, with Content-Type: application/json.",
+    )
+}
+
+pub(crate) fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "Too large",
+        "The request is larger than 64 KiB. Send less.",
+    )
+}
+
+pub(crate) fn bad_body(reason: &str) -> Problem {
     let reason: String = reason.chars().take(DETAIL_MAX_CHARS).collect();
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,

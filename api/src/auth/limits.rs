@@ -124,15 +124,20 @@ impl<K: Eq + std::hash::Hash + Clone> Table<K> {
         taken.map_err(|wait_ms| {
             let seconds = wait_ms.max(1).saturating_add(999) / 1000;
             metrics::counter!("millrace_sign_in_limited_total").increment(1);
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many-attempts",
-                "Too many attempts",
-                format!("That was tried too often. Wait {seconds} seconds, then try again."),
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            too_many_attempts(seconds)
         })
     }
+}
+
+/// 429 for somebody who may come again in so many seconds.
+pub(crate) fn too_many_attempts(seconds: i64) -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-attempts",
+        "Too many attempts",
+        format!("That was tried too often. Wait {seconds} seconds, then try again."),
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 /// Names of any length and form that somebody sent, as keys of one length.

@@ -189,7 +189,7 @@ impl Drop for Admitted {
     }
 }
 
-fn too_busy() -> Problem {
+pub(crate) fn too_busy() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "too-busy",

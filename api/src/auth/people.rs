@@ -183,7 +183,7 @@ pub fn email_taken() -> Problem {
     )
 }
 
-fn name_taken() -> Problem {
+pub(crate) fn name_taken() -> Problem {
     conflict("name-taken", "Name taken", "Somebody has this name already. Choose another one.", "/name")
 }
 

@@ -11,10 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::auth::check_password;
+use super::auth::{EmailTaken, check_password};
+use super::by_mail::TooManyMails;
 use super::channels::take_down;
+use super::problems::{Changed, Hashing, Invalid, JsonBody, Limited, SignedIn, problems};
 use super::profile::remove_picture;
-use super::streams::ProblemDocument;
 use crate::ApiState;
 use crate::accounts::{Block, Broadcast, Channel, Email, Follow, Identity, StreamKeyRecord, User};
 use crate::auth::limits::ClientAddress;
@@ -89,11 +90,17 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<S
     Option::deserialize(deserializer).map(Some)
 }
 
+problems! {
+    /// Proven by the password.
+    WrongPassword => [wrong_password("/password"), confirm_first()];
+    /// One second factor at a time.
+    HasSecondFactor => [has_factor()];
+}
+
 /// Shows who is signed in.
-#[utoipa::path(get, path = "/api/v1/me", responses(
-    (status = 200, description = "The account", body = Me),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/me", operation_id = "getMe", tag = "Account",
+    security(("session" = []), ("token" = ["read"])),
+    responses((status = 200, description = "The account", body = Me), SignedIn))]
 pub(crate) async fn show(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require(Scope::Read)?;
     let user = own(&state, &person).await?;
@@ -101,13 +108,13 @@ pub(crate) async fn show(State(state): State<ApiState>, person: Person) -> Resul
 }
 
 /// Changes the own profile.
-#[utoipa::path(patch, path = "/api/v1/me", request_body = ProfileEdit, responses(
-    (status = 200, description = "The account", body = Me),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Not by an API token", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "The address is taken", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(patch, path = "/api/v1/me", operation_id = "editMe", tag = "Account",
+    security(("session" = [])),
+    request_body = ProfileEdit,
+    responses(
+        (status = 200, description = "The account", body = Me),
+        SignedIn, JsonBody, Invalid, EmailTaken, Limited, TooManyMails, Changed,
+    ))]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
     person: Person,
@@ -165,11 +172,13 @@ async fn move_to(state: &ApiState, user: &mut User, email: Option<Email>) -> Res
 }
 
 /// Deletes the own account and everything of it.
-#[utoipa::path(delete, path = "/api/v1/me", request_body = Proof, responses(
-    (status = 204, description = "The account is gone"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The password is wrong; `confirm-first` if none was sent and no provider has said who asks", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/api/v1/me", operation_id = "deleteMe", tag = "Account",
+    security(("session" = [])),
+    request_body = Proof,
+    responses(
+        (status = 204, description = "The account is gone"),
+        SignedIn, JsonBody, WrongPassword, Limited, Hashing, Changed,
+    ))]
 pub(crate) async fn delete(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -225,10 +234,9 @@ pub(crate) async fn delete(
 }
 
 /// Everything that is kept about the person, as one JSON document. Secrets are left out: only their hashes are kept.
-#[utoipa::path(get, path = "/api/v1/me/export", responses(
-    (status = 200, description = "The data", body = serde_json::Value),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/me/export", operation_id = "exportMe", tag = "Account",
+    security(("session" = [])),
+    responses((status = 200, description = "The data", body = serde_json::Value), SignedIn))]
 pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require_session()?;
     let user = own(&state, &person).await?.value;
@@ -265,12 +273,13 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
 }
 
 /// Sets another password, and ends all other sessions.
-#[utoipa::path(post, path = "/api/v1/me/password", request_body = PasswordChange, responses(
-    (status = 204, description = "The password is set"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The current password is wrong; `confirm-first` if none was sent and no provider has said who asks", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The new password is weak", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/me/password", operation_id = "changePassword", tag = "Account",
+    security(("session" = [])),
+    request_body = PasswordChange,
+    responses(
+        (status = 204, description = "The password is set"),
+        SignedIn, JsonBody, WrongPassword, Invalid, Limited, Hashing, Changed,
+    ))]
 pub(crate) async fn password(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -290,11 +299,12 @@ pub(crate) async fn password(
 }
 
 /// Begins to set up a second factor; it counts once it is confirmed.
-#[utoipa::path(post, path = "/api/v1/me/totp", responses(
-    (status = 201, description = "What the app needs", body = Enrolment),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "There is one already", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/me/totp", operation_id = "beginSecondFactor", tag = "Account",
+    security(("session" = [])),
+    responses(
+        (status = 201, description = "What the app needs", body = Enrolment),
+        SignedIn, HasSecondFactor, Changed,
+    ))]
 pub(crate) async fn enrol(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require_session()?;
     let old = state.people().second_factor(person.user).await?;
@@ -311,13 +321,13 @@ pub(crate) async fn enrol(State(state): State<ApiState>, person: Person) -> Resu
 }
 
 /// Confirms the second factor with a code of the app, and gives recovery codes.
-#[utoipa::path(post, path = "/api/v1/me/totp/confirm", request_body = Code, responses(
-    (status = 200, description = "From now on a code is asked for", body = RecoveryCodes),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "There is one already", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The code is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/me/totp/confirm", operation_id = "confirmSecondFactor", tag = "Account",
+    security(("session" = [])),
+    request_body = Code,
+    responses(
+        (status = 200, description = "From now on a code is asked for", body = RecoveryCodes),
+        SignedIn, JsonBody, Invalid, HasSecondFactor, Limited, Changed,
+    ))]
 pub(crate) async fn confirm(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -342,11 +352,13 @@ pub(crate) async fn confirm(
 }
 
 /// Removes the second factor.
-#[utoipa::path(delete, path = "/api/v1/me/totp", request_body = Proof, responses(
-    (status = 204, description = "No code is asked for any more"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The password is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/api/v1/me/totp", operation_id = "removeSecondFactor", tag = "Account",
+    security(("session" = [])),
+    request_body = Proof,
+    responses(
+        (status = 204, description = "No code is asked for any more"),
+        SignedIn, JsonBody, WrongPassword, Limited, Hashing,
+    ))]
 pub(crate) async fn disable(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -367,6 +379,12 @@ fn has_factor() -> Problem {
         "Second factor exists",
         "There is a second factor already. Remove it first.",
     )
+}
+
+fn wrong_password(pointer: &str) -> Problem {
+    let detail = "This is not your password.";
+    Problem::new(StatusCode::FORBIDDEN, "wrong-password", "Wrong password", detail)
+        .with_error(pointer, detail)
 }
 
 async fn me(state: &ApiState, user: User) -> Result<Response, ApiError> {
@@ -399,10 +417,7 @@ async fn prove(
     state.limits().login(address, user.name.as_str(), state.now_ms())?;
     let long = password.len() > PASSWORD_MAX_BYTES;
     if long || state.passwords().verify(password, user.password.clone()).await? == Verdict::Wrong {
-        let detail = "This is not your password.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "wrong-password", "Wrong password", detail)
-            .with_error(pointer, detail)
-            .into());
+        return Err(wrong_password(pointer).into());
     }
     state.limits().login_was_good(user.name.as_str());
     Ok(user)

@@ -9,7 +9,7 @@ use millrace_http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::streams::ProblemDocument;
+use super::problems::{Anyone, Changed, Hashing, Invalid, JsonBody, Limited, Stored, problems};
 use crate::ApiState;
 use crate::accounts::{Email, Role, User};
 use crate::auth::cookie::Cookie;
@@ -80,14 +80,31 @@ pub struct NewPassword {
     password: String,
 }
 
+problems! {
+    /// By a link that works once.
+    DeadLink => [dead_link("Ask for a new one.")];
+    /// Not everybody may register.
+    RegistrationClosed => [registration_closed()];
+    /// Name, password and code must be right.
+    WrongLogin => [wrong_login(), second_factor_required(), second_factor_wrong()];
+    /// Banned people stay out.
+    Banned => [banned()];
+    /// By the cookie of a session.
+    SessionOver => [session_ended()];
+    /// Names and addresses are taken once.
+    Taken => [crate::auth::people::name_taken(), crate::auth::people::email_taken()];
+    /// Addresses are taken once.
+    EmailTaken => [crate::auth::people::email_taken()];
+}
+
 /// Makes the owner's account with the link that the first start printed, and signs in.
-#[utoipa::path(post, path = "/api/v1/setup", request_body = Owner, responses(
-    (status = 201, description = "The account", body = Me),
-    (status = 403, description = "The link was used or replaced", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "The name is taken", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/setup", operation_id = "setUp", tag = "Signing in",
+    security(()),
+    request_body = Owner,
+    responses(
+        (status = 201, description = "The account", body = Me),
+        JsonBody, Limited, DeadLink, Invalid, Taken, Hashing, Stored,
+    ))]
 pub(crate) async fn setup(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -110,14 +127,13 @@ pub(crate) async fn setup(
 }
 
 /// Makes an account, and signs in.
-#[utoipa::path(post, path = "/api/v1/auth/register", request_body = NewPerson, responses(
-    (status = 201, description = "The account", body = Me),
-    (status = 403, description = "Nobody, or only the invited, may register", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "Name or address are taken", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 503, description = "Too many at once", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/register", operation_id = "register", tag = "Signing in",
+    security(()),
+    request_body = NewPerson,
+    responses(
+        (status = 201, description = "The account", body = Me),
+        JsonBody, Limited, RegistrationClosed, DeadLink, Invalid, Taken, Hashing, Stored,
+    ))]
 pub(crate) async fn register(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -130,7 +146,7 @@ pub(crate) async fn register(
     let link = match state.accounts().registration {
         Registration::Open => None,
         Registration::Closed => {
-            return Err(forbidden("Registration is closed. Ask an admin of this site.").into());
+            return Err(registration_closed().into());
         }
         Registration::Invite => {
             let token = invitation.unwrap_or_default();
@@ -147,14 +163,13 @@ pub(crate) async fn register(
 }
 
 /// Signs in by name or address and password, and the second factor where there is one.
-#[utoipa::path(post, path = "/api/v1/auth/login", request_body = Login, responses(
-    (status = 200, description = "Signed in; cookies are set", body = Me),
-    (status = 401, description = "Wrong, or `second-factor-required`", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The account is banned", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 503, description = "Too many at once", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/login", operation_id = "signIn", tag = "Signing in",
+    security(()),
+    request_body = Login,
+    responses(
+        (status = 200, description = "Signed in; cookies are set", body = Me),
+        JsonBody, Limited, WrongLogin, Banned, Hashing, Changed, Stored,
+    ))]
 pub(crate) async fn login(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -172,7 +187,7 @@ pub(crate) async fn login(
     let verdict = state.passwords().verify(password, hash).await?;
     let user = user.filter(|_| verdict != Verdict::Wrong).ok_or_else(wrong_login)?;
     if user.banned_at.is_some() {
-        return Err(forbidden("This account is banned. Ask an admin of this site why.").into());
+        return Err(banned().into());
     }
     let two_factor = second_factor(&state, user.id, code.as_deref()).await?;
     state.limits().login_was_good(&login);
@@ -185,10 +200,9 @@ pub(crate) async fn login(
 }
 
 /// Renews the access token with the refresh token of the cookie, which is exchanged too.
-#[utoipa::path(post, path = "/api/v1/auth/refresh", responses(
-    (status = 204, description = "Renewed; cookies are set"),
-    (status = 401, description = "The session is over", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/refresh", operation_id = "renewSession", tag = "Signing in",
+    security(()),
+    responses((status = 204, description = "Renewed; cookies are set"), SessionOver, Stored))]
 pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let now = state.now_ms();
     let Some(token) = Cookie::Refresh.read(&headers, state.secure()).map(Secret::sent) else {
@@ -218,7 +232,9 @@ pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -
 }
 
 /// Signs out.
-#[utoipa::path(post, path = "/api/v1/auth/logout", responses((status = 204, description = "Nobody is signed in")))]
+#[utoipa::path(post, path = "/api/v1/auth/logout", operation_id = "signOut", tag = "Signing in",
+    security((), ("session" = []), ("token" = [])),
+    responses((status = 204, description = "Nobody is signed in"), Anyone))]
 pub(crate) async fn logout(
     State(state): State<ApiState>,
     person: Option<Person>,
@@ -248,12 +264,13 @@ pub(crate) async fn logout(
 }
 
 /// Sets a new password by a link, and ends all sessions of the account.
-#[utoipa::path(post, path = "/api/v1/auth/password/reset", request_body = NewPassword, responses(
-    (status = 204, description = "The password is set; sign in with it"),
-    (status = 403, description = "The link was used or has expired", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The password is weak", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/password/reset", operation_id = "resetPassword", tag = "Signing in",
+    security(()),
+    request_body = NewPassword,
+    responses(
+        (status = 204, description = "The password is set; sign in with it"),
+        JsonBody, Limited, DeadLink, Invalid, Hashing, Changed, Stored,
+    ))]
 pub(crate) async fn reset(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -346,17 +363,11 @@ pub(crate) async fn second_factor(
     let Some(factor) = state.people().second_factor(id).await?.filter(|factor| factor.confirmed) else {
         return Ok(false);
     };
-    let unauthorized =
-        |slug, title, detail: &str| Problem::new(StatusCode::UNAUTHORIZED, slug, title, detail);
     let Some(code) = code.filter(|code| !code.is_empty()) else {
-        let detail = "Type the six digits that your authenticator app shows, or a recovery code.";
-        return Err(unauthorized("second-factor-required", "Second factor required", detail).into());
+        return Err(second_factor_required().into());
     };
     state.limits().code(id, state.now_ms())?;
-    let used = factor.value.clone().take(code, state.now_ms()).ok_or_else(|| {
-        let detail = "This code is wrong or was used. Wait for the next one.";
-        unauthorized("second-factor-wrong", "Wrong code", detail).with_error("/code", detail)
-    })?;
+    let used = factor.value.clone().take(code, state.now_ms()).ok_or_else(second_factor_wrong)?;
     state.store().commit(millrace_store::Changes::new().replace(&factor, &used)).await?;
     state.limits().code_was_good(id);
     Ok(true)
@@ -431,15 +442,33 @@ fn lifetime_ms(state: &ApiState) -> i64 {
 }
 
 fn session_over(state: &ApiState) -> Response {
-    let mut response = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "session-ended",
-        "Session ended",
-        "Your session is over. Sign in again.",
-    )
-    .into_response();
+    let mut response = session_ended().into_response();
     clear_cookies(state, response.headers_mut());
     response
+}
+
+pub(crate) fn session_ended() -> Problem {
+    let detail = "Your session is over. Sign in again.";
+    Problem::new(StatusCode::UNAUTHORIZED, "session-ended", "Session ended", detail)
+}
+
+fn registration_closed() -> Problem {
+    forbidden("Registration is closed. Ask an admin of this site.")
+}
+
+pub(crate) fn banned() -> Problem {
+    forbidden("This account is banned. Ask an admin of this site why.")
+}
+
+fn second_factor_required() -> Problem {
+    let detail = "Type the six digits that your authenticator app shows, or a recovery code.";
+    Problem::new(StatusCode::UNAUTHORIZED, "second-factor-required", "Second factor required", detail)
+}
+
+fn second_factor_wrong() -> Problem {
+    let detail = "This code is wrong or was used. Wait for the next one.";
+    Problem::new(StatusCode::UNAUTHORIZED, "second-factor-wrong", "Wrong code", detail)
+        .with_error("/code", detail)
 }
 
 fn wrong_login() -> Problem {

@@ -1,15 +1,18 @@
 //! `/api/v1/streams/{channel}/beats`: viewers say that they watch.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::streams::{ProblemDocument, not_live};
+use super::path::Path;
+use super::problems::problems;
+use super::streams::NotLive;
+use super::streams::not_live;
 use crate::ApiState;
 use crate::viewers::BEAT_MIN_SECONDS;
 
@@ -32,20 +35,20 @@ pub struct Heard {
     next_beat: u64,
 }
 
+problems! {
+    /// Has a body of its own form.
+    BadBeat => [bad_beat()];
+}
+
 /// Counts a viewer. Needs no account; nothing of the request is kept.
-#[utoipa::path(
-    post,
-    path = "/api/v1/streams/{channel}/beats",
-    params(("channel" = String, Path, description = "The channel's name")),
+#[utoipa::path(post, path = "/api/v1/streams/{channel}/beats", operation_id = "sendBeat", tag = "Live",
+    security(()),
+    params(("channel" = String, Path, description = "The channel's name", example = "studio", pattern = "^[a-z0-9_]{3,25}$")),
     request_body = Beat,
     responses(
         (status = 200, description = "The viewer is counted until a little after the next beat is due", body = Heard),
-        (status = 400, description = "The body is wrong", body = ProblemDocument,
-         content_type = "application/problem+json"),
-        (status = 404, description = "The channel is not live", body = ProblemDocument,
-         content_type = "application/problem+json"),
-    )
-)]
+        NotLive, BadBeat,
+    ))]
 pub(crate) async fn beat(
     State(state): State<ApiState>,
     Path(channel): Path<String>,
@@ -58,15 +61,7 @@ pub(crate) async fn beat(
         let number = u64::from_str_radix(&beat.viewer, 16).ok().filter(|_| fits)?;
         Some((number, beat.native))
     });
-    let (viewer, native) = viewer.ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad-beat",
-            "Bad beat",
-            "Send {\"viewer\": …} with 16 hexadecimal digits that the player made up.",
-        )
-        .with_error("/viewer", "is 16 hexadecimal digits")
-    })?;
+    let (viewer, native) = viewer.ok_or_else(bad_beat)?;
     // The requests of a player that cannot mark them are counted already.
     let next_beat = if native && state.counts_requests {
         BEAT_MIN_SECONDS
@@ -74,6 +69,16 @@ pub(crate) async fn beat(
         state.audience.beat(state.second(), &channel, viewer)
     };
     Ok(Json(Heard { next_beat }))
+}
+
+fn bad_beat() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "bad-beat",
+        "Bad beat",
+        "Send {\"viewer\": …} with 16 hexadecimal digits that the player made up.",
+    )
+    .with_error("/viewer", "is 16 hexadecimal digits")
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::account::own;
-use super::streams::ProblemDocument;
+use super::auth::{DeadLink, EmailTaken};
+use super::problems::{Changed, JsonBody, Limited, SignedIn, Stored, problems};
 use crate::ApiState;
 use crate::auth::limits::ClientAddress;
 use crate::auth::{Input, Person, by_mail};
@@ -41,23 +42,32 @@ pub struct SignInOptions {
     mail: bool,
 }
 
+problems! {
+    /// Where mail is set up.
+    NoMail => [by_mail::no_mail()];
+    /// Mails wait in a queue of limited length.
+    TooManyMails => [by_mail::too_many_mails()];
+    /// There must be an address to prove.
+    NothingToProve => [nothing_to_prove()];
+}
+
 /// What the pages of signing in offer.
-#[utoipa::path(get, path = "/api/v1/auth/options", responses(
-    (status = 200, description = "The options", body = SignInOptions),
-))]
+#[utoipa::path(get, path = "/api/v1/auth/options", operation_id = "getSignInOptions", tag = "Signing in",
+    security(()),
+    responses((status = 200, description = "The options", body = SignInOptions)))]
 pub(crate) async fn options(State(state): State<ApiState>) -> Json<SignInOptions> {
     Json(SignInOptions { mail: state.mail().is_some() })
 }
 
 /// Sends a link to a new password, if there is such an account and it has an address. The answer is the same and takes as
 /// long if not.
-#[utoipa::path(post, path = "/api/v1/auth/password/forgot", request_body = Forgotten, responses(
-    (status = 202, description = "If there is such an account, a mail is on its way"),
-    (status = 409, description = "This site sends no mail", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 503, description = "Too many mails wait", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/password/forgot", operation_id = "forgotPassword", tag = "Signing in",
+    security(()),
+    request_body = Forgotten,
+    responses(
+        (status = 202, description = "If there is such an account, a mail is on its way"),
+        JsonBody, Limited, NoMail, TooManyMails, Stored,
+    ))]
 pub(crate) async fn forgot(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -74,13 +84,13 @@ pub(crate) async fn forgot(
 }
 
 /// Takes the proof that a person reads the mail of an address; the account has it from now on.
-#[utoipa::path(post, path = "/api/v1/auth/email/verify", request_body = AddressProof, responses(
-    (status = 204, description = "The account has the address"),
-    (status = 403, description = "The link was used or has expired", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "Another account has proved it first", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/email/verify", operation_id = "verifyEmail", tag = "Signing in",
+    security(()),
+    request_body = AddressProof,
+    responses(
+        (status = 204, description = "The account has the address"),
+        JsonBody, Limited, DeadLink, EmailTaken, Changed, Stored,
+    ))]
 pub(crate) async fn verify(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -92,14 +102,12 @@ pub(crate) async fn verify(
 }
 
 /// Sends the link that proves the address of the account again.
-#[utoipa::path(post, path = "/api/v1/me/email/verification", responses(
-    (status = 202, description = "A mail is on its way"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Not by an API token", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "There is no address to prove, or this site sends no mail", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 503, description = "Too many mails wait", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/me/email/verification", operation_id = "askForVerification", tag = "Account",
+    security(("session" = [])),
+    responses(
+        (status = 202, description = "A mail is on its way"),
+        SignedIn, Limited, NoMail, TooManyMails, NothingToProve,
+    ))]
 pub(crate) async fn ask_again(State(state): State<ApiState>, person: Person) -> Result<StatusCode, ApiError> {
     person.require_session()?;
     let user = own(&state, &person).await?.value;

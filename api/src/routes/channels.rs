@@ -1,7 +1,7 @@
 //! `/api/v1/channels` and what belongs to one's own: `/api/v1/me/channels`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -11,8 +11,16 @@ use millrace_http::problem::{FieldProblem, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::lists::{Asked, Page, Problems, cursor, invalid_fields, limit_reached, time};
+use super::lists::{Asked, Page, cursor, invalid_fields, limit_reached, time};
+use super::params::{AndPerson, AtMost, OfChannel, Paging};
+use super::path::Path;
+use super::problems::{
+    Anyone, Changed, InvalidFields, JsonBody, LimitReached, MayBeRefused, NoSuchChannel, Paged, SignedIn,
+    problems,
+};
+use super::profile::NoSuchPerson;
 use super::profile::{Profile, person_named};
+use super::streams::NotLive;
 use super::streams::{Stream, not_live};
 use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Playback, Role, User};
@@ -220,9 +228,19 @@ pub(super) fn refused(error: ChannelError, what: &str) -> ApiError {
     }
 }
 
+problems! {
+    /// Names are taken once.
+    NameTaken => [name_taken()];
+}
+
 /// Makes a channel.
-#[utoipa::path(post, path = "/api/v1/channels", request_body = NewChannel,
-    responses((status = 201, description = "The channel", body = ChannelView), Problems))]
+#[utoipa::path(post, path = "/api/v1/channels", operation_id = "createChannel", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    request_body = NewChannel,
+    responses(
+        (status = 201, description = "The channel", body = ChannelView),
+        SignedIn, JsonBody, NameTaken, LimitReached, InvalidFields,
+    ))]
 pub(crate) async fn create(
     State(state): State<ApiState>,
     person: Person,
@@ -257,10 +275,14 @@ pub(crate) async fn create(
 }
 
 /// Finds public channels by words of their name, title, category and tags; those with most followers first.
-#[utoipa::path(get, path = "/api/v1/channels",
-    params(("q" = String, Query, description = "Every word of it begins a word of the channel"),
-           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent")),
-    responses((status = 200, description = "What was found, on one page", body = Page<ChannelView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels", operation_id = "searchChannels", tag = "Channels",
+    security((), ("session" = []), ("token" = [])),
+    params(("q" = Option<String>, Query, description = "Every word of it begins a word of the channel",
+            max_length = 100, example = "boat"), AtMost),
+    responses(
+        (status = 200, description = "What was found, on one page", body = Page<ChannelView>),
+        Anyone, Paged,
+    ))]
 pub(crate) async fn search(
     State(state): State<ApiState>,
     person: Option<Person>,
@@ -277,8 +299,10 @@ pub(crate) async fn search(
 }
 
 /// Shows a channel.
-#[utoipa::path(get, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
-    responses((status = 200, description = "The channel", body = ChannelView), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}", operation_id = "getChannel", tag = "Channels",
+    security((), ("session" = []), ("token" = [])),
+    params(OfChannel),
+    responses((status = 200, description = "The channel", body = ChannelView), Anyone, NoSuchChannel))]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     person: Option<Person>,
@@ -289,9 +313,14 @@ pub(crate) async fn show(
 }
 
 /// Changes a channel; what is absent stays.
-#[utoipa::path(patch, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
+#[utoipa::path(patch, path = "/api/v1/channels/{name}", operation_id = "editChannel", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
     request_body = ChannelEdit,
-    responses((status = 200, description = "The channel", body = ChannelView), Problems))]
+    responses(
+        (status = 200, description = "The channel", body = ChannelView),
+        SignedIn, JsonBody, NoSuchChannel, InvalidFields, Changed,
+    ))]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
     person: Person,
@@ -308,8 +337,10 @@ pub(crate) async fn edit(
 }
 
 /// Removes a channel with its keys, follows and history; its broadcast ends.
-#[utoipa::path(delete, path = "/api/v1/channels/{name}", params(("name" = String, Path, description = "Its name")),
-    responses((status = 204, description = "It is gone"), Problems))]
+#[utoipa::path(delete, path = "/api/v1/channels/{name}", operation_id = "deleteChannel", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    responses((status = 204, description = "It is gone"), SignedIn, NoSuchChannel))]
 pub(crate) async fn delete(
     State(state): State<ApiState>,
     person: Person,
@@ -338,8 +369,12 @@ pub(super) async fn take_down(
 }
 
 /// Lists one's own channels, oldest first.
-#[utoipa::path(get, path = "/api/v1/me/channels",
-    responses((status = 200, description = "All of them, on one page", body = Page<ChannelView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/me/channels", operation_id = "listMyChannels", tag = "Channels",
+    security(("session" = []), ("token" = ["read"])),
+    responses(
+        (status = 200, description = "All of them, on one page", body = Page<ChannelView>),
+        SignedIn,
+    ))]
 pub(crate) async fn mine(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require(Scope::Read)?;
     let mut items = Vec::new();
@@ -350,9 +385,13 @@ pub(crate) async fn mine(State(state): State<ApiState>, person: Person) -> Resul
 }
 
 /// Shows the running broadcast of one's channel, with what is measured of it. For its owner and moderators.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/stream",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 200, description = "The running broadcast", body = Stream), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/stream", operation_id = "getChannelStream", tag = "Channels",
+    security(("session" = []), ("token" = ["read"])),
+    params(OfChannel),
+    responses(
+        (status = 200, description = "The running broadcast", body = Stream),
+        SignedIn, NoSuchChannel, NotLive,
+    ))]
 pub(crate) async fn stream(
     State(state): State<ApiState>,
     person: Person,
@@ -366,9 +405,13 @@ pub(crate) async fn stream(
 
 /// Stops the running broadcast. Its encoder is told, and for a while none can begin the next: encoders reconnect by
 /// themselves.
-#[utoipa::path(post, path = "/api/v1/channels/{name}/stream/stop",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 202, description = "It ends within two seconds"), Problems))]
+#[utoipa::path(post, path = "/api/v1/channels/{name}/stream/stop", operation_id = "stopStream", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    responses(
+        (status = 202, description = "It ends within two seconds"),
+        SignedIn, NoSuchChannel, NotLive,
+    ))]
 pub(crate) async fn stop(
     State(state): State<ApiState>,
     person: Person,
@@ -397,11 +440,13 @@ impl From<Broadcast> for BroadcastView {
 }
 
 /// Lists the broadcasts of a channel, newest first. What not everybody may watch is listed for those who may.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/broadcasts",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page of them", body = Page<BroadcastView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/broadcasts", operation_id = "listBroadcasts", tag = "Channels",
+    security((), ("session" = []), ("token" = [])),
+    params(OfChannel, Paging),
+    responses(
+        (status = 200, description = "A page of them", body = Page<BroadcastView>),
+        Anyone, Paged, NoSuchChannel, MayBeRefused,
+    ))]
 pub(crate) async fn broadcasts(
     State(state): State<ApiState>,
     person: Option<Person>,
@@ -420,9 +465,13 @@ pub(crate) async fn broadcasts(
 }
 
 /// Lists the moderators of a channel.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/moderators",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 200, description = "All of them, on one page", body = Page<Profile>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/moderators", operation_id = "listModerators", tag = "Channels",
+    security(("session" = []), ("token" = ["read"])),
+    params(OfChannel),
+    responses(
+        (status = 200, description = "All of them, on one page", body = Page<Profile>),
+        SignedIn, NoSuchChannel,
+    ))]
 pub(crate) async fn moderators(
     State(state): State<ApiState>,
     person: Person,
@@ -439,10 +488,13 @@ pub(crate) async fn moderators(
 }
 
 /// Makes a person moderator of a channel; harmless if it is one.
-#[utoipa::path(put, path = "/api/v1/channels/{name}/moderators/{person}",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("person" = String, Path, description = "The person's name")),
-    responses((status = 204, description = "The person moderates the channel"), Problems))]
+#[utoipa::path(put, path = "/api/v1/channels/{name}/moderators/{person}", operation_id = "addModerator", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, AndPerson),
+    responses(
+        (status = 204, description = "The person moderates the channel"),
+        SignedIn, NoSuchChannel, NoSuchPerson, LimitReached,
+    ))]
 pub(crate) async fn appoint(
     State(state): State<ApiState>,
     person: Person,
@@ -457,10 +509,13 @@ pub(crate) async fn appoint(
 }
 
 /// Makes a person moderator no more; harmless if it is none.
-#[utoipa::path(delete, path = "/api/v1/channels/{name}/moderators/{person}",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("person" = String, Path, description = "The person's name")),
-    responses((status = 204, description = "The person does not moderate the channel"), Problems))]
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/moderators/{person}", operation_id = "removeModerator", tag = "Channels",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, AndPerson),
+    responses(
+        (status = 204, description = "The person does not moderate the channel"),
+        SignedIn, NoSuchChannel, NoSuchPerson,
+    ))]
 pub(crate) async fn dismiss(
     State(state): State<ApiState>,
     person: Person,

@@ -1,7 +1,7 @@
 //! Who follows what: `/api/v1/channels/{name}/follow`, `/followers`, `/blocks`, `/api/v1/me/follows`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -11,7 +11,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::channels::{Standing, no_such_channel, seen, with_standing};
-use super::lists::{Asked, Page, Problems, cursor, limit_reached, time};
+use super::lists::{Asked, Page, cursor, limit_reached, time};
+use super::params::{AndPerson, OfChannel, Paging};
+use super::path::Path;
+use super::problems::{LimitReached, NoSuchChannel, Paged, SignedIn, problems};
+use super::profile::NoSuchPerson;
 use super::profile::{Profile, person_named};
 use crate::ApiState;
 use crate::accounts::Playback;
@@ -60,10 +64,23 @@ fn private(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
+problems! {
+    /// Not whom the channel blocks.
+    MayNotFollow => [blocked()];
+}
+
+fn blocked() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "blocked", "Blocked", "This channel does not let you follow it.")
+}
+
 /// Follows a channel; harmless if one does already.
-#[utoipa::path(put, path = "/api/v1/channels/{name}/follow",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 204, description = "You follow it"), Problems))]
+#[utoipa::path(put, path = "/api/v1/channels/{name}/follow", operation_id = "followChannel", tag = "Following",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    responses(
+        (status = 204, description = "You follow it"),
+        SignedIn, NoSuchChannel, MayNotFollow, LimitReached,
+    ))]
 pub(crate) async fn follow(
     State(state): State<ApiState>,
     person: Person,
@@ -76,13 +93,7 @@ pub(crate) async fn follow(
         studio.follows.follow(person.user, channel.id, state.now_ms(), studio.config.max_follows).await;
     match followed {
         Ok(_) => Ok(StatusCode::NO_CONTENT),
-        Err(FollowError::Blocked) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "blocked",
-            "Blocked",
-            "This channel does not let you follow it.",
-        )
-        .into()),
+        Err(FollowError::Blocked) => Err(blocked().into()),
         Err(FollowError::TooMany { limit }) => Err(limit_reached("channels that you follow", limit).into()),
         Err(FollowError::NotFound) => Err(no_such_channel().into()),
         Err(FollowError::Store(error)) => Err(error.into()),
@@ -90,9 +101,10 @@ pub(crate) async fn follow(
 }
 
 /// Follows a channel no more; harmless if one does not.
-#[utoipa::path(delete, path = "/api/v1/channels/{name}/follow",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 204, description = "You do not follow it"), Problems))]
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/follow", operation_id = "unfollowChannel", tag = "Following",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    responses((status = 204, description = "You do not follow it"), SignedIn, NoSuchChannel))]
 pub(crate) async fn unfollow(
     State(state): State<ApiState>,
     person: Person,
@@ -110,10 +122,10 @@ pub(crate) async fn unfollow(
 }
 
 /// Lists what one follows, newest first.
-#[utoipa::path(get, path = "/api/v1/me/follows",
-    params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page of them", body = Page<Followed>), Problems))]
+#[utoipa::path(get, path = "/api/v1/me/follows", operation_id = "listMyFollows", tag = "Following",
+    security(("session" = []), ("token" = ["read"])),
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = Page<Followed>), SignedIn, Paged))]
 pub(crate) async fn mine(
     State(state): State<ApiState>,
     person: Person,
@@ -138,11 +150,13 @@ pub(crate) async fn mine(
 }
 
 /// Lists who follows a channel, newest first. For its owner.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/followers",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page of them", body = Page<Follower>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/followers", operation_id = "listFollowers", tag = "Following",
+    security(("session" = []), ("token" = ["read"])),
+    params(OfChannel, Paging),
+    responses(
+        (status = 200, description = "A page of them", body = Page<Follower>),
+        SignedIn, Paged, NoSuchChannel,
+    ))]
 pub(crate) async fn followers(
     State(state): State<ApiState>,
     person: Person,
@@ -162,11 +176,13 @@ pub(crate) async fn followers(
 }
 
 /// Lists who may not follow a channel, newest first. For its owner and moderators.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/blocks",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page of them", body = Page<Blocked>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/blocks", operation_id = "listBlocks", tag = "Following",
+    security(("session" = []), ("token" = ["read"])),
+    params(OfChannel, Paging),
+    responses(
+        (status = 200, description = "A page of them", body = Page<Blocked>),
+        SignedIn, Paged, NoSuchChannel,
+    ))]
 pub(crate) async fn blocks(
     State(state): State<ApiState>,
     person: Person,
@@ -186,10 +202,13 @@ pub(crate) async fn blocks(
 }
 
 /// Keeps a person from following a channel; harmless if it is so already. For its owner and moderators.
-#[utoipa::path(put, path = "/api/v1/channels/{name}/blocks/{person}",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("person" = String, Path, description = "The person's name")),
-    responses((status = 204, description = "The person does not follow it and cannot"), Problems))]
+#[utoipa::path(put, path = "/api/v1/channels/{name}/blocks/{person}", operation_id = "blockPerson", tag = "Following",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, AndPerson),
+    responses(
+        (status = 204, description = "The person does not follow it and cannot"),
+        SignedIn, NoSuchChannel, NoSuchPerson,
+    ))]
 pub(crate) async fn block(
     State(state): State<ApiState>,
     person: Person,
@@ -202,10 +221,13 @@ pub(crate) async fn block(
 }
 
 /// Lets a person follow a channel again; harmless if it may. For its owner and moderators.
-#[utoipa::path(delete, path = "/api/v1/channels/{name}/blocks/{person}",
-    params(("name" = String, Path, description = "The channel's name"),
-           ("person" = String, Path, description = "The person's name")),
-    responses((status = 204, description = "The person may follow it"), Problems))]
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/blocks/{person}", operation_id = "unblockPerson", tag = "Following",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, AndPerson),
+    responses(
+        (status = 204, description = "The person may follow it"),
+        SignedIn, NoSuchChannel, NoSuchPerson,
+    ))]
 pub(crate) async fn unblock(
     State(state): State<ApiState>,
     person: Person,

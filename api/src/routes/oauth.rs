@@ -1,7 +1,7 @@
 //! `/oauth/{provider}`, `/api/v1/oauth/providers`, `/api/v1/me/identities`: signing in with a provider.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use millrace_core::ids::{SessionId, UserId};
@@ -11,16 +11,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::account::confirmed_until;
-use super::auth::{begin_session, second_factor};
+use super::auth::{Banned, SessionOver, WrongLogin, banned, begin_session, second_factor};
 use super::lists::limit_reached;
-use super::streams::ProblemDocument;
+use super::path::Path;
+use super::problems::{Changed, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems};
 use crate::ApiState;
 use crate::accounts::{Identity, Role, User};
 use crate::auth::cookie::Cookie;
 use crate::auth::limits::ClientAddress;
 use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, Me, time};
 use crate::auth::secret::{random, same};
-use crate::auth::{Input, Person, by_mail, forbidden};
+use crate::auth::{Input, Person, by_mail};
 use crate::config::Registration;
 use crate::error::ApiError;
 use crate::mail::Subject;
@@ -104,18 +105,29 @@ pub struct StartQuery {
     back: Option<String>,
 }
 
+problems! {
+    /// Asks the provider.
+    ProviderAway => [provider_unreachable()];
+    /// Nobody locks themselves out.
+    LastWayIn => [last_way_in()];
+}
+
 /// Lists the providers that this site takes.
-#[utoipa::path(
-    get,
-    path = "/api/v1/oauth/providers",
-    responses((status = 200, description = "The providers", body = ProviderList))
-)]
+#[utoipa::path(get, path = "/api/v1/oauth/providers", operation_id = "listProviders", tag = "Signing in",
+    security(()),
+    responses((status = 200, description = "The providers", body = ProviderList)))]
 pub(crate) async fn providers(State(state): State<ApiState>) -> Json<ProviderList> {
     let items = state.providers().labels().map(|(name, label)| ProviderItem { name: name.to_owned(), label });
     Json(ProviderList { items: items.collect() })
 }
 
-/// Sends the browser to the provider.
+/// Sends the browser to the provider, to sign in there. For browsers.
+#[utoipa::path(get, path = "/oauth/{provider}", operation_id = "beginProviderSignIn", tag = "Signing in",
+    security(()),
+    params(("provider" = String, Path, description = "The provider's name", example = "google"),
+           ("back" = Option<String>, Query, description = "The page of this site to come back to", example = "/dashboard")),
+    responses((status = 303, description = "To the provider, or to the page that says why not",
+        headers(("location" = String, description = "Where to")))))]
 pub(crate) async fn start(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -133,19 +145,13 @@ pub(crate) async fn start(
 }
 
 /// Links another way of signing in to the person's account: where the browser goes for it.
-#[utoipa::path(
-    post,
-    path = "/api/v1/me/identities/{which}",
-    params(("which" = String, Path, description = "The provider's name")),
+#[utoipa::path(post, path = "/api/v1/me/identities/{which}", operation_id = "linkIdentity", tag = "Account",
+    security(("session" = [])),
+    params(("which" = String, Path, description = "The provider's name", example = "google")),
     responses(
         (status = 200, description = "Send the browser to this address", body = Onward),
-        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "This site does not take this provider", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 502, description = "The provider does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+        SignedIn, NoSuchThing, LimitReached, ProviderAway,
+    ))]
 pub(crate) async fn link(
     State(state): State<ApiState>,
     person: Person,
@@ -166,19 +172,13 @@ pub(crate) async fn link(
 
 /// Sends the person to a linked provider once more, to show that it is the same person: for some minutes, what else takes
 /// the password takes none. Where the browser goes for it.
-#[utoipa::path(
-    post,
-    path = "/api/v1/me/identities/{which}/confirm",
-    params(("which" = String, Path, description = "The provider's name")),
+#[utoipa::path(post, path = "/api/v1/me/identities/{which}/confirm", operation_id = "confirmIdentity", tag = "Account",
+    security(("session" = [])),
+    params(("which" = String, Path, description = "The provider's name", example = "google")),
     responses(
         (status = 200, description = "Send the browser to this address", body = Onward),
-        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "The person has linked no account of this provider", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 502, description = "The provider does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+        SignedIn, NoSuchThing, ProviderAway,
+    ))]
 pub(crate) async fn confirm(
     State(state): State<ApiState>,
     person: Person,
@@ -206,13 +206,13 @@ pub struct SecondFactorCode {
 }
 
 /// Takes the second factor of somebody whom a provider has let in, and signs in.
-#[utoipa::path(post, path = "/api/v1/auth/second-factor", request_body = SecondFactorCode, responses(
-    (status = 200, description = "Signed in; cookies are set", body = Me),
-    (status = 401, description = "Wrong; `session-ended` if the provider has to be asked again", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "The account is banned", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 429, description = "Tried too often", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/auth/second-factor", operation_id = "finishSignIn", tag = "Signing in",
+    security(()),
+    request_body = SecondFactorCode,
+    responses(
+        (status = 200, description = "Signed in; cookies are set", body = Me),
+        JsonBody, Limited, WrongLogin, SessionOver, Banned, Changed, Stored,
+    ))]
 pub(crate) async fn finish_half(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
@@ -229,7 +229,7 @@ pub(crate) async fn finish_half(
     let Half { half } = state.keys().verify(HALF_AUDIENCE, token, now).await.map_err(|_| over())?;
     let user = state.people().get(half).await?.ok_or_else(over)?;
     if user.banned_at.is_some() {
-        return Err(forbidden("This account is banned. Ask an admin of this site why.").into());
+        return Err(banned().into());
     }
     let two_factor = second_factor(&state, user.id, Some(&input.value.code)).await?;
     let mut response = HeaderMap::new();
@@ -254,16 +254,19 @@ async fn begin_confirmed(
 fn not_begun(why: Why) -> Problem {
     match why {
         Why::NoProvider => Problem::not_found(),
-        _ => Problem::new(
-            StatusCode::BAD_GATEWAY,
-            "provider-unreachable",
-            "Provider unreachable",
-            "The provider does not answer right now. Try again in a few minutes.",
-        ),
+        _ => provider_unreachable(),
     }
 }
 
-/// Takes the browser back from the provider.
+/// Takes the browser back from the provider, and signs in. For browsers.
+#[utoipa::path(get, path = "/oauth/{provider}/callback", operation_id = "endProviderSignIn", tag = "Signing in",
+    security(()),
+    params(("provider" = String, Path, description = "The provider's name", example = "google"),
+           ("code" = Option<String>, Query, description = "From the provider"),
+           ("state" = Option<String>, Query, description = "From the provider: what it was sent"),
+           ("error" = Option<String>, Query, description = "From the provider: why not")),
+    responses((status = 303, description = "To the page where it began, or to the page that says why not",
+        headers(("location" = String, description = "Where to")))))]
 pub(crate) async fn callback(
     State(state): State<ApiState>,
     Path(name): Path<String>,
@@ -285,16 +288,9 @@ pub(crate) async fn callback(
 }
 
 /// Lists the ways in which the person signs in.
-#[utoipa::path(
-    get,
-    path = "/api/v1/me/identities",
-    responses(
-        (status = 200, description = "The ways of signing in", body = IdentityList),
-        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(get, path = "/api/v1/me/identities", operation_id = "listIdentities", tag = "Account",
+    security(("session" = [])),
+    responses((status = 200, description = "The ways of signing in", body = IdentityList), SignedIn))]
 pub(crate) async fn identities(
     State(state): State<ApiState>,
     person: Person,
@@ -317,19 +313,10 @@ pub(crate) async fn identities(
 }
 
 /// Takes a way of signing in away from the person's account.
-#[utoipa::path(
-    delete,
-    path = "/api/v1/me/identities/{which}",
+#[utoipa::path(delete, path = "/api/v1/me/identities/{which}", operation_id = "unlinkIdentity", tag = "Account",
+    security(("session" = [])),
     params(("which" = String, Path, description = "The identity's id")),
-    responses(
-        (status = 204, description = "It is gone"),
-        (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "An API token cannot do this", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "The person has no such identity", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "It is the only way in", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+    responses((status = 204, description = "It is gone"), SignedIn, NoSuchThing, LastWayIn, Changed))]
 pub(crate) async fn unlink(
     State(state): State<ApiState>,
     person: Person,
@@ -341,15 +328,28 @@ pub(crate) async fn unlink(
     let all = of(&state, person.user).await?;
     let identity = all.iter().find(|identity| identity.id() == id).ok_or_else(Problem::not_found)?;
     if all.len() == 1 && user.is_none_or(|user| user.password.is_none()) {
-        return Err(ApiError(Problem::new(
-            StatusCode::CONFLICT,
-            "last-way-in",
-            "Last way in",
-            "Nothing else would let you in. Set a password first, or link another provider.",
-        )));
+        return Err(last_way_in().into());
     }
     state.store().commit(Changes::new().delete(identity)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn provider_unreachable() -> Problem {
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "provider-unreachable",
+        "Provider unreachable",
+        "The provider does not answer right now. Try again in a few minutes.",
+    )
+}
+
+fn last_way_in() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "last-way-in",
+        "Last way in",
+        "Nothing else would let you in. Set a password first, or link another provider.",
+    )
 }
 
 /// Why a browser is sent back without anything done.

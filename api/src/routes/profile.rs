@@ -4,7 +4,8 @@ use std::path::{Path as FilePath, PathBuf};
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_core::ids::ChannelName;
@@ -14,7 +15,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
-use super::lists::Problems;
+use super::params::{ById, OfPerson};
+use super::path::Path;
+use super::problems::{NoSuchThing, SignedIn, Stored, problems};
 use crate::ApiState;
 use crate::accounts::User;
 use crate::auth::{Person, not_signed_in};
@@ -77,14 +80,34 @@ pub(super) async fn person_named(state: &ApiState, name: &str) -> Result<User, A
     Ok(found.map(|kept| kept.value).ok_or_else(no_such_person)?)
 }
 
+problems! {
+    /// Names a person.
+    NoSuchPerson => [no_such_person()];
+    /// The server keeps pictures.
+    NoPictures => [no_pictures()];
+    /// Takes a picture.
+    BadPicture => [picture_too_large(), bad_picture("is no JPEG, PNG or WebP picture")];
+}
+
 /// Shows a person.
-#[utoipa::path(get, path = "/api/v1/users/{name}", params(("name" = String, Path, description = "The person's name")),
-    responses((status = 200, description = "The person", body = Profile), Problems))]
+#[utoipa::path(get, path = "/api/v1/users/{name}", operation_id = "getPerson", tag = "People",
+    security(()),
+    params(OfPerson),
+    responses((status = 200, description = "The person", body = Profile), Stored, NoSuchPerson))]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Json<Profile>, ApiError> {
     Ok(Json(Profile::of(&person_named(&state, &name).await?)))
+}
+
+fn picture_too_large() -> Problem {
+    let detail = "The picture is larger than 5 MiB. Send a smaller one.";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
+}
+
+fn bad_picture(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-picture", "Bad picture", detail)
 }
 
 fn no_pictures() -> Problem {
@@ -97,21 +120,25 @@ fn no_pictures() -> Problem {
 }
 
 /// Replaces one's picture: JPEG, PNG or WebP, at most 5 MiB and 4096 by 4096 pixels. It is cut to a square of 256.
-#[utoipa::path(put, path = "/api/v1/me/avatar",
-    request_body(content = Vec<u8>, description = "The picture", content_type = "image/*"),
-    responses((status = 200, description = "The person with the new picture", body = Profile), Problems))]
+#[utoipa::path(put, path = "/api/v1/me/avatar", operation_id = "putAvatar", tag = "Account",
+    security(("session" = [])),
+    request_body(content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp")),
+        description = "The picture"),
+    responses(
+        (status = 200, description = "The person with the new picture", body = Profile),
+        SignedIn, NoPictures, BadPicture,
+    ))]
 pub(crate) async fn put_avatar(
     State(state): State<ApiState>,
     person: Person,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Profile>, ApiError> {
     person.require_session()?;
+    let body = body.map_err(|_| picture_too_large())?;
     let folder = state.studio().avatars.clone().ok_or_else(no_pictures)?;
-    let refused =
-        |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-picture", "Bad picture", detail);
     let Ok(_turn) = DECODING.acquire().await else { return Err(Problem::internal().into()) };
     let made = tokio::task::spawn_blocking(move || picture::avatar(&body)).await;
-    let made = made.map_err(|_| Problem::internal())?.map_err(|error| refused(error.to_string()))?;
+    let made = made.map_err(|_| Problem::internal())?.map_err(|error| bad_picture(error.to_string()))?;
     let id = state.new_id().to_string();
     write(&folder, &id, made).await.map_err(|error| {
         tracing::error!(err = %error, "cannot keep a picture");
@@ -121,8 +148,12 @@ pub(crate) async fn put_avatar(
 }
 
 /// Removes one's picture.
-#[utoipa::path(delete, path = "/api/v1/me/avatar",
-    responses((status = 200, description = "The person without a picture", body = Profile), Problems))]
+#[utoipa::path(delete, path = "/api/v1/me/avatar", operation_id = "deleteAvatar", tag = "Account",
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "The person without a picture", body = Profile),
+        SignedIn, NoPictures,
+    ))]
 pub(crate) async fn delete_avatar(
     State(state): State<ApiState>,
     person: Person,
@@ -181,7 +212,11 @@ fn file(folder: &FilePath, id: &str) -> Option<PathBuf> {
     Some(folder.join(id.to_string()))
 }
 
-/// `/avatars/{id}`.
+/// A picture. Its address never shows another one, so it may be kept for ever.
+#[utoipa::path(get, path = "/avatars/{id}", operation_id = "getAvatar", tag = "People",
+    security(()),
+    params(ById),
+    responses((status = 200, description = "256 by 256 pixels", body = Vec<u8>, content_type = "image/webp"), NoSuchThing))]
 pub(crate) async fn avatar(
     State(state): State<ApiState>,
     Path(id): Path<String>,

@@ -1,7 +1,7 @@
 //! `/api/v1/me/sessions` and `/api/v1/me/tokens`: what is signed in, and what may ask without.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -10,7 +10,9 @@ use millrace_http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::streams::ProblemDocument;
+use super::params::ById;
+use super::path::Path;
+use super::problems::{Invalid, JsonBody, NoSuchThing, SignedIn, problems};
 use crate::ApiState;
 use crate::auth::people::time;
 use crate::auth::tokens::{ApiToken, TOKENS_MAX, issue};
@@ -92,11 +94,18 @@ pub struct MadeToken {
     secret: String,
 }
 
+problems! {
+    /// There is a limit for how many there are.
+    TooManyTokens => [too_many_tokens()];
+}
+
 /// Lists the browsers that are signed in.
-#[utoipa::path(get, path = "/api/v1/me/sessions", responses(
-    (status = 200, description = "The sessions, newest use first", body = SessionPage),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/me/sessions", operation_id = "listSessions", tag = "Account",
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "The sessions, newest use first", body = SessionPage),
+        SignedIn,
+    ))]
 pub(crate) async fn list(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     let current = person.require_session()?;
     let sessions = state.sessions().of(person.user, state.now_ms()).await?;
@@ -114,11 +123,10 @@ pub(crate) async fn list(State(state): State<ApiState>, person: Person) -> Resul
 }
 
 /// Signs one browser out.
-#[utoipa::path(delete, path = "/api/v1/me/sessions/{id}", params(("id" = String, Path, description = "Of the session")), responses(
-    (status = 204, description = "It is signed out"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such session of yours", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/api/v1/me/sessions/{id}", operation_id = "endSession", tag = "Account",
+    security(("session" = [])),
+    params(ById),
+    responses((status = 204, description = "It is signed out"), SignedIn, NoSuchThing))]
 pub(crate) async fn end(
     State(state): State<ApiState>,
     person: Person,
@@ -132,10 +140,9 @@ pub(crate) async fn end(
 }
 
 /// Signs out everywhere, here too.
-#[utoipa::path(delete, path = "/api/v1/me/sessions", responses(
-    (status = 204, description = "Nobody is signed in to the account any more"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/api/v1/me/sessions", operation_id = "endAllSessions", tag = "Account",
+    security(("session" = [])),
+    responses((status = 204, description = "Nobody is signed in to the account any more"), SignedIn))]
 pub(crate) async fn end_all(State(state): State<ApiState>, person: Person) -> Result<StatusCode, ApiError> {
     person.require_session()?;
     state.end_sessions(person.user, None).await?;
@@ -143,10 +150,9 @@ pub(crate) async fn end_all(State(state): State<ApiState>, person: Person) -> Re
 }
 
 /// Lists the API tokens of the person.
-#[utoipa::path(get, path = "/api/v1/me/tokens", responses(
-    (status = 200, description = "The tokens, newest first", body = TokenPage),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/me/tokens", operation_id = "listTokens", tag = "Account",
+    security(("session" = [])),
+    responses((status = 200, description = "The tokens, newest first", body = TokenPage), SignedIn))]
 pub(crate) async fn tokens(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require_session()?;
     let tokens = state.tokens().of(person.user).await?;
@@ -155,13 +161,13 @@ pub(crate) async fn tokens(State(state): State<ApiState>, person: Person) -> Res
 }
 
 /// Makes an API token for scripts. Its secret is in the answer and nowhere else.
-#[utoipa::path(post, path = "/api/v1/me/tokens", request_body = NewToken, responses(
-    (status = 201, description = "The token", body = MadeToken),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Not by an API token", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "There are too many", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "A field is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/me/tokens", operation_id = "makeToken", tag = "Account",
+    security(("session" = [])),
+    request_body = NewToken,
+    responses(
+        (status = 201, description = "The token", body = MadeToken),
+        SignedIn, JsonBody, Invalid, TooManyTokens,
+    ))]
 pub(crate) async fn make_token(
     State(state): State<ApiState>,
     person: Person,
@@ -178,8 +184,7 @@ pub(crate) async fn make_token(
     }
     let scopes: Scopes = scopes.into_iter().collect();
     if state.tokens().of(person.user).await?.len() >= TOKENS_MAX {
-        let detail = "You have 50 API tokens. Revoke one that you do not use.";
-        return Err(Problem::new(StatusCode::CONFLICT, "too-many-tokens", "Too many tokens", detail).into());
+        return Err(too_many_tokens().into());
     }
     let (token, secret) = issue(state.new_id(), person.user, name, scopes, state.now_ms(), None);
     state.tokens().add(&token).await?;
@@ -188,11 +193,10 @@ pub(crate) async fn make_token(
 }
 
 /// Revokes an API token.
-#[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", params(("id" = String, Path, description = "Of the token")), responses(
-    (status = 204, description = "It is good no more"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such token of yours", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", operation_id = "revokeToken", tag = "Account",
+    security(("session" = [])),
+    params(ById),
+    responses((status = 204, description = "It is good no more"), SignedIn, NoSuchThing))]
 pub(crate) async fn revoke_token(
     State(state): State<ApiState>,
     person: Person,
@@ -205,6 +209,11 @@ pub(crate) async fn revoke_token(
     } else {
         Err(Problem::not_found().into())
     }
+}
+
+fn too_many_tokens() -> Problem {
+    let detail = "You have 50 API tokens. Revoke one that you do not use.";
+    Problem::new(StatusCode::CONFLICT, "too-many-tokens", "Too many tokens", detail)
 }
 
 fn info(token: ApiToken) -> TokenInfo {

@@ -1,7 +1,7 @@
 //! `/api/v1/channels/{name}/keys`: the secrets that publish.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::channels::{no_such_channel, owned};
-use super::lists::{Page, Problems, invalid_fields, limit_reached, time};
+use super::lists::{Page, invalid_fields, limit_reached, time};
+use super::params::{ById, OfChannel};
+use super::path::Path;
+use super::problems::{InvalidFields, JsonBody, LimitReached, NoSuchChannel, SignedIn, problems};
 use crate::ApiState;
 use crate::accounts::StreamKeyRecord;
 use crate::auth::{Input, Person, Secret};
@@ -105,10 +108,19 @@ fn told(status: StatusCode, secret: &Secret, record: StreamKeyRecord) -> Respons
     (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(view)).into_response()
 }
 
+problems! {
+    /// Names a stream key.
+    NoSuchKey => [no_such_key()];
+}
+
 /// Lists the keys of a channel that publish, oldest first. For its owner.
-#[utoipa::path(get, path = "/api/v1/channels/{name}/keys",
-    params(("name" = String, Path, description = "The channel's name")),
-    responses((status = 200, description = "All of them, on one page", body = Page<StreamKeyView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/channels/{name}/keys", operation_id = "listStreamKeys", tag = "Stream keys",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    responses(
+        (status = 200, description = "All of them, on one page", body = Page<StreamKeyView>),
+        SignedIn, NoSuchChannel,
+    ))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
     person: Person,
@@ -121,9 +133,14 @@ pub(crate) async fn list(
 }
 
 /// Makes a stream key and tells its secret this once.
-#[utoipa::path(post, path = "/api/v1/channels/{name}/keys",
-    params(("name" = String, Path, description = "The channel's name")), request_body = NewStreamKey,
-    responses((status = 201, description = "The key with its secret", body = NewStreamKeyView), Problems))]
+#[utoipa::path(post, path = "/api/v1/channels/{name}/keys", operation_id = "createStreamKey", tag = "Stream keys",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel),
+    request_body = NewStreamKey,
+    responses(
+        (status = 201, description = "The key with its secret", body = NewStreamKeyView),
+        SignedIn, JsonBody, NoSuchChannel, InvalidFields, LimitReached,
+    ))]
 pub(crate) async fn create(
     State(state): State<ApiState>,
     person: Person,
@@ -144,9 +161,10 @@ pub(crate) async fn create(
 }
 
 /// Ends a key. What it publishes ends within two seconds; it never publishes again.
-#[utoipa::path(delete, path = "/api/v1/channels/{name}/keys/{id}",
-    params(("name" = String, Path, description = "The channel's name"), ("id" = String, Path, description = "The key's id")),
-    responses((status = 204, description = "It publishes no more"), Problems))]
+#[utoipa::path(delete, path = "/api/v1/channels/{name}/keys/{id}", operation_id = "revokeStreamKey", tag = "Stream keys",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, ById),
+    responses((status = 204, description = "It publishes no more"), SignedIn, NoSuchChannel, NoSuchKey))]
 pub(crate) async fn revoke(
     State(state): State<ApiState>,
     person: Person,
@@ -161,9 +179,13 @@ pub(crate) async fn revoke(
 
 /// Puts a new key in the place of one, under its name, and tells its secret this once. The old one ends as if it was
 /// revoked.
-#[utoipa::path(post, path = "/api/v1/channels/{name}/keys/{id}/rotate",
-    params(("name" = String, Path, description = "The channel's name"), ("id" = String, Path, description = "The key's id")),
-    responses((status = 201, description = "The new key with its secret", body = NewStreamKeyView), Problems))]
+#[utoipa::path(post, path = "/api/v1/channels/{name}/keys/{id}/rotate", operation_id = "rotateStreamKey", tag = "Stream keys",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel, ById),
+    responses(
+        (status = 201, description = "The new key with its secret", body = NewStreamKeyView),
+        SignedIn, NoSuchChannel, NoSuchKey,
+    ))]
 pub(crate) async fn rotate(
     State(state): State<ApiState>,
     person: Person,

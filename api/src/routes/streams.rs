@@ -1,7 +1,7 @@
 //! `/api/v1/streams`: the live broadcasts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 
 use super::channels::may_watch;
 use super::lists::{Asked, bad_parameter};
+use super::params::Paging;
+use super::path::Path;
+use super::problems::{Anyone, Paged, problems};
 use super::profile::avatar_url;
 use crate::ApiState;
 use crate::accounts::Playback;
@@ -185,24 +188,44 @@ pub struct FieldProblemDocument {
     detail: String,
 }
 
+problems! {
+    /// While it is live.
+    NotLive => [not_live()];
+}
+
+/// Which broadcasts, in which order.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only describes what the handler reads")]
+pub(crate) struct StreamQuery {
+    /// `newest` first, also if absent, or those with most `viewers`.
+    #[param(inline)]
+    sort: Option<StreamSort>,
+    /// Only of this category.
+    #[param(max_length = 100, example = "Crafts")]
+    category: Option<String>,
+    /// Only in this language; `pt` finds `pt-BR` too.
+    #[param(max_length = 100, example = "en")]
+    language: Option<String>,
+    /// Only with this tag.
+    #[param(max_length = 100, example = "wood")]
+    tag: Option<String>,
+}
+
+/// The order of broadcasts.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only describes what the handler reads")]
+pub(crate) enum StreamSort {
+    Newest,
+    Viewers,
+}
+
 /// Lists the public live broadcasts.
-#[utoipa::path(
-    get,
-    path = "/api/v1/streams",
-    params(
-        ("sort" = Option<String>, Query, description = "`newest` (if absent) or `viewers`"),
-        ("category" = Option<String>, Query, description = "Only of this category"),
-        ("language" = Option<String>, Query, description = "Only in this language; `pt` finds `pt-BR` too"),
-        ("tag" = Option<String>, Query, description = "Only with this tag"),
-        ("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-    ),
-    responses(
-        (status = 200, description = "A page of live broadcasts", body = StreamPage),
-        (status = 400, description = "A parameter is wrong", body = ProblemDocument,
-         content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(get, path = "/api/v1/streams", operation_id = "listStreams", tag = "Live",
+    security(()),
+    params(StreamQuery, Paging),
+    responses((status = 200, description = "A page of live broadcasts", body = StreamPage), Paged))]
 pub(crate) async fn list(State(state): State<ApiState>, uri: Uri) -> Result<Response, Problem> {
     let asked = Asked::parse(&uri)?;
     let sort = match asked.text("sort")? {
@@ -232,16 +255,10 @@ pub(crate) async fn list(State(state): State<ApiState>, uri: Uri) -> Result<Resp
 }
 
 /// Shows the live broadcast of a channel to those who may watch it.
-#[utoipa::path(
-    get,
-    path = "/api/v1/streams/{channel}",
-    params(("channel" = String, Path, description = "The channel's name")),
-    responses(
-        (status = 200, description = "The channel is live", body = Stream),
-        (status = 404, description = "The channel is not live", body = ProblemDocument,
-         content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(get, path = "/api/v1/streams/{channel}", operation_id = "getStream", tag = "Live",
+    security((), ("session" = []), ("token" = [])),
+    params(("channel" = String, Path, description = "The channel's name", example = "studio", pattern = "^[a-z0-9_]{3,25}$")),
+    responses((status = 200, description = "The channel is live", body = Stream), Anyone, NotLive))]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     person: Option<Person>,

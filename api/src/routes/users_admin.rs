@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lists::{Asked, Page, cursor};
-use super::streams::ProblemDocument;
+use super::params::{OfPerson, Paging};
+use super::path::Path;
+use super::problems::{Changed, JsonBody, NoSuchThing, Paged, SignedIn, problems};
 use crate::ApiState;
 use crate::accounts::{Role, User};
 use crate::auth::audit::Audit;
@@ -71,13 +73,16 @@ pub struct AuditEntry {
     detail: String,
 }
 
+problems! {
+    /// For others only.
+    OwnAccount => [own_account()];
+}
+
 /// Shows an account.
-#[utoipa::path(get, path = "/api/v1/admin/users/{name}", params(("name" = String, Path, description = "Of the person")), responses(
-    (status = 200, description = "The account", body = Account),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/admin/users/{name}", operation_id = "getAccount", tag = "Administration",
+    security(("session" = []), ("token" = ["admin"])),
+    params(OfPerson),
+    responses((status = 200, description = "The account", body = Account), SignedIn, NoSuchThing))]
 pub(crate) async fn show(
     State(state): State<ApiState>,
     person: Person,
@@ -88,14 +93,14 @@ pub(crate) async fn show(
 }
 
 /// Changes an account's role, or bans it. Its sessions end, so that it holds at once.
-#[utoipa::path(patch, path = "/api/v1/admin/users/{name}", request_body = AccountEdit, params(("name" = String, Path, description = "Of the person")), responses(
-    (status = 200, description = "The account", body = Account),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "It is your own account", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 422, description = "The body is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(patch, path = "/api/v1/admin/users/{name}", operation_id = "editAccount", tag = "Administration",
+    security(("session" = []), ("token" = ["admin"])),
+    params(OfPerson),
+    request_body = AccountEdit,
+    responses(
+        (status = 200, description = "The account", body = Account),
+        SignedIn, JsonBody, NoSuchThing, OwnAccount, Changed,
+    ))]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
     person: Person,
@@ -105,8 +110,7 @@ pub(crate) async fn edit(
     person.require_admin()?;
     let read = named(&state, &name).await?;
     if read.id == person.user {
-        let detail = "You cannot change your own role or ban yourself. Ask another admin.";
-        return Err(Problem::new(StatusCode::CONFLICT, "own-account", "Own account", detail).into());
+        return Err(own_account().into());
     }
     let AccountEdit { role, banned } = input.value;
     let mut user = read.value.clone();
@@ -142,12 +146,13 @@ pub(crate) async fn edit(
 }
 
 /// Makes a link with which the person sets a new password.
-#[utoipa::path(post, path = "/api/v1/admin/users/{name}/reset-link", params(("name" = String, Path, description = "Of the person")), responses(
-    (status = 201, description = "The link; it works once, for an hour", body = OneTimeLink),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 404, description = "There is no such person", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/admin/users/{name}/reset-link", operation_id = "makeResetLink", tag = "Administration",
+    security(("session" = [])),
+    params(OfPerson),
+    responses(
+        (status = 201, description = "The link; it works once, for an hour", body = OneTimeLink),
+        SignedIn, NoSuchThing,
+    ))]
 pub(crate) async fn reset_link(
     State(state): State<ApiState>,
     person: Person,
@@ -163,11 +168,12 @@ pub(crate) async fn reset_link(
 }
 
 /// Makes an invitation.
-#[utoipa::path(post, path = "/api/v1/admin/invitations", responses(
-    (status = 201, description = "The link; it works once, for a week", body = OneTimeLink),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/api/v1/admin/invitations", operation_id = "makeInvitation", tag = "Administration",
+    security(("session" = [])),
+    responses(
+        (status = 201, description = "The link; it works once, for a week", body = OneTimeLink),
+        SignedIn,
+    ))]
 pub(crate) async fn invite(State(state): State<ApiState>, person: Person) -> Result<Response, ApiError> {
     person.require_admin()?;
     person.require_session()?;
@@ -177,15 +183,10 @@ pub(crate) async fn invite(State(state): State<ApiState>, person: Person) -> Res
 }
 
 /// Lists what admins and moderators did, newest first.
-#[utoipa::path(get, path = "/api/v1/admin/audit",
-    params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if absent"),
-           ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses(
-    (status = 200, description = "A page of them", body = Page<AuditEntry>),
-    (status = 400, description = "A parameter is wrong", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 401, description = "Nobody is signed in", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 403, description = "Admins only", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/admin/audit", operation_id = "listAudit", tag = "Administration",
+    security(("session" = []), ("token" = ["admin"])),
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = Page<AuditEntry>), SignedIn, Paged))]
 pub(crate) async fn audit(
     State(state): State<ApiState>,
     person: Person,
@@ -226,6 +227,11 @@ async fn named(state: &ApiState, name: &str) -> Result<Kept<User>, ApiError> {
         false => state.people().by_login(name).await?,
     };
     Ok(found.ok_or_else(Problem::not_found)?)
+}
+
+fn own_account() -> Problem {
+    let detail = "You cannot change your own role or ban yourself. Ask another admin.";
+    Problem::new(StatusCode::CONFLICT, "own-account", "Own account", detail)
 }
 
 fn entry(state: &ApiState, person: &Person, action: &str, user: &User, detail: &str) -> Audit {

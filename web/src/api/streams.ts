@@ -20,7 +20,7 @@ export const liveStreams = () =>
       const streams: Stream[] = [];
       let cursor: string | null = null;
       do {
-        const query: { sort: string; limit: number; cursor?: string } = { sort: 'viewers', limit: PAGE, ...(cursor !== null && { cursor }) };
+        const query: { sort: 'viewers'; limit: number; cursor?: string } = { sort: 'viewers', limit: PAGE, ...(cursor !== null && { cursor }) };
         const page = await unwrap(api.GET('/api/v1/streams', { params: { query } }));
         streams.push(...page.items);
         cursor = page.next_cursor ?? null;
