@@ -8,10 +8,12 @@ use millrace_api::auth::tokens::{ApiToken, Tokens};
 use millrace_api::auth::{Scope, Secret};
 use millrace_core::ids::UserId;
 use millrace_store::{Location, Store};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::looped;
+use crate::oauth::Browser;
 use crate::publisher::Ffmpeg;
 use crate::server::Server;
 use crate::wait::until;
@@ -186,4 +188,63 @@ async fn a_broadcast_that_a_crash_cut_off_is_closed_at_the_next_start() {
     drop(publisher);
     ada.server = ada.server.restart_after_kill(KEYS).await;
     listed(&ada, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_and_a_deleted_account_end_the_broadcast_at_once() {
+    const PASSWORD: &str = "plover-quartz-lantern-7";
+    let fixture = looped().fixture().await;
+    let settings = [KEYS, &[("MILLRACE_INGEST__STOP_HOLD", "0s")]].concat();
+    let server = Server::start(&settings).await;
+    let url = |path: &str| server.url(&format!("/api/v1{path}"));
+    let line = until("the set-up link is printed", SOON, || async { server.printed("/setup#") }).await;
+    let token = line.split_once("/setup#").unwrap().1.trim();
+    let (mut root, mut ada) = (Browser::default(), Browser::default());
+    let owner = json!({ "token": token, "name": "root", "password": PASSWORD });
+    assert_eq!(root.json(Method::POST, &url("/setup"), owner).await.status, 201);
+    let account = json!({ "name": "ada", "password": PASSWORD });
+    assert_eq!(ada.json(Method::POST, &url("/auth/register"), account).await.status, 201);
+    assert_eq!(ada.json(Method::POST, &url("/channels"), json!({ "name": "studio" })).await.status, 201);
+    let made = ada.json(Method::POST, &url("/channels/studio/keys"), json!({ "name": "ffmpeg" })).await;
+    let made: Value = serde_json::from_str(&made.text).unwrap();
+    let key = made["secret"].as_str().unwrap();
+    let publish = || Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url(key));
+    let is_live = async || crate::http::get(url("/streams/studio")).await.unwrap().status() == 200;
+    let live = async || until("it is live", SOON, || async { is_live().await.then_some(()) }).await;
+    let over = async || {
+        let begun = Instant::now();
+        until("it is over", SOON, || async { (!is_live().await).then_some(()) }).await;
+        begun.elapsed()
+    };
+
+    let mut publisher = publish();
+    live().await;
+    let banned = root.json(Method::PATCH, &url("/admin/users/ada"), json!({ "banned": true })).await;
+    assert_eq!(banned.status, 200, "{}", banned.text);
+    let took = over().await;
+    assert!(took < AT_ONCE, "a banned person's broadcast went on for {took:?}");
+    publisher.finished(SOON).await;
+    let (_, said) = publish().finished(SOON).await;
+    assert!(said.contains("banned from this site"), "{said}");
+
+    let lifted = root.json(Method::PATCH, &url("/admin/users/ada"), json!({ "banned": false })).await;
+    assert_eq!(lifted.status, 200, "{}", lifted.text);
+    // What an encoder was told is remembered for two seconds.
+    let mut publisher = until("the key publishes again", SOON, || async {
+        let mut publisher = publish();
+        let refused = tokio::time::timeout(AT_ONCE, publisher.finished(SOON)).await.is_ok();
+        (!refused).then_some(publisher)
+    })
+    .await;
+    live().await;
+    let login = json!({ "login": "ada", "password": PASSWORD });
+    assert_eq!(ada.json(Method::POST, &url("/auth/login"), login).await.status, 200);
+    let gone = ada.json(Method::DELETE, &url("/me"), json!({ "password": PASSWORD })).await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    let took = over().await;
+    assert!(took < AT_ONCE, "a deleted account's broadcast went on for {took:?}");
+    publisher.finished(SOON).await;
+    let (_, said) = publish().finished(SOON).await;
+    assert!(said.contains("stream key"), "{said}");
+    server.assert_calm();
 }

@@ -133,7 +133,22 @@ impl People {
             Some(link) => changes.delete(link),
             None => changes,
         };
-        self.0.commit(changes).await.map_err(taken)
+        self.0.commit(changes).await.map_err(taken)?;
+        if self.came_too_late(user).await? {
+            self.0.commit(Changes::new().delete_id::<User>(user.id.to_string())).await?;
+            return Err(name_taken().into());
+        }
+        Ok(())
+    }
+
+    /// Whether another person's channel got the name of a new account at the same moment. Whoever makes a channel looks for
+    /// a person after writing it, and we for the channel after writing the person: one of us sees the other.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn came_too_late(&self, user: &User) -> Result<bool, StoreError> {
+        let channel = self.0.find_one::<Channel>("name", user.name.as_str()).await?;
+        Ok(channel.is_some_and(|channel| channel.owner != user.id))
     }
 
     /// Writes a changed account in the place of what was read.

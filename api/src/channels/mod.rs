@@ -64,8 +64,7 @@ impl Channels {
     /// # Errors
     /// [`ChannelError::NameTaken`], [`ChannelError::TooMany`]; [`ChannelError::NotFound`] when the owner is gone.
     pub async fn create(&self, channel: &Channel, limit: usize) -> Result<(), ChannelError> {
-        let namesake = self.0.find_one::<User>("name", channel.name.as_str()).await?;
-        if namesake.is_some_and(|user| user.id != channel.owner) {
+        if self.is_somebody_else(channel).await? {
             return Err(ChannelError::NameTaken);
         }
         let mut attempt = 0;
@@ -82,9 +81,21 @@ impl Channels {
             match self.0.commit(changes).await {
                 Err(StoreError::Stale { .. }) if attempt < ATTEMPTS => {}
                 Err(err) if err.is_conflict("name") => return Err(ChannelError::NameTaken),
-                done => return Ok(done?),
+                done => break done?,
             }
         }
+        // Somebody may have registered by that name meanwhile; who registers looks for the channel afterwards too.
+        if self.is_somebody_else(channel).await? {
+            self.0.commit(Changes::new().delete_id::<Channel>(channel.id.to_string())).await?;
+            return Err(ChannelError::NameTaken);
+        }
+        Ok(())
+    }
+
+    /// Whether another person than the owner is called so.
+    async fn is_somebody_else(&self, channel: &Channel) -> Result<bool, StoreError> {
+        let namesake = self.0.find_one::<User>("name", channel.name.as_str()).await?;
+        Ok(namesake.is_some_and(|user| user.id != channel.owner))
     }
 
     /// The channel of this name.

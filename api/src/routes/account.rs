@@ -45,6 +45,9 @@ pub struct ProfileEdit {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
+    /// For another e-mail address where this site sends mail: whoever reads it can set a new password. Left out if a
+    /// provider has said within the last minutes who asks.
+    password: Option<String>,
 }
 
 /// What proves that it is the person: the password, or nothing, if a provider has said so within the last minutes.
@@ -113,17 +116,18 @@ pub(crate) async fn show(State(state): State<ApiState>, person: Person) -> Resul
     request_body = ProfileEdit,
     responses(
         (status = 200, description = "The account", body = Me),
-        SignedIn, JsonBody, Invalid, EmailTaken, Limited, TooManyMails, Changed,
+        SignedIn, JsonBody, WrongPassword, Invalid, EmailTaken, Limited, Hashing, TooManyMails, Changed,
     ))]
 pub(crate) async fn edit(
     State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
     person: Person,
     input: Input<ProfileEdit>,
 ) -> Result<Response, ApiError> {
     person.require_session()?;
     let read = own(&state, &person).await?;
     let mut user = read.value.clone();
-    let ProfileEdit { display_name, bio, email } = input.value;
+    let ProfileEdit { display_name, bio, email, password } = input.value;
     if let Some(name) = display_name {
         let name = name.trim().to_owned();
         let fits = (1..=DISPLAY_NAME_MAX_CHARS).contains(&name.chars().count());
@@ -140,7 +144,11 @@ pub(crate) async fn edit(
         user.bio = bio;
     }
     if let Some(email) = email {
-        move_to(&state, &mut user, by_mail::address(email)?).await?;
+        let email = by_mail::address(email)?;
+        if state.mail().is_some() && user.email.is_some() && email != user.email {
+            prove(&state, &person, address, password, "/password").await?;
+        }
+        move_to(&state, &mut user, email).await?;
     }
     state.people().replace(&read, &user).await?;
     if let Some(address) = user.new_email.clone().filter(|_| user.new_email != read.new_email) {

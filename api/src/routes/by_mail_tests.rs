@@ -126,7 +126,12 @@ async fn an_address_that_was_kept_without_proof_goes_to_who_proves_it() {
 async fn another_address_replaces_the_old_one_when_it_is_proved_and_the_old_one_is_told() {
     let (state, _) = site().await;
     let mut browser = person(&state, "ada", ADDRESS, true).await;
-    let edit = |email: Value| json!({ "email": email });
+    let edit = |email: Value| json!({ "email": email, "password": PASSWORD });
+    let bare = browser.ask(Method::PATCH, "/api/v1/me", json!({ "email": "eve@example.org" })).await;
+    assert_eq!(kind(&bare), (403, "/problems/confirm-first"), "a stolen session does not take the account");
+    let wrong = json!({ "email": null, "password": "guess" });
+    let wrong = browser.ask(Method::PATCH, "/api/v1/me", wrong).await;
+    assert_eq!(kind(&wrong), (403, "/problems/wrong-password"));
     let (status, me) = browser.ask(Method::PATCH, "/api/v1/me", edit(json!("new@example.org"))).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&me["email"], &me["new_email"]), (&json!(ADDRESS), &json!("new@example.org")));
@@ -191,7 +196,7 @@ async fn a_link_to_a_new_password_ends_with_the_hour_the_address_and_the_old_pas
     assert_eq!(kind(&reset(&state, &letter, PASSWORD).await), (403, "/problems/dead-link"));
     forgot(&state, "ada").await;
     let letter = mail(&state).await;
-    browser.ask(Method::PATCH, "/api/v1/me", json!({ "email": null })).await;
+    browser.ask(Method::PATCH, "/api/v1/me", json!({ "email": null, "password": OTHER })).await;
     assert_eq!(kind(&reset(&state, &letter, PASSWORD).await), (403, "/problems/dead-link"));
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use millrace_core::ids::{SessionId, UserId};
 use millrace_http::problem::Problem;
-use millrace_store::{Changes, Kept, Order, Query as StoreQuery, StoreError};
+use millrace_store::{Changes, Document, Kept, Order, Query as StoreQuery, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -297,15 +297,12 @@ pub(crate) async fn identities(
 ) -> Result<Json<IdentityList>, ApiError> {
     person.require_session()?;
     let user = state.store().get::<User>(&person.user.to_string()).await?;
-    let items = of(&state, person.user).await?.into_iter().map(|identity| {
-        use millrace_store::Document;
-        IdentityItem {
-            id: identity.id(),
-            label: label(&state, &identity.provider),
-            provider: identity.value.provider,
-            email: identity.value.email.map(String::from),
-            linked_at: time(identity.value.linked_at),
-        }
+    let items = of(&state, person.user).await?.into_iter().map(|identity| IdentityItem {
+        id: identity.id(),
+        label: label(&state, &identity.provider),
+        provider: identity.value.provider,
+        email: identity.value.email.map(String::from),
+        linked_at: time(identity.value.linked_at),
     });
     let password = user.is_some_and(|user| user.password.is_some());
     let confirmed_until = confirmed_until(&state, &person).await?.map(time);
@@ -322,7 +319,6 @@ pub(crate) async fn unlink(
     person: Person,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    use millrace_store::Document;
     person.require_session()?;
     let user = state.store().get::<User>(&person.user.to_string()).await?;
     let all = of(&state, person.user).await?;
@@ -593,7 +589,11 @@ async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<Use
             Err(error) if error.is_conflict("id") => return Err(Why::Refused(Refusal::IdentityTaken)),
             done => {
                 done?;
-                return Ok(user.id);
+                if !state.people().came_too_late(&user).await? {
+                    return Ok(user.id);
+                }
+                let gone = Changes::new().delete_id::<Identity>(identity.id());
+                state.store().commit(gone.delete_id::<User>(user.id.to_string())).await?;
             }
         }
     }

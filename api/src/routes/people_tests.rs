@@ -254,6 +254,23 @@ async fn a_name_that_is_somebodys_channel_is_not_given_away() {
     assert_eq!(kind(&taken), (409, "/problems/name-taken"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_registers_and_who_makes_a_channel_at_once_never_both_get_the_name() {
+    let state = ApiState::for_tests().await;
+    let (ada, _) = state.sign_in_for_tests("ada", Role::Streamer).await;
+    for number in 0..50_u128 {
+        let name = format!("harbour_{number}");
+        let channel = crate::channels::testing::channel(&name, ada.id);
+        let user = crate::channels::testing::person(&name);
+        let (made, registered) =
+            tokio::join!(state.studio().channels.create(&channel, 100), state.people().create(&user, None));
+        assert!(made.is_err() || registered.is_err(), "{name} is both");
+        let kept = state.studio().channels.named(&channel.name).await.unwrap().is_some();
+        assert_eq!(kept, made.is_ok());
+        assert_eq!(state.people().by_login(&name).await.unwrap().is_some(), registered.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn a_thousand_who_want_one_name_at_once_get_a_clear_answer_each() {
     let (state, _) = ApiState::for_tests_with(|setup| setup.accounts.limits.register_address.burst = 0).await;

@@ -1724,6 +1724,11 @@ export interface components {
             display_name?: string | null;
             /** @description null removes it. */
             email?: string | null;
+            /**
+             * @description For another e-mail address where this site sends mail: whoever reads it can set a new password. Left out if a
+             *     provider has said within the last minutes who asks.
+             */
+            password?: string | null;
         };
         /** @description What proves that it is the person: the password, or nothing, if a provider has said so within the last minutes. */
         Proof: {
@@ -4728,7 +4733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            /** @description Confirm first, or: CSRF token, or: Forbidden, or: Foreign origin, or: Wrong password */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4783,7 +4788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Store unavailable, or: Too many mails */
+            /** @description Store unavailable, or: Too busy, or: Too many mails */
             503: {
                 headers: {
                     "retry-after"?: number;

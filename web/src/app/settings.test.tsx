@@ -69,14 +69,18 @@ describe('the settings', () => {
 
   it('show that a new e-mail waits for its proof, and send the mail again', async () => {
     const { server, user } = open({ email: 'ada@example.org', email_verified: true });
+    server.routes['GET /auth/options'] = () => ({ mail: true });
     server.routes['PATCH /me'] = ({ body }) =>
       personNamed('ada', { email: 'ada@example.org', new_email: (body as { email: string }).email });
     server.routes['POST /me/email/verification'] = () => undefined;
     const field = await screen.findByRole('textbox', { name: 'E-mail' });
     expect(field).toHaveAccessibleDescription('Confirmed.');
     await user.clear(field);
-    await user.type(field, 'new@example.org{Enter}');
+    await user.type(field, 'new@example.org');
+    await user.type(await screen.findByLabelText('Password, for another address'), 'battery staple{Enter}');
     expect(await screen.findByText(/We sent a mail to new@example.org/)).toBeVisible();
+    const sent = server.asked.find(({ method }) => method === 'PATCH')?.body;
+    expect(sent).toEqual({ email: 'new@example.org', password: 'battery staple' });
     await user.click(screen.getByRole('button', { name: 'Send it again' }));
     expect(await screen.findByText('Sent')).toBeVisible();
     expect(server.asked.at(-1)).toMatchObject({ method: 'POST', path: '/me/email/verification' });

@@ -21,6 +21,7 @@ export const SETTINGS_MESSAGES = {
   'email.save': 'Save the e-mail',
   'email.verified': 'Confirmed.',
   'email.waiting': 'We sent a mail to {address}. Open its link to confirm the address; until then it does not count.',
+  'email.password': 'Password, for another address',
   'email.again': 'Send it again',
   'email.again.done': 'Sent',
 

@@ -1,14 +1,17 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { me, type Me } from '@/api/me';
+import { signInOptions } from '@/api/sign-in-options';
 import { Avatar } from '@/components/Avatar';
 import { Button } from '@/components/Button';
 import { TextArea, TextField } from '@/components/Field';
 import { failureOf, Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
+import { PasswordField } from '@/components/PasswordField';
 import { entered, optional } from '@/lib/entered';
 import { t } from '@/text/t';
 import { askForProof, editProfile, removeAvatar, uploadAvatar } from '../api/account';
+import { ConfirmIdentity } from './ConfirmIdentity';
 import styles from './Account.module.css';
 
 const PICTURE_MAX_BYTES = 5 * 1024 * 1024;
@@ -108,6 +111,31 @@ function Picture({ person }: { readonly person: Me }) {
 export function EmailAddress({ person }: { readonly person: Me }) {
   const queries = useQueryClient();
   const waiting = person.new_email ?? null;
+  const { data: options } = useQuery(signInOptions());
+  // Whoever reads its mail can set a new password, so another address takes a proof.
+  const proof = options?.mail === true && person.email != null;
+  const form = (
+    <Form
+      submit={t('email.save')}
+      done={t('form.saved')}
+      onSubmit={async (data) => {
+        const password = entered(data, 'password');
+        const email = optional(data, 'email') ?? null;
+        queries.setQueryData(me().queryKey, await editProfile({ email, ...(password !== '' && { password }) }));
+      }}
+    >
+      <TextField
+        name="email"
+        type="email"
+        label={t('auth.email')}
+        hint={person.email && person.email_verified ? t('email.verified') : undefined}
+        defaultValue={waiting ?? person.email ?? ''}
+        autoComplete="email"
+        maxLength={254}
+      />
+      {proof && person.has_password && <PasswordField name="password" label={t('email.password')} />}
+    </Form>
+  );
   return (
     <Panel id="email" title={t('email.title')} hint={t('email.hint')}>
       {waiting !== null && (
@@ -116,23 +144,7 @@ export function EmailAddress({ person }: { readonly person: Me }) {
           <Form submit={t('email.again')} done={t('email.again.done')} look="quiet" onSubmit={askForProof} />
         </div>
       )}
-      <Form
-        submit={t('email.save')}
-        done={t('form.saved')}
-        onSubmit={async (data) => {
-          queries.setQueryData(me().queryKey, await editProfile({ email: optional(data, 'email') ?? null }));
-        }}
-      >
-        <TextField
-          name="email"
-          type="email"
-          label={t('auth.email')}
-          hint={person.email && person.email_verified ? t('email.verified') : undefined}
-          defaultValue={waiting ?? person.email ?? ''}
-          autoComplete="email"
-          maxLength={254}
-        />
-      </Form>
+      {proof && !person.has_password ? <ConfirmIdentity>{form}</ConfirmIdentity> : form}
     </Panel>
   );
 }

@@ -1,4 +1,3 @@
-import { queryOptions } from '@tanstack/react-query';
 import { api, done, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 
@@ -30,11 +29,3 @@ export const forgotPassword = (login: string) => done(api.POST('/api/v1/auth/pas
 
 /** Proves, with the token of a mail, that its person reads the mail of an address. */
 export const verifyEmail = (token: string) => done(api.POST('/api/v1/auth/email/verify', { body: { token } }));
-
-/** What this site can do for who is not signed in. */
-export const signInOptions = () =>
-  queryOptions({
-    queryKey: ['auth', 'options'],
-    queryFn: () => unwrap(api.GET('/api/v1/auth/options')),
-    staleTime: Infinity,
-  });

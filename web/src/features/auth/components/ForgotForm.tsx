@@ -1,11 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
+import { signInOptions } from '@/api/sign-in-options';
 import { TextField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
-import { forgotPassword, signInOptions } from '../api/auth';
+import { forgotPassword } from '../api/auth';
 import { AuthCard } from './AuthCard';
 
 /** The way back in: by mail, or, where this site sends none, over an admin. */
