@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) tls_key: Option<PathBuf>,
     /// What people type to come here, if that is not this machine's own address: `https://live.example.org`.
     pub(crate) public_url: Option<String>,
+    /// What encoders are told to publish to, if that is not this machine's own address: `rtmp://ingest.example.org/live`.
+    pub(crate) public_rtmp_url: Option<String>,
     /// `sqlite`, or the URI of a MongoDB replica set.
     pub(crate) store: millrace_store::Location,
     /// `memory`. (`kafka://…` comes with split roles.)
@@ -62,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) mail: millrace_api::mail::MailConfig,
     /// Limits of channels and of publishing.
     pub(crate) channels: millrace_api::channels::ChannelsConfig,
+    /// Limits of what is said about the site.
+    pub(crate) site: millrace_api::site::SiteConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -118,6 +122,7 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             public_url: None,
+            public_rtmp_url: None,
             store: millrace_store::Location::Sqlite,
             bus: "memory".into(),
             publish_auth: PublishAuth::Keys,
@@ -129,6 +134,7 @@ impl Default for Config {
             oauth: millrace_api::oauth::OauthConfig::default(),
             mail: millrace_api::mail::MailConfig::default(),
             channels: millrace_api::channels::ChannelsConfig::default(),
+            site: millrace_api::site::SiteConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -208,6 +214,11 @@ impl Config {
         {
             wrong(format!("public_url: {url:?} is no address; write it as https://live.example.org"));
         }
+        if let Some(url) = self.public_rtmp_url.as_ref().filter(|url| !millrace_api::site::is_rtmp(url)) {
+            wrong(format!(
+                "public_rtmp_url: {url:?} is no address of RTMP; write it as rtmp://live.example.org/live"
+            ));
+        }
         if self.log.parse::<tracing_subscriber::EnvFilter>().is_err() {
             wrong(format!(
                 "log: {:?} is no tracing filter; write info, debug or millrace_ingest=trace,info",
@@ -230,6 +241,7 @@ impl Config {
         problems.extend(millrace_api::oauth::config::validate(&self.oauth));
         problems.extend(self.mail.validate(self.public_url.as_deref()));
         problems.extend(self.channels.validate());
+        problems.extend(self.site.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems
@@ -333,6 +345,8 @@ mod tests {
             ),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
             ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
+            ("MILLRACE_PUBLIC_RTMP_URL", "https://live.example.org", "public_rtmp_url:"),
+            ("MILLRACE_SITE__MAX_CATEGORIES", "0", "site.max_categories is 0"),
             ("MILLRACE_LOG", "a=b=c", "log:"),
             ("MILLRACE_HTTP__HEADER_TIMEOUT", "soon", "such as 200ms"),
             ("MILLRACE_HTTP__WRITE_STALL", "0s", "http.write_stall"),

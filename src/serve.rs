@@ -46,7 +46,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
     let packager =
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
-    let api = people(&config, Arc::clone(&bus), &node).await?.counting_requests(config.hls.count_requests);
+    let api =
+        people(&config, Arc::clone(&bus), &node, &bound).await?.counting_requests(config.hls.count_requests);
     // Until ingest has said its last word, so that what ends with the process has its end in the history.
     let recorded = tokio_util::sync::CancellationToken::new();
     let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
@@ -139,7 +140,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Opens the store, and the API on it.
-async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Result<millrace_api::ApiState> {
+async fn people(
+    config: &Config,
+    bus: Arc<dyn Bus>,
+    node: &str,
+    bound: &Bound,
+) -> anyhow::Result<millrace_api::ApiState> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| {
         format!(
             "cannot make {}; set MILLRACE_DATA_DIR to a directory that is writable",
@@ -162,8 +168,20 @@ async fn people(config: &Config, bus: Arc<dyn Bus>, node: &str) -> anyhow::Resul
         .context("failed to read the secret of a sign-in provider")?;
     let mail = millrace_api::mail::Post::new(&config.mail, public_url.as_deref().unwrap_or_default())
         .context("failed to set up mail")?;
-    let setup =
-        millrace_api::Setup { store, accounts: config.accounts.clone(), providers, mail, public_url, secure };
+    let setup = millrace_api::Setup {
+        store,
+        accounts: config.accounts.clone(),
+        providers,
+        mail,
+        public_url,
+        secure,
+        site: config.site.clone(),
+        ingest: millrace_api::site::IngestAddress {
+            public_url: config.public_rtmp_url.clone(),
+            rtmp_port: bound.rtmp.port(),
+            rtmps_port: bound.rtmps.map(|addr| addr.port()),
+        },
+    };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
 }
@@ -299,15 +317,16 @@ fn announce(config: &Config, addresses: &Addresses, setup: Option<&str>) {
 /// What a person needs to go live.
 fn welcome(config: &Config, addresses: &Addresses) -> String {
     let page = page(config, addresses);
+    let server =
+        config.public_rtmp_url.clone().unwrap_or_else(|| format!("rtmp://{}/live", host(addresses.rtmp)));
     let key = match config.publish_auth {
         PublishAuth::Open => "studio        (any name of 3 to 25 characters a-z, 0-9 and _)",
         PublishAuth::Keys => "from the stream manager, after signing in",
     };
     format!(
         "\n  Millrace {} is running.\n\n  Watch       {page}/@studio\n  All live    {page}/\n\n  In OBS, Settings > \
-         Stream > Service: Custom...\n  Server      rtmp://{}/live\n  Stream key  {key}\n\n  Ctrl-C stops it.\n",
+         Stream > Service: Custom...\n  Server      {server}\n  Stream key  {key}\n\n  Ctrl-C stops it.\n",
         crate::VERSION,
-        host(addresses.rtmp),
     )
 }
 

@@ -16,6 +16,7 @@ pub mod picture;
 pub mod publish;
 pub mod routes;
 pub mod settings;
+pub mod site;
 mod state;
 pub mod studio;
 pub mod viewers;

@@ -25,12 +25,13 @@ use crate::config::AccountsConfig;
 use crate::directory::Directory;
 use crate::mail::Post;
 use crate::oauth::Providers;
+use crate::site::{IngestAddress, Site, SiteConfig};
 use crate::studio::Studio;
 use crate::viewers::Audience;
 
 /// How often keys and what expired are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(600);
-/// How often sessions that another process ended are learned.
+/// How often it is learned what another process did: sessions that it ended, settings that it changed.
 const LEARN_EVERY: Duration = Duration::from_secs(2);
 /// Most channels of one person.
 const CHANNELS_MAX: usize = 1_000;
@@ -54,6 +55,10 @@ pub struct Setup {
     pub public_url: Option<String>,
     /// Whether people come over https, so that cookies are never sent in the clear.
     pub secure: bool,
+    /// `[site]`.
+    pub site: SiteConfig,
+    /// Where encoders come in.
+    pub ingest: IngestAddress,
 }
 
 /// What the handlers share. Clones share it.
@@ -79,6 +84,7 @@ struct Shared {
     passwords: Passwords,
     limits: Limits,
     names: Turns,
+    site: Site,
     clock: Clock,
     #[cfg(test)]
     _dir: Option<tempfile::TempDir>,
@@ -102,6 +108,7 @@ impl ApiState {
         let clock = || jiff::Timestamp::now().as_millisecond();
         let keys = SigningKeys::open(setup.store.clone(), clock()).await?;
         let sessions = Sessions::open(setup.store.clone()).await?;
+        let site = Site::open(setup.store.clone(), &setup.accounts).await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             directory: Arc::default(),
@@ -119,6 +126,7 @@ impl ApiState {
                 passwords: Passwords::new(cores),
                 limits: Limits::new(&setup.accounts.limits),
                 names: Turns::default(),
+                site,
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -197,7 +205,7 @@ impl ApiState {
             let done = tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = upkeep.tick() => self.look_after_accounts().await,
-                _ = learn.tick() => self.learn_revoked().await,
+                _ = learn.tick() => self.learn().await,
             };
             if let Err(error) = done {
                 tracing::warn!(err = %crate::error::chain(&error), "could not look after accounts; trying again soon");
@@ -322,6 +330,24 @@ impl ApiState {
         Ok(())
     }
 
+    /// What the owner says of this site.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.shared.site
+    }
+
+    /// `[site]`.
+    #[must_use]
+    pub fn site_config(&self) -> &SiteConfig {
+        &self.shared.setup.site
+    }
+
+    /// Where encoders come in.
+    #[must_use]
+    pub fn ingest(&self) -> &IngestAddress {
+        &self.shared.setup.ingest
+    }
+
     /// Ends a session; its access tokens are no good from now on.
     ///
     /// # Errors
@@ -352,6 +378,12 @@ impl ApiState {
     /// Those of the store.
     pub async fn setup_token(&self) -> Result<Option<Secret>, StoreError> {
         if self.people().has_admin().await? { Ok(None) } else { self.links().setup().await.map(Some) }
+    }
+
+    /// Learns what other processes did.
+    async fn learn(&self) -> Result<(), StoreError> {
+        self.site().refresh().await?;
+        self.learn_revoked().await
     }
 
     /// Learns of sessions that ended before this process started, or by another process.
@@ -414,6 +446,8 @@ pub(crate) mod testing {
                 mail: None,
                 public_url: None,
                 secure: false,
+                site: SiteConfig::default(),
+                ingest: IngestAddress::default(),
             };
             change(&mut setup);
             let mut state = Self::new(setup).await.unwrap();

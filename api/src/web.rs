@@ -21,8 +21,18 @@ use rust_embed::RustEmbed;
 struct Dist;
 
 /// Pages of the app beside those of channels.
-const PAGES: &[&str] =
-    &["/", "/login", "/register", "/setup", "/forgot", "/reset", "/dashboard", "/settings", "/admin"];
+const PAGES: &[&str] = &[
+    "/",
+    "/login",
+    "/register",
+    "/setup",
+    "/forgot",
+    "/reset",
+    "/dashboard",
+    "/settings",
+    "/admin",
+    "/rules",
+];
 /// The page of the app; the router in it decides what to show.
 const INDEX: &str = "index.html";
 /// What is shown when the binary was built without the web app.

@@ -4,6 +4,7 @@ use millrace_store::Collection;
 
 use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, tokens, totp};
+use crate::site;
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
@@ -21,4 +22,6 @@ pub static COLLECTIONS: &[&Collection] = &[
     &links::LINKS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
+    &site::SITE_SETTINGS,
+    &site::SITE_CHANGES,
 ];

@@ -96,7 +96,7 @@ pub(crate) fn comes_from_here(headers: &HeaderMap, public_host: Option<&str>) ->
 }
 
 /// Host and port of an http(s) URL.
-fn host_of(url: &str) -> Option<&str> {
+pub(crate) fn host_of(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let host = rest.split(['/', '?', '#']).next()?;
     (!host.is_empty() && !host.contains('@')).then_some(host)

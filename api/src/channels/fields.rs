@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 use crate::accounts::{Channel, Playback};
 
 /// Most characters of a title.
-const TITLE_MAX: usize = 140;
+pub const TITLE_MAX: usize = 140;
 /// Most characters of a category.
-const CATEGORY_MAX: usize = 50;
+pub const CATEGORY_MAX: usize = 50;
 /// Most tags.
 const TAGS_MAX: usize = 10;
 /// Most characters of a tag.
@@ -60,7 +60,8 @@ impl ChannelEdit {
         let title = keep(self.title.map(|text| line("/title", &text, 0, TITLE_MAX)).transpose());
         let category = keep(self.category.map(|text| line("/category", &text, 0, CATEGORY_MAX)).transpose());
         let language = keep(self.language.map(|text| language(&text)).transpose());
-        let description = keep(self.description.map(|text| paragraphs(&text)).transpose());
+        let description =
+            keep(self.description.map(|text| paragraphs("/description", &text, DESCRIPTION_MAX)).transpose());
         let tags = self.tags.map(|given| tags(given, &mut wrong));
         if wrong.is_empty() {
             Ok(Self { title, category, tags, language, description, playback: self.playback })
@@ -108,20 +109,27 @@ fn reorders(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
-fn paragraphs(text: &str) -> Result<String, FieldProblem> {
+/// Trimmed lines of at most `most` characters in all, without control characters.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn paragraphs(pointer: &str, text: &str, most: usize) -> Result<String, FieldProblem> {
     let text = text.trim().replace("\r\n", "\n");
     let length = text.chars().count();
-    if length > DESCRIPTION_MAX {
-        let detail = format!("has {length} characters; write at most {DESCRIPTION_MAX}");
-        return Err(problem("/description", detail));
+    if length > most {
+        return Err(problem(pointer, format!("has {length} characters; write at most {most}")));
     }
     if text.chars().any(|c| (c.is_control() && c != '\n') || reorders(c)) {
-        return Err(problem("/description", "is text without control characters".to_owned()));
+        return Err(problem(pointer, "is text without control characters".to_owned()));
     }
     Ok(text)
 }
 
-fn language(text: &str) -> Result<String, FieldProblem> {
+/// A language tag in its normal form; empty for none.
+///
+/// # Errors
+/// It is no language tag; the pointer is `/language`.
+pub fn language(text: &str) -> Result<String, FieldProblem> {
     let wrong = || problem("/language", "is a language tag such as en, pt-BR or zh-Hant-TW".to_owned());
     let text = text.trim();
     if text.is_empty() {

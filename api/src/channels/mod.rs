@@ -15,7 +15,7 @@ use millrace_store::{Change, Changes, Kept, Query, Store, StoreError};
 use crate::accounts::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord, User};
 
 pub use config::ChannelsConfig;
-pub use fields::{ChannelEdit, KEY_NAME_MAX, line};
+pub use fields::{CATEGORY_MAX, ChannelEdit, KEY_NAME_MAX, TITLE_MAX, language, line, paragraphs};
 pub use follows::{FollowError, Follows};
 pub use history::History;
 pub use keys::{KeyError, NewKey, StreamKeys};

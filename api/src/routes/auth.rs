@@ -143,7 +143,7 @@ pub(crate) async fn register(
     let now = state.now_ms();
     state.limits().register(address, now)?;
     let NewPerson { name, email, password, invitation } = input.value;
-    let link = match state.accounts().registration {
+    let link = match state.site().registration() {
         Registration::Open => None,
         Registration::Closed => {
             return Err(registration_closed().into());
@@ -154,7 +154,7 @@ pub(crate) async fn register(
             Some(link.ok_or_else(|| dead_link("Ask an admin of this site for an invitation."))?)
         }
     };
-    let role = if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer };
+    let role = state.site().streaming().new_account();
     let (user, _turn) = new_user(&state, &name, email, password, role).await?;
     state.people().create(&user, link.as_ref()).await?;
     ask_for_proof(&state, &user).await;

@@ -11,7 +11,7 @@ use millrace_http::problem::{FieldProblem, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::lists::{Asked, Page, cursor, invalid_fields, limit_reached, time};
+use super::lists::{Asked, Page, cursor, invalid_fields, limit_reached, private, time};
 use super::params::{AndPerson, AtMost, OfChannel, Paging};
 use super::path::Path;
 use super::problems::{
@@ -209,11 +209,6 @@ async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Re
     })
 }
 
-/// What depends on who asks is kept by nobody.
-fn private(answer: impl IntoResponse) -> Response {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
-}
-
 fn name_taken() -> Problem {
     Problem::new(StatusCode::CONFLICT, "name-taken", "Name taken", "This name is taken. Choose another one.")
         .with_error("/name", "is taken")
@@ -258,7 +253,7 @@ pub(crate) async fn create(
         title: String::new(),
         category: String::new(),
         tags: Vec::new(),
-        language: String::new(),
+        language: state.site().known().values.language.clone(),
         description: String::new(),
         playback: Playback::Public,
         followers: 0,
@@ -328,7 +323,12 @@ pub(crate) async fn edit(
     Input { value: edit, .. }: Input<ChannelEdit>,
 ) -> Result<Response, ApiError> {
     let channel = owned(&state, &person, &name).await?;
-    let edit = edit.cleaned().map_err(invalid_fields)?;
+    let mut edit = edit.cleaned().map_err(invalid_fields)?;
+    // The one that it has stays, even if the site does not list it any more.
+    if let Some(category) = edit.category.as_mut().filter(|category| **category != channel.category) {
+        let known = state.site().known();
+        *category = known.values.category("/category", category).map_err(|problem| invalid_fields(vec![problem]))?;
+    }
     let studio = state.studio();
     let channel =
         studio.channels.update(channel.id, &edit).await.map_err(|error| refused(error, "channels"))?;

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
 use jiff::Timestamp;
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::Problem;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::channels::{Standing, no_such_channel, seen, with_standing};
-use super::lists::{Asked, Page, cursor, limit_reached, time};
+use super::lists::{Asked, Page, cursor, limit_reached, private, time};
 use super::params::{AndPerson, OfChannel, Paging};
 use super::path::Path;
 use super::problems::{LimitReached, NoSuchChannel, Paged, SignedIn, problems};
@@ -58,10 +58,6 @@ pub struct Blocked {
     /// Since when.
     #[schema(value_type = String, format = "date-time")]
     blocked_at: Timestamp,
-}
-
-fn private(answer: impl IntoResponse) -> Response {
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
 problems! {

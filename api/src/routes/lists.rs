@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_http::problem::{FieldProblem, Problem};
 use millrace_store::After;
@@ -123,6 +124,11 @@ pub fn invalid_fields(errors: Vec<FieldProblem>) -> Problem {
 pub fn limit_reached(what: &str, limit: usize) -> Problem {
     let detail = format!("There are {limit} {what} already, and no more are allowed. Remove one first.");
     Problem::new(StatusCode::CONFLICT, "limit-reached", "Limit reached", detail)
+}
+
+/// What depends on who asks is kept by nobody.
+pub(super) fn private(answer: impl IntoResponse) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response()
 }
 
 /// Milliseconds since 1970 as they are told.

@@ -20,6 +20,7 @@ mod path;
 mod problems;
 pub mod profile;
 pub mod sessions;
+pub mod site;
 pub mod stream_keys;
 pub mod streams;
 pub mod users_admin;
@@ -51,6 +52,7 @@ fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(streams::list))
         .routes(routes!(streams::show))
         .routes(routes!(profile::show))
+        .routes(routes!(site::show))
 }
 
 /// What every page may ask for: there is nobody to impersonate.
@@ -108,6 +110,9 @@ fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(users_admin::reset_link))
         .routes(routes!(users_admin::invite))
         .routes(routes!(users_admin::audit))
+        .routes(routes!(site::show_settings, site::edit))
+        .routes(routes!(site::history))
+        .routes(routes!(site::undo))
 }
 
 fn channel_routes() -> OpenApiRouter<ApiState> {
@@ -152,3 +157,5 @@ mod auth_tests;
 mod by_mail_tests;
 #[cfg(test)]
 mod people_tests;
+#[cfg(test)]
+mod testing;

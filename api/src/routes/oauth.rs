@@ -16,7 +16,7 @@ use super::lists::limit_reached;
 use super::path::Path;
 use super::problems::{Changed, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems};
 use crate::ApiState;
-use crate::accounts::{Identity, Role, User};
+use crate::accounts::{Identity, User};
 use crate::auth::cookie::Cookie;
 use crate::auth::limits::ClientAddress;
 use crate::auth::people::{DISPLAY_NAME_MAX_CHARS, Me, time};
@@ -494,7 +494,7 @@ async fn finish(
         Some(email) => state.store().find_one::<User>("email", email.as_str()).await?,
         None => None,
     };
-    let may_register = state.accounts().registration == Registration::Open;
+    let may_register = state.site().registration() == Registration::Open;
     let value = |user: &Option<Kept<User>>| user.as_ref().map(|user| user.value.clone());
     let decision =
         decide(&profile, value(&owner).as_ref(), value(&namesake).as_ref(), flow.link, may_register);
@@ -576,7 +576,7 @@ async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<Use
             new_email: None,
             email,
             password: None,
-            role: if state.accounts().new_accounts_stream { Role::Streamer } else { Role::Viewer },
+            role: state.site().streaming().new_account(),
             bio: String::new(),
             avatar: None,
             created_at: state.now_ms(),

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { LayoutDashboard, LogOut, Settings, Shield, UserRound } from 'lucide-react';
 import { Link, useNavigate } from 'react-router';
 import { me } from '@/api/me';
+import { site } from '@/api/site';
 import { Avatar } from '@/components/Avatar';
 import { signOut } from '@/features/auth/api/auth';
 import { t } from '@/text/t';
@@ -11,6 +12,7 @@ import styles from './PersonMenu.module.css';
 /** The corner of the header: the way in, or what belongs to who is signed in. */
 export function PersonMenu() {
   const { data: person, isPending } = useQuery(me());
+  const { data: about } = useQuery(site());
   const queries = useQueryClient();
   const navigate = useNavigate();
 
@@ -21,9 +23,11 @@ export function PersonMenu() {
         <Link to="/login" className={styles.signIn}>
           {t('menu.signIn')}
         </Link>
-        <Link to="/register" className={styles.register}>
-          {t('menu.register')}
-        </Link>
+        {about?.registration !== 'closed' && (
+          <Link to="/register" className={styles.register}>
+            {t('menu.register')}
+          </Link>
+        )}
       </nav>
     );
   }

@@ -1,7 +1,9 @@
 import { Suspense, type ReactNode } from 'react';
 import { Link, Outlet } from 'react-router';
+import { useSiteName } from '@/api/site';
 import { Logo } from '@/components/Logo';
 import { t } from '@/text/t';
+import { Footer } from './Footer';
 import { GoLive } from './GoLive';
 import { PersonMenu } from './PersonMenu';
 import styles from './Shell.module.css';
@@ -14,7 +16,7 @@ export function Shell({ children }: { readonly children?: ReactNode }) {
         {t('app.skip')}
       </a>
       <header className={styles.header}>
-        <Link to="/" aria-label={t('app.home')} className={styles.home}>
+        <Link to="/" aria-label={t('app.home', { name: useSiteName() })} className={styles.home}>
           <Logo />
         </Link>
         <div className={styles.corner}>
@@ -25,6 +27,7 @@ export function Shell({ children }: { readonly children?: ReactNode }) {
       <main id="main" className={styles.main} tabIndex={-1}>
         <Suspense>{children ?? <Outlet />}</Suspense>
       </main>
+      <Footer />
     </div>
   );
 }

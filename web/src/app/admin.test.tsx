@@ -2,14 +2,18 @@ import { render, screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
-import { personNamed, problem, serve } from '@/testing/server';
+import { personNamed, problem, serve, siteNamed } from '@/testing/server';
 import { Providers } from './App';
 import { AppRoutes } from './routes';
+
+const settings = { version: 0, values: siteNamed('Millrace'), registration: 'open', streaming: 'everyone' };
 
 function open(role: 'streamer' | 'admin' = 'admin') {
   const server = serve([], {
     'GET /me': () => personNamed('ada', { role }),
     'GET /admin/audit': () => ({ items: [] }),
+    'GET /admin/site': () => settings,
+    'GET /admin/site/history': () => ({ items: [], next_cursor: null }),
   });
   render(
     <Providers>

@@ -16,6 +16,7 @@ const VerifyPage = lazy(async () => ({ default: (await authPages()).VerifyPage }
 const DashboardPage = lazy(async () => ({ default: (await import('./pages/DashboardPage')).DashboardPage }));
 const SettingsPage = lazy(async () => ({ default: (await import('./pages/SettingsPage')).SettingsPage }));
 const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
+const RulesPage = lazy(async () => ({ default: (await import('./pages/RulesPage')).RulesPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
@@ -36,6 +37,7 @@ export function AppRoutes() {
         <Route path="/dashboard" element={<DashboardPage />} />
         <Route path="/settings" element={<SettingsPage />} />
         <Route path="/admin" element={<AdminPage />} />
+        <Route path="/rules" element={<RulesPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -1,7 +1,9 @@
+import { useSiteName } from '@/api/site';
 import styles from './Logo.module.css';
 
-/** The mill wheel, and the name beside it. The wheel turns under the pointer. */
+/** The mill wheel, and the name of the site beside it. The wheel turns under the pointer. */
 export function Logo({ wordmark = true }: { readonly wordmark?: boolean }) {
+  const name = useSiteName();
   return (
     <span className={styles.logo}>
       <svg className={styles.mark} viewBox="0 0 32 32" aria-hidden="true">
@@ -11,7 +13,7 @@ export function Logo({ wordmark = true }: { readonly wordmark?: boolean }) {
         </g>
         <path className={styles.play} d="M13.6 12.1v7.8l6.6-3.9z" />
       </svg>
-      {wordmark && <span className={styles.word}>millrace</span>}
+      {wordmark && <span className={styles.word}>{name === 'Millrace' ? 'millrace' : name}</span>}
     </span>
   );
 }

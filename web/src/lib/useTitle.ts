@@ -1,8 +1,10 @@
 import { useEffect } from 'react';
+import { useSiteName } from '@/api/site';
 
-/** Names the browser tab. */
-export function useTitle(title: string): void {
+/** Names the browser tab after the page and the site. */
+export function useTitle(page: string): void {
+  const name = useSiteName();
   useEffect(() => {
-    document.title = title;
-  }, [title]);
+    document.title = `${page} · ${name}`;
+  }, [page, name]);
 }

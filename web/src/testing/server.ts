@@ -2,6 +2,7 @@ import { vi } from 'vitest';
 import type { Stream } from '@/api/streams';
 import type { Channel } from '@/api/channels';
 import type { Me } from '@/api/me';
+import type { Site } from '@/api/site';
 import type { components } from '@/api/schema';
 
 type Problem = components['schemas']['ProblemDocument'];
@@ -77,6 +78,7 @@ export function serve(live: Stream[], routes: Record<string, Route> = {}) {
       return answer === undefined ? new Response(null, { status: 204 }) : Response.json(answer);
     }
     if (path === '/me') return problem(401, 'signed-out', 'Sign in first.');
+    if (path === '/site') return Response.json(siteNamed('Millrace'));
     const [, resource, channel] = path.split('/');
     if (resource !== 'streams') return problem(404, 'not-found', 'There is nothing at this address.');
     if (channel === undefined) {
@@ -133,6 +135,23 @@ export function channelNamed(name: string, more: Partial<Channel> = {}): Channel
     playback: 'public',
     followers: 0,
     created_at: '2026-11-01T12:00:00Z',
+    ...more,
+  };
+}
+
+/** A site as the server describes it. */
+export function siteNamed(name: string, more: Partial<Site> = {}): Site {
+  return {
+    name,
+    description: '',
+    registration: 'open',
+    streaming: 'everyone',
+    language: '',
+    categories: [],
+    rules: '',
+    rules_url: '',
+    contact: '',
+    servers: ['rtmp://localhost:1935/live'],
     ...more,
   };
 }

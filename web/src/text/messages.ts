@@ -2,6 +2,7 @@ import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
 import { SETTINGS_MESSAGES } from './settings';
+import { SITE_MESSAGES } from './site';
 import { STUDIO_MESSAGES } from './studio';
 
 /**
@@ -14,10 +15,11 @@ export const MESSAGES = {
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
   ...SETTINGS_MESSAGES,
+  ...SITE_MESSAGES,
   ...STUDIO_MESSAGES,
   'app.name': 'Millrace',
   'app.skip': 'Skip to content',
-  'app.home': 'Millrace, live channels',
+  'app.home': '{name}, live channels',
   'app.goLive': 'Go live',
   'app.crashed.title': 'This page tripped over itself',
   'app.crashed.body': 'Something in the page failed. Loading it again usually helps.',
@@ -56,7 +58,6 @@ export const MESSAGES = {
     'In Output, set the keyframe interval to 2 s. “Auto” works too, but viewers then join more slowly.',
   'golive.step.start': 'Start streaming. Your channel shows up here within two seconds.',
 
-  'watch.title': '{channel} · Millrace',
   'watch.offline': 'Offline',
   'watch.interrupted': 'Reconnecting',
   'watch.uptime': 'Live for',

@@ -69,6 +69,7 @@ export const STUDIO_MESSAGES = {
   'details.title': 'About the broadcast',
   'details.name': 'Title',
   'details.category': 'Category',
+  'details.category.none': 'None',
   'details.category.hint': 'Games, Music, Talk, Coding … Empty for none.',
   'details.tags': 'Tags',
   'details.tags.hint': 'Up to 10, with commas between them.',

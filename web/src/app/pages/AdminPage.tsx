@@ -2,6 +2,8 @@ import { Notice } from '@/components/Notice';
 import { AccountOf } from '@/features/admin/components/AccountOf';
 import { AuditLog } from '@/features/admin/components/AuditLog';
 import { Invitations } from '@/features/admin/components/Invitations';
+import { SiteHistory } from '@/features/admin/components/SiteHistory';
+import { SiteSettings } from '@/features/admin/components/SiteSettings';
 import { useTitle } from '@/lib/useTitle';
 import { t } from '@/text/t';
 import { SignedIn } from '../SignedIn';
@@ -9,7 +11,7 @@ import styles from './AdminPage.module.css';
 
 /** What only admins of the site do. */
 export function AdminPage() {
-  useTitle(`${t('admin.title')} · ${t('app.name')}`);
+  useTitle(t('admin.title'));
   return (
     <SignedIn>
       {({ role }) =>
@@ -18,6 +20,8 @@ export function AdminPage() {
             <h1 className={styles.heading}>{t('admin.title')}</h1>
             <AccountOf />
             <Invitations />
+            <SiteSettings />
+            <SiteHistory />
             <AuditLog />
           </div>
         ) : (

@@ -29,7 +29,7 @@ function Outside({ path, children }: { readonly path: string; readonly children:
 }
 
 export function LoginPage() {
-  useTitle(`${t('login.title')} · ${t('app.name')}`);
+  useTitle(t('login.title'));
   const [search] = useSearchParams();
   const path = pathAfterSignIn(search.get('next'));
   const signedIn = useSignedIn(path);
@@ -46,7 +46,7 @@ export function LoginPage() {
 }
 
 export function RegisterPage() {
-  useTitle(`${t('register.title')} · ${t('app.name')}`);
+  useTitle(t('register.title'));
   const signedIn = useSignedIn('/');
   return (
     <Outside path="/">
@@ -56,23 +56,23 @@ export function RegisterPage() {
 }
 
 export function SetupPage() {
-  useTitle(`${t('setup.title')} · ${t('app.name')}`);
+  useTitle(t('setup.title'));
   const signedIn = useSignedIn('/dashboard');
   return <SetupForm onDone={signedIn} />;
 }
 
 export function ForgotPage() {
-  useTitle(`${t('forgot.title')} · ${t('app.name')}`);
+  useTitle(t('forgot.title'));
   return <ForgotForm />;
 }
 
 export function ResetPage() {
-  useTitle(`${t('reset.title')} · ${t('app.name')}`);
+  useTitle(t('reset.title'));
   return <ResetForm />;
 }
 
 export function VerifyPage() {
-  useTitle(`${t('verify.title')} · ${t('app.name')}`);
+  useTitle(t('verify.title'));
   const queries = useQueryClient();
   return <VerifyForm onDone={() => queries.invalidateQueries({ queryKey: me().queryKey, exact: true })} />;
 }

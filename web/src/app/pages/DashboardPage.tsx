@@ -7,7 +7,7 @@ import { SignedIn } from '../SignedIn';
 
 /** The stream manager, with our player as its preview: silent, so that the streamer does not hear an echo. */
 export function DashboardPage() {
-  useTitle(`${t('studio.title')} · ${t('app.name')}`);
+  useTitle(t('studio.title'));
   const queries = useQueryClient();
   return (
     <SignedIn>

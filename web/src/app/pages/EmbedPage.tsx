@@ -10,7 +10,7 @@ import styles from './EmbedPage.module.css';
 
 /** The bare player, for frames in other pages. `?autoplay=0|1&muted=0|1`. */
 export function EmbedPage({ channel }: { readonly channel: string }) {
-  useTitle(t('watch.title', { channel }));
+  useTitle(channel);
   const [search] = useSearchParams();
   const queries = useQueryClient();
   const { data: stream = null } = useQuery(streamOf(channel));

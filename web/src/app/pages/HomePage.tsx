@@ -3,6 +3,6 @@ import { useTitle } from '@/lib/useTitle';
 import { t } from '@/text/t';
 
 export function HomePage() {
-  useTitle(`${t('browse.title')} · ${t('app.name')}`);
+  useTitle(t('browse.title'));
   return <LiveGrid />;
 }

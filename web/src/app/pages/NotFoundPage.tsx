@@ -7,7 +7,7 @@ import styles from './NotFoundPage.module.css';
 
 /** The answer to an address that means nothing, or to a name that no channel can have. */
 export function NotFoundPage({ channel = false }: { readonly channel?: boolean }) {
-  useTitle(`${t('notfound.title')} · ${t('app.name')}`);
+  useTitle(t('notfound.title'));
   return (
     <Notice
       level="h1"

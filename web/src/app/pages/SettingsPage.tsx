@@ -25,7 +25,7 @@ const SECTIONS = [
 
 /** Everything about one's own account. */
 export function SettingsPage() {
-  useTitle(`${t('settings.title')} · ${t('app.name')}`);
+  useTitle(t('settings.title'));
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [search] = useSearchParams();

@@ -5,7 +5,6 @@ import { streamOf } from '@/api/streams';
 import { PlayerFrame } from '@/features/player/components/PlayerFrame';
 import { useSettings } from '@/lib/useSettings';
 import { useTitle } from '@/lib/useTitle';
-import { t } from '@/text/t';
 import { AboutBroadcast } from './AboutBroadcast';
 import styles from './WatchPage.module.css';
 
@@ -16,7 +15,7 @@ export function WatchPage({ channel }: { readonly channel: string }) {
   // On a server with open publishing a channel may be live without being kept; a person may have none.
   const { data: about } = useQuery({ ...channelNamed(channel), refetchInterval: 30_000 });
   const { data: person } = useQuery({ ...profileOf(channel), enabled: about === null });
-  useTitle(t('watch.title', { channel: about?.title ? `${about.title} · ${channel}` : channel }));
+  useTitle(about?.title ? `${about.title} · ${channel}` : channel);
   const [settings, change] = useSettings();
   const { theatre } = settings;
 

@@ -1,4 +1,4 @@
-import { infiniteQueryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { api, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 
@@ -20,5 +20,29 @@ export const audit = () =>
     initialPageParam: null as string | null,
     queryFn: ({ pageParam }) =>
       unwrap(api.GET('/api/v1/admin/audit', { params: { query: pageParam === null ? {} : { cursor: pageParam } } })),
+    getNextPageParam: (page) => page.next_cursor,
+  });
+
+/** The settings of the site as admins see them. */
+export type SiteSettings = components['schemas']['SiteSettings'];
+export type SiteChange = components['schemas']['SiteChangeView'];
+
+export const siteSettings = () =>
+  queryOptions({ queryKey: ['admin', 'site'], queryFn: () => unwrap(api.GET('/api/v1/admin/site')), gcTime: 0 });
+export const editSite = (body: components['schemas']['SiteEdit']) => unwrap(api.PATCH('/api/v1/admin/site', { body }));
+export const undoSite = (number: number) =>
+  unwrap(api.POST('/api/v1/admin/site/history/{number}/undo', { params: { path: { number } } }));
+
+const PAGE = 20;
+
+/** What was changed of them, newest first. */
+export const siteHistory = () =>
+  infiniteQueryOptions({
+    queryKey: ['admin', 'site', 'history'],
+    queryFn: ({ pageParam: cursor }) =>
+      unwrap(
+        api.GET('/api/v1/admin/site/history', { params: { query: { limit: PAGE, ...(cursor !== '' && { cursor }) } } }),
+      ),
+    initialPageParam: '',
     getNextPageParam: (page) => page.next_cursor,
   });

@@ -1,7 +1,6 @@
 import { Link } from 'react-router';
-import { CopyField } from '@/components/CopyField';
+import { Servers } from '@/components/Servers';
 import { t } from '@/text/t';
-import { rtmpServer } from '@/lib/rtmp-server';
 import styles from './GoLiveGuide.module.css';
 
 /** How a streamer starts, with what to paste into OBS. */
@@ -16,7 +15,7 @@ export function GoLiveGuide() {
           <p>{t('golive.step.service')}</p>
         </li>
         <li>
-          <CopyField label={t('golive.step.server')} value={rtmpServer(window.location.hostname)} />
+          <Servers label={t('golive.step.server')} />
           <p className={styles.key}>
             <strong>{t('golive.step.key')}:</strong> <Link to="/dashboard">{t('golive.key.dashboard')}</Link>{' '}
             {t('golive.key.open')}

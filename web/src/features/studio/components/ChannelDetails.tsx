@@ -7,6 +7,7 @@ import { entered } from '@/lib/entered';
 import { LANGUAGES } from '@/lib/languages';
 import { t } from '@/text/t';
 import { editChannel } from '../api/studio';
+import { CategoryField } from './CategoryField';
 
 const PLAYBACK = ['public', 'unlisted', 'followers', 'private'] as const satisfies readonly Playback[];
 
@@ -35,13 +36,7 @@ export function ChannelDetails({ channel }: { readonly channel: Channel }) {
         }}
       >
         <TextField name="title" label={t('details.name')} defaultValue={channel.title} maxLength={140} />
-        <TextField
-          name="category"
-          label={t('details.category')}
-          hint={t('details.category.hint')}
-          defaultValue={channel.category}
-          maxLength={50}
-        />
+        <CategoryField value={channel.category} />
         <TextField
           name="tags"
           label={t('details.tags')}

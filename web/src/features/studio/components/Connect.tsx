@@ -7,9 +7,9 @@ import { TextField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { ListState } from '@/components/ListState';
 import { Panel } from '@/components/Panel';
+import { Servers } from '@/components/Servers';
 import { entered } from '@/lib/entered';
 import { ago } from '@/lib/format';
-import { rtmpServer } from '@/lib/rtmp-server';
 import { t } from '@/text/t';
 import { createKey, revokeKey, rotateKey, streamKeys, type NewStreamKey, type StreamKey } from '../api/studio';
 import styles from './Connect.module.css';
@@ -27,7 +27,7 @@ export function Connect({ channel }: { readonly channel: string }) {
 
   return (
     <Panel title={t('connect.title')} hint={t('connect.hint')}>
-      <CopyField label={t('connect.server')} value={rtmpServer(window.location.hostname)} />
+      <Servers label={t('connect.server')} />
       {fresh !== null && (
         <div className={styles.fresh} role="status" data-testid="fresh-key">
           <p>{t('keys.once')}</p>

@@ -1,0 +1,41 @@
+//! `[site]`.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of what admins and viewers write about the site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Categories that the owner may list. Default 200, 1 to 1,000.
+    pub max_categories: usize,
+}
+
+impl Default for SiteConfig {
+    fn default() -> Self {
+        Self { max_categories: 200 }
+    }
+}
+
+impl SiteConfig {
+    /// Everything that is wrong: the key, the value, the remedy.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        [("max_categories", self.max_categories, 1, 1_000)]
+            .into_iter()
+            .filter(|(_, value, least, most)| value < least || value > most)
+            .map(|(key, value, least, most)| format!("site.{key} is {value}; set it to {least} to {most}"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_bounds() {
+        assert_eq!(SiteConfig::default().validate(), Vec::<String>::new());
+        let wrong = SiteConfig { max_categories: 0 };
+        assert_eq!(wrong.validate(), ["site.max_categories is 0; set it to 1 to 1000"]);
+    }
+}
