@@ -32,6 +32,8 @@ const PAGES: &[&str] = &[
     "/settings",
     "/admin",
     "/rules",
+    "/search",
+    "/following",
 ];
 /// The page of the app; the router in it decides what to show.
 const INDEX: &str = "index.html";

@@ -14,6 +14,8 @@ pub struct ChannelsConfig {
     pub max_moderators: usize,
     /// Channels that one person may follow. Default 2,000, 1 to 100,000.
     pub max_follows: usize,
+    /// Channels that are looked at for one search; of more that match, some are not found. Default 1,000, 10 to 10,000.
+    pub max_searched: usize,
     /// Stream keys that one address (IPv6: one /64) may try in vain within a minute. Default 20, 1 to 10,000. Keys that
     /// published within the last seconds go on publishing whatever the others of their address do.
     pub failed_publishes_per_minute: u32,
@@ -26,6 +28,7 @@ impl Default for ChannelsConfig {
             max_stream_keys: 10,
             max_moderators: 50,
             max_follows: 2_000,
+            max_searched: 1_000,
             failed_publishes_per_minute: 20,
         }
     }
@@ -40,6 +43,7 @@ impl ChannelsConfig {
             ("max_stream_keys", self.max_stream_keys, 1, 100),
             ("max_moderators", self.max_moderators, 0, 500),
             ("max_follows", self.max_follows, 1, 100_000),
+            ("max_searched", self.max_searched, 10, 10_000),
             ("failed_publishes_per_minute", self.failed_publishes_per_minute as usize, 1, 10_000),
         ]
         .into_iter()

@@ -25,8 +25,6 @@ pub use recorder::{Note, Recorder};
 const ATTEMPTS: usize = 20;
 /// Documents that are removed in one commit.
 const REMOVED_AT_ONCE: usize = 200;
-/// How many found channels are looked at for each one that is wanted: those that are not public are left out.
-const SEARCH_SURPLUS: usize = 4;
 
 /// The channels of this site.
 #[derive(Debug, Clone)]
@@ -123,19 +121,14 @@ impl Channels {
         Ok(found.into_iter().map(|kept| kept.value).collect())
     }
 
-    /// Public channels in whose name, title, category or tags every word of `text` begins a word.
+    /// Public channels in whose name, title, category or tags every word of `text` begins a word, in no order; of more
+    /// than `most` that have them, some.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn search(&self, text: &str, limit: usize) -> Result<Vec<Channel>, StoreError> {
-        let found = self.0.search::<Channel>(text, limit.saturating_mul(SEARCH_SURPLUS)).await?;
-        let public = found.into_iter().map(|kept| kept.value).filter(|c| c.playback == Playback::Public);
-        let mut public: Vec<_> = public.collect();
-        public.sort_by(|one, other| {
-            other.followers.cmp(&one.followers).then_with(|| one.name.cmp(&other.name))
-        });
-        public.truncate(limit);
-        Ok(public)
+    pub async fn search(&self, text: &str, most: usize) -> Result<Vec<Channel>, StoreError> {
+        let found = self.0.search::<Channel>(text, most).await?;
+        Ok(found.into_iter().map(|kept| kept.value).filter(|c| c.playback == Playback::Public).collect())
     }
 
     /// Changes what people write about a channel; the edit was cleaned.

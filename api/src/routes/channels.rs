@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lists::{Asked, Page, cursor, invalid_fields, limit_reached, private, time};
-use super::params::{AndPerson, AtMost, OfChannel, Paging};
+use super::params::{AndPerson, OfChannel, Paging};
 use super::path::Path;
 use super::problems::{
     Anyone, Changed, InvalidFields, JsonBody, LimitReached, MayBeRefused, NoSuchChannel, Paged, SignedIn,
@@ -22,11 +22,11 @@ use super::profile::NoSuchPerson;
 use super::profile::{Profile, person_named};
 use super::streams::NotLive;
 use super::streams::{Stream, not_live};
-use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Playback, Role, User};
 use crate::auth::{Input, Person, Scope, forbidden, not_signed_in};
 use crate::channels::{ChannelEdit, ChannelError};
 use crate::error::ApiError;
+use crate::{ApiState, browse};
 
 /// Channels of one person that are listed; more than any limit.
 const OWN_MAX: usize = 1_000;
@@ -269,13 +269,14 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(view)).into_response())
 }
 
-/// Finds public channels by words of their name, title, category and tags; those with most followers first.
+/// Finds public channels by words of their name, title, category and tags: those that are live first, then those with
+/// most followers.
 #[utoipa::path(get, path = "/api/v1/channels", operation_id = "searchChannels", tag = "Channels",
     security((), ("session" = []), ("token" = [])),
     params(("q" = Option<String>, Query, description = "Every word of it begins a word of the channel",
-            max_length = 100, example = "boat"), AtMost),
+            max_length = 100, example = "boat"), Paging),
     responses(
-        (status = 200, description = "What was found, on one page", body = Page<ChannelView>),
+        (status = 200, description = "A page of what was found", body = Page<ChannelView>),
         Anyone, Paged,
     ))]
 pub(crate) async fn search(
@@ -285,12 +286,15 @@ pub(crate) async fn search(
 ) -> Result<Response, ApiError> {
     let asked = Asked::parse(&uri)?;
     let text = asked.text("q")?.unwrap_or_default();
-    let found = state.studio().channels.search(text, asked.limit).await?;
+    let studio = state.studio();
+    let found = studio.channels.search(text, studio.config.max_searched).await?;
+    let live = |name: &ChannelName| state.with_directory(|directory| directory.get(name).is_some());
+    let (found, next) = browse::found(found, live, asked.after.as_ref(), asked.limit);
     let mut items = Vec::with_capacity(found.len());
     for channel in found {
         items.push(view(&state, person.as_ref(), channel).await?);
     }
-    Ok(private(Json(Page { items, next_cursor: None })))
+    Ok(private(Json(Page { items, next_cursor: next.as_ref().map(cursor) })))
 }
 
 /// Shows a channel.
@@ -327,7 +331,8 @@ pub(crate) async fn edit(
     // The one that it has stays, even if the site does not list it any more.
     if let Some(category) = edit.category.as_mut().filter(|category| **category != channel.category) {
         let known = state.site().known();
-        *category = known.values.category("/category", category).map_err(|problem| invalid_fields(vec![problem]))?;
+        *category =
+            known.values.category("/category", category).map_err(|problem| invalid_fields(vec![problem]))?;
     }
     let studio = state.studio();
     let channel =

@@ -79,6 +79,36 @@ async fn a_private_channel_is_no_channel_for_strangers() {
 }
 
 #[tokio::test]
+async fn search_finds_public_channels_live_ones_first_in_pages() {
+    let world = World::new().await;
+    for name in ["boat_one", "boat_two", "boat_three"] {
+        world.make(name).await;
+    }
+    world.ask("PUT", "/api/v1/channels/boat_two/follow", &world.eve, None).await;
+    world.ask("PATCH", "/api/v1/channels/studio", &world.ada, Some(json!({ "title": "Wooden boats" }))).await;
+    world.live("boat_three");
+    let find = async |query: &str| {
+        let (status, page) = world.ask("GET", &format!("/api/v1/channels?{query}"), "", None).await;
+        assert_eq!(status, 200, "{query}: {page}");
+        let names: Vec<_> =
+            page["items"].as_array().unwrap().iter().map(|item| item["name"].clone()).collect();
+        (names, page["next_cursor"].clone())
+    };
+    let (first, next) = find("q=BOAT&limit=2").await;
+    assert_eq!(first, ["boat_three", "boat_two"]);
+    let (second, end) = find(&format!("q=boat&limit=2&cursor={}", next.as_str().unwrap())).await;
+    assert_eq!((second.len(), end), (2, Value::Null));
+    assert!(second.contains(&json!("studio")), "{second:?}");
+    assert_eq!(find("q=wood%20boa").await.0, ["studio"], "every word counts, by its beginning");
+    assert_eq!(find("q=oat").await.0, Vec::<Value>::new());
+    assert_eq!(find("q=%22%24ne%22*%20OR%20%28").await.0, Vec::<Value>::new(), "nothing is an operator");
+    world.ask("PATCH", "/api/v1/channels/studio", &world.ada, Some(json!({ "playback": "unlisted" }))).await;
+    assert_eq!(find("q=wooden").await.0, Vec::<Value>::new());
+    let long = world.ask("GET", &format!("/api/v1/channels?q={}", "a".repeat(101)), "", None).await;
+    assert_eq!(long.0, 400);
+}
+
+#[tokio::test]
 async fn followers_only_shows_the_broadcast_to_followers() {
     let world = World::new().await;
     world.live("studio");

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use millrace_http::problem::{FieldProblem, Problem};
 use millrace_store::After;
 use serde::Serialize;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::ToSchema;
 
 /// Items of a page unless asked otherwise.
 pub const DEFAULT_PAGE: usize = 50;
@@ -135,37 +134,6 @@ pub(super) fn private(answer: impl IntoResponse) -> Response {
 #[must_use]
 pub fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// Everything that routes of people and channels can refuse with, for the description.
-#[derive(Debug)]
-pub struct Problems;
-
-impl IntoResponses for Problems {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        [
-            ("400", "A parameter or the body is wrong"),
-            ("401", "Not signed in"),
-            ("403", "Not allowed, or the request does not come from a page of this site"),
-            ("404", "There is no such thing, or not for you"),
-            ("409", "The name is taken, a limit is reached, or somebody else was faster"),
-            ("413", "The body is too large"),
-            ("415", "The body is of another media type"),
-            ("422", "The body cannot be read, or fields of it cannot be taken; see errors"),
-            ("503", "The store cannot be reached right now; Retry-After says when to come again"),
-        ]
-        .into_iter()
-        .map(|(status, description)| {
-            let schema = Ref::from_schema_name("ProblemDocument");
-            let content = ContentBuilder::new().schema(Some(schema)).build();
-            let response = ResponseBuilder::new()
-                .description(description)
-                .content("application/problem+json", content)
-                .build();
-            (status.to_owned(), response.into())
-        })
-        .collect()
-    }
 }
 
 #[cfg(test)]

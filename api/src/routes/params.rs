@@ -39,15 +39,6 @@ pub(crate) struct ById {
     id: String,
 }
 
-/// How many of a list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct AtMost {
-    /// How many at most.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-}
-
 /// Which page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

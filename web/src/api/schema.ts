@@ -80,218 +80,14 @@ export interface paths {
             cookie?: never;
         };
         /** Shows the settings. For admins. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The settings */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SiteSettings"];
-                    };
-                };
-                /** @description A parameter or the body is wrong */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not signed in */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not allowed, or the request does not come from a page of this site */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description There is no such thing, or not for you */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The name is taken, a limit is reached, or somebody else was faster */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is of another media type */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body cannot be read, or fields of it cannot be taken; see errors */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The store cannot be reached right now; Retry-After says when to come again */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-            };
-        };
+        get: operations["getSiteSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Changes settings; what is absent stays. It holds at once, and for other processes within seconds. For admins. */
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["SiteEdit"];
-                };
-            };
-            responses: {
-                /** @description The settings */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SiteSettings"];
-                    };
-                };
-                /** @description A parameter or the body is wrong */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not signed in */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not allowed, or the request does not come from a page of this site */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description There is no such thing, or not for you */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The name is taken, a limit is reached, or somebody else was faster */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is of another media type */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body cannot be read, or fields of it cannot be taken; see errors */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The store cannot be reached right now; Retry-After says when to come again */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-            };
-        };
+        patch: operations["editSiteSettings"];
         trace?: never;
     };
     "/api/v1/admin/site/history": {
@@ -302,112 +98,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists the changes of the settings, newest first. For admins. */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description 1 to 200, 50 if absent */
-                    limit?: number;
-                    /** @description `next_cursor` of the page before */
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description A page of them */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Page_SiteChangeView"];
-                    };
-                };
-                /** @description A parameter or the body is wrong */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not signed in */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not allowed, or the request does not come from a page of this site */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description There is no such thing, or not for you */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The name is taken, a limit is reached, or somebody else was faster */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is of another media type */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body cannot be read, or fields of it cannot be taken; see errors */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The store cannot be reached right now; Retry-After says when to come again */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-            };
-        };
+        get: operations["listSiteChanges"];
         put?: never;
         post?: never;
         delete?: never;
@@ -426,110 +117,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Makes the settings what they were before a change, whatever was changed since. For admins. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /** @description Of the change */
-                    number: number;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The settings */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SiteSettings"];
-                    };
-                };
-                /** @description A parameter or the body is wrong */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not signed in */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description Not allowed, or the request does not come from a page of this site */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description There is no such thing, or not for you */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The name is taken, a limit is reached, or somebody else was faster */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body is of another media type */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The body cannot be read, or fields of it cannot be taken; see errors */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-                /** @description The store cannot be reached right now; Retry-After says when to come again */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["ProblemDocument"];
-                    };
-                };
-            };
-        };
+        post: operations["undoSiteChange"];
         delete?: never;
         options?: never;
         head?: never;
@@ -734,7 +322,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Finds public channels by words of their name, title, category and tags; those with most followers first. */
+        /**
+         * Finds public channels by words of their name, title, category and tags: those that are live first, then those with
+         *     most followers.
+         */
         get: operations["searchChannels"];
         put?: never;
         /** Makes a channel. */
@@ -1302,26 +893,7 @@ export interface paths {
             cookie?: never;
         };
         /** Says what this site is: its name, its rules, who may register, where encoders publish to. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The site */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SiteView"];
-                    };
-                };
-            };
-        };
+        get: operations["getSite"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2350,6 +1922,176 @@ export interface components {
             /** @description Whether it sends mail: links to a new password, and to prove an address. */
             mail: boolean;
         };
+        /** @description A change of the settings. */
+        SiteChangeView: {
+            /** @description What held after it. */
+            after: components["schemas"]["SiteValues"];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description What held before it. */
+            before: components["schemas"]["SiteValues"];
+            by?: components["schemas"]["Profile"] | null;
+            /**
+             * @description The settings that changed.
+             * @example [
+             *       "name"
+             *     ]
+             */
+            changed: string[];
+            /**
+             * Format: int64
+             * @description The version that it made.
+             */
+            number: number;
+        };
+        /** @description What is to change; what is absent stays. */
+        SiteEdit: {
+            /**
+             * @description Each of 1 to 50 characters, each once; none lets channels write what they like.
+             * @example [
+             *       "Crafts",
+             *       "Music"
+             *     ]
+             */
+            categories?: string[] | null;
+            /**
+             * @description At most 200 characters.
+             * @example help@example.org
+             */
+            contact?: string | null;
+            /** @description At most 500 characters. */
+            description?: string | null;
+            /**
+             * @description BCP 47; empty for none.
+             * @example en
+             */
+            language?: string | null;
+            /**
+             * @description 1 to 50 characters.
+             * @example Boatyard live
+             */
+            name?: string | null;
+            registration?: components["schemas"]["Registration"] | null;
+            /** @description At most 20,000 characters of plain text. */
+            rules?: string | null;
+            /**
+             * @description An address that begins with `https://` or `http://`; empty for none.
+             * @example https://example.org/terms
+             */
+            rules_url?: string | null;
+            streaming?: components["schemas"]["Streaming"] | null;
+            /**
+             * Format: int64
+             * @description The version that was shown; 409 if somebody else has changed the settings since. Absent: whatever it was.
+             */
+            version?: number | null;
+        };
+        /** @description The settings as admins see them. */
+        SiteSettings: {
+            /** @description Who may register as it stands: what admins said, or else the configuration. */
+            registration: components["schemas"]["Registration"];
+            /** @description Who may stream as it stands. */
+            streaming: components["schemas"]["Streaming"];
+            /** @description What admins said. */
+            values: components["schemas"]["SiteValues"];
+            /**
+             * Format: int64
+             * @description Grows with each change; send it with the next one.
+             */
+            version: number;
+        };
+        /** @description What the owner says of the site. */
+        SiteValues: {
+            /**
+             * @description What channels may say they are about; anything if empty.
+             * @example [
+             *       "Crafts",
+             *       "Music"
+             *     ]
+             */
+            categories: string[];
+            /**
+             * @description Whom to ask: an e-mail address, a link or a few words; empty for nobody.
+             * @example help@example.org
+             */
+            contact: string;
+            /**
+             * @description What it is about; empty if not said.
+             * @example Wooden boats, built in front of the camera.
+             */
+            description: string;
+            /**
+             * @description BCP 47: what a new channel is in; empty if not said.
+             * @example en
+             */
+            language: string;
+            /**
+             * @description What it is called.
+             * @example Boatyard live
+             */
+            name: string;
+            registration?: components["schemas"]["Registration"] | null;
+            /**
+             * @description What holds here, in plain text; empty for none.
+             * @example Be kind.
+             */
+            rules: string;
+            /**
+             * @description Where more of it is written; empty for nowhere.
+             * @example https://example.org/terms
+             */
+            rules_url: string;
+            streaming?: components["schemas"]["Streaming"] | null;
+        };
+        /** @description What this site is. */
+        SiteView: {
+            /**
+             * @description What channels may say they are about; anything if empty.
+             * @example [
+             *       "Crafts",
+             *       "Music"
+             *     ]
+             */
+            categories: string[];
+            /**
+             * @description Whom to ask; empty for nobody.
+             * @example help@example.org
+             */
+            contact: string;
+            /** @description What it is about; empty if not said. */
+            description: string;
+            /**
+             * @description BCP 47: what a new channel is in; empty if not said.
+             * @example en
+             */
+            language: string;
+            /**
+             * @description What it is called.
+             * @example Boatyard live
+             */
+            name: string;
+            /** @description Who may register. */
+            registration: components["schemas"]["Registration"];
+            /** @description What holds here, in plain text; empty for none. */
+            rules: string;
+            /**
+             * @description Where more of it is written; empty for nowhere.
+             * @example https://example.org/terms
+             */
+            rules_url: string;
+            /**
+             * @description Where encoders publish to, the safest first.
+             * @example [
+             *       "rtmp://live.example.org:1935/live"
+             *     ]
+             */
+            servers: string[];
+            /** @description Who may stream. */
+            streaming: components["schemas"]["Streaming"];
+        };
         /** @description A live broadcast. */
         Stream: {
             /**
@@ -2667,6 +2409,283 @@ export interface operations {
             };
             /** @description CSRF token, or: Forbidden, or: Foreign origin */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getSiteSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteSettings"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    editSiteSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SiteEdit"];
+            };
+        };
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteSettings"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Changed meanwhile */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listSiteChanges: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SiteChangeView"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    undoSiteChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Of the change
+                 * @example 1
+                 */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteSettings"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such change */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Changed meanwhile */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3587,6 +3606,11 @@ export interface operations {
                 q?: string;
                 /** @description How many at most. */
                 limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -3594,7 +3618,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was found, on one page */
+            /** @description A page of what was found */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6788,6 +6812,26 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getSite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The site */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SiteView"];
                 };
             };
         };

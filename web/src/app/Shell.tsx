@@ -2,6 +2,7 @@ import { Suspense, type ReactNode } from 'react';
 import { Link, Outlet } from 'react-router';
 import { useSiteName } from '@/api/site';
 import { Logo } from '@/components/Logo';
+import { SearchBox } from '@/features/search/components/SearchBox';
 import { t } from '@/text/t';
 import { Footer } from './Footer';
 import { GoLive } from './GoLive';
@@ -19,6 +20,7 @@ export function Shell({ children }: { readonly children?: ReactNode }) {
         <Link to="/" aria-label={t('app.home', { name: useSiteName() })} className={styles.home}>
           <Logo />
         </Link>
+        <SearchBox />
         <div className={styles.corner}>
           <GoLive />
           <PersonMenu />

@@ -17,6 +17,7 @@ const DashboardPage = lazy(async () => ({ default: (await import('./pages/Dashbo
 const SettingsPage = lazy(async () => ({ default: (await import('./pages/SettingsPage')).SettingsPage }));
 const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
 const RulesPage = lazy(async () => ({ default: (await import('./pages/RulesPage')).RulesPage }));
+const SearchPage = lazy(async () => ({ default: (await import('./pages/SearchPage')).SearchPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
@@ -37,6 +38,7 @@ export function AppRoutes() {
         <Route path="/dashboard" element={<DashboardPage />} />
         <Route path="/settings" element={<SettingsPage />} />
         <Route path="/admin" element={<AdminPage />} />
+        <Route path="/search" element={<SearchPage />} />
         <Route path="/rules" element={<RulesPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />

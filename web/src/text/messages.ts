@@ -1,6 +1,7 @@
 import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
+import { SEARCH_MESSAGES } from './search';
 import { SETTINGS_MESSAGES } from './settings';
 import { SITE_MESSAGES } from './site';
 import { STUDIO_MESSAGES } from './studio';
@@ -14,6 +15,7 @@ export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
+  ...SEARCH_MESSAGES,
   ...SETTINGS_MESSAGES,
   ...SITE_MESSAGES,
   ...STUDIO_MESSAGES,
