@@ -15,6 +15,7 @@ pub mod oauth;
 pub mod picture;
 pub mod publish;
 pub mod routes;
+pub mod schedule;
 pub mod settings;
 pub mod site;
 mod state;

@@ -21,6 +21,7 @@ use crate::accounts::{Channel, Playback, User};
 use crate::channels::{Channels, ChannelsConfig, Follows, History, Recorder, StreamKeys};
 use crate::error::chain;
 use crate::publish::KeyAuthority;
+use crate::schedule::Schedule;
 
 /// How long the recorder waits before it asks a store again that did not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -96,6 +97,8 @@ pub struct Studio {
     pub follows: Follows,
     /// Past broadcasts.
     pub history: History,
+    /// Coming broadcasts.
+    pub schedule: Schedule,
     /// `[channels]`.
     pub config: ChannelsConfig,
     /// Who may publish.
@@ -117,6 +120,7 @@ impl Studio {
             keys: StreamKeys::new(store.clone()),
             follows: Follows::new(store.clone()),
             history: History::new(store.clone()),
+            schedule: Schedule::new(store.clone()),
             authority: Arc::new(KeyAuthority::new(store.clone(), config.failed_publishes_per_minute)),
             config,
             avatars: None,

@@ -34,6 +34,9 @@ pub struct Channel {
     /// How many follow it; grows and shrinks with [`Follow`] in the same commit.
     #[serde(default)]
     pub followers: i64,
+    /// How many broadcasts it plans; those that are over may still be counted.
+    #[serde(default)]
+    pub planned: i64,
     /// Who moderates it beside its owner.
     #[serde(default)]
     pub moderators: Vec<UserId>,

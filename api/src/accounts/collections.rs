@@ -4,7 +4,7 @@ use millrace_store::Collection;
 
 use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, tokens, totp};
-use crate::site;
+use crate::{schedule, site};
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
@@ -22,6 +22,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &links::LINKS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
+    &schedule::PLANS,
     &site::SITE_SETTINGS,
     &site::SITE_CHANGES,
 ];

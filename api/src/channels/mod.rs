@@ -13,6 +13,7 @@ use millrace_core::ids::{ChannelId, ChannelName, UserId};
 use millrace_store::{Change, Changes, Kept, Query, Store, StoreError};
 
 use crate::accounts::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord, User};
+use crate::schedule::Plan;
 
 pub use config::ChannelsConfig;
 pub use fields::{CATEGORY_MAX, ChannelEdit, KEY_NAME_MAX, TITLE_MAX, language, line, paragraphs};
@@ -202,6 +203,7 @@ impl Channels {
         self.remove_all::<Follow>(id).await?;
         self.remove_all::<Block>(id).await?;
         self.remove_all::<Broadcast>(id).await?;
+        self.remove_all::<Plan>(id).await?;
         Ok(())
     }
 

@@ -78,6 +78,7 @@ pub(crate) fn channel(name: &str, owner: UserId) -> Channel {
         description: String::new(),
         playback: Playback::Public,
         followers: 0,
+        planned: 0,
         moderators: Vec::new(),
         created_at: 1,
     }

@@ -257,6 +257,7 @@ pub(crate) async fn create(
         description: String::new(),
         playback: Playback::Public,
         followers: 0,
+        planned: 0,
         moderators: Vec::new(),
         created_at: state.now_ms(),
     };

@@ -43,6 +43,7 @@ const TOKEN: &str = "token";
         (name = "Channels", description = "Channels, their broadcasts and moderators"),
         (name = "Stream keys", description = "The secrets that publish"),
         (name = "Following", description = "Who follows what, and who may not"),
+        (name = "Schedule", description = "Broadcasts to come"),
         (name = "People", description = "People as everybody sees them"),
         (name = "Account", description = "The own account, its sessions and tokens"),
         (name = "Signing in", description = "Getting in and out; for browsers"),

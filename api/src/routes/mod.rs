@@ -19,6 +19,7 @@ mod params;
 mod path;
 mod problems;
 pub mod profile;
+pub mod schedule;
 pub mod sessions;
 pub mod site;
 pub mod stream_keys;
@@ -102,6 +103,7 @@ fn own_account() -> OpenApiRouter<ApiState> {
         .routes(routes!(profile::put_avatar, profile::delete_avatar).layer(picture))
         .routes(routes!(channels::mine))
         .routes(routes!(follows::mine))
+        .routes(routes!(schedule::upcoming))
 }
 
 fn administration() -> OpenApiRouter<ApiState> {
@@ -131,6 +133,11 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(follows::followers))
         .routes(routes!(follows::blocks))
         .routes(routes!(follows::block, follows::unblock))
+        .routes(routes!(schedule::list))
+        .routes(routes!(schedule::calendar))
+        .routes(routes!(schedule::plans, schedule::add))
+        .routes(routes!(schedule::edit, schedule::remove))
+        .routes(routes!(schedule::cancel, schedule::restore))
 }
 
 /// The public keys of access tokens, for other servers of this site (RFC 7517).
