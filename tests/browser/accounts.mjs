@@ -5,7 +5,8 @@
 //
 // Orders: `setup NAME PASSWORD`, `channel NAME`, `key NAME`, `live`, `watch NAME`, `stop`, `revoke NAME`, `signout`,
 // `login NAME PASSWORD`, `register NAME EMAIL PASSWORD`, `verify URL`, `forgot LOGIN`, `reset URL PASSWORD`, `email`,
-// `shots PREFIX PATH …`.
+// `provider LABEL LOGIN`, `later`, `now`, `confirm LABEL LOGIN`, `password PASSWORD`, `totp-on`, `totp-confirm CODE`,
+// `recover CODE`, `shots PREFIX PATH …`.
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { launch, options, say } from './lib.mjs';
@@ -29,6 +30,25 @@ const confirm = async (button, named) => {
   await page.getByRole('button', { name: button }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: named }).click();
   await page.getByRole('alertdialog').waitFor({ state: 'detached' });
+};
+
+/** Goes to the provider and answers what it asks, if it asks, until the browser is back; the path where that is. */
+const atProvider = async (way, login) => {
+  const here = page.url();
+  await way.click();
+  await page.waitForURL((url) => url.href !== here);
+  while (new URL(page.url()).origin !== origin) {
+    const from = page.url();
+    const name = page.locator('input[name=login]');
+    if ((await name.count()) > 0) {
+      await name.fill(login);
+      await page.locator('input[name=password]').fill('any');
+    }
+    await page.locator('button[type=submit]').first().click();
+    await page.waitForURL((url) => url.href !== from);
+  }
+  await page.locator('main h1').first().waitFor();
+  return new URL(page.url()).pathname;
 };
 
 const orders = {
@@ -153,6 +173,62 @@ const orders = {
     await page.getByRole('button', { name: 'Set the password' }).click();
     await page.getByRole('heading', { name: 'The password is set' }).waitFor();
     return { hash: new URL(page.url()).hash };
+  },
+
+  // In at the certified provider: its own pages of name and consent, as far as it shows them.
+  async provider(label, login) {
+    await page.goto(`${origin}/login`);
+    return { path: await atProvider(page.getByRole('link', { name: `Continue with ${label}` }), login) };
+  },
+
+  // The page's clock, far enough ahead that what a provider said is too old, and right again.
+  async later() {
+    await context.clock.setFixedTime(Date.now() + 11 * 60_000);
+    return { later: true };
+  },
+
+  async now() {
+    await context.clock.setFixedTime(Date.now());
+    return { later: false };
+  },
+
+  async confirm(label, login) {
+    await page.goto(`${origin}/settings`);
+    const part = page.getByRole('region', { name: 'Password' });
+    return { path: await atProvider(part.getByRole('button', { name: `Confirm with ${label}` }), login) };
+  },
+
+  // The first password of who came by a provider.
+  async password(password) {
+    await page.goto(`${origin}/settings`);
+    await page.getByLabel('New password').fill(password);
+    await page.getByRole('button', { name: 'Set the password' }).click();
+    await page.getByLabel('Current password').waitFor();
+    return { current: await page.getByLabel('Current password').count() };
+  },
+
+  async 'totp-on'() {
+    const part = page.getByRole('region', { name: 'Second factor' });
+    await part.getByRole('button', { name: 'Turn it on' }).click();
+    const answer = part.getByLabel('Code that the app shows');
+    await answer.waitFor();
+    return { secret: (await part.innerText()).match(/[A-Z2-7]{32}/)[0] };
+  },
+
+  async 'totp-confirm'(code) {
+    await page.getByLabel('Code that the app shows').fill(code);
+    await page.keyboard.press('Enter');
+    const codes = page.getByTestId('recovery-codes').locator('li');
+    await codes.first().waitFor();
+    return { codes: await codes.allInnerTexts() };
+  },
+
+  async recover(code) {
+    await page.getByRole('button', { name: 'Use a recovery code' }).click();
+    await page.getByLabel('Recovery code').fill(code);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: /^Menu of / }).waitFor();
+    return { path: new URL(page.url()).pathname };
   },
 
   // What the pages look like, for people to judge.

@@ -20,16 +20,16 @@ const PASSWORD: &str = "correct-horse-battery-staple";
 const OTHER: &str = "sturdy-walrus-umbrella-9";
 
 /// An SMTP server, in a process of its own, that tells what came.
-struct Mailbox {
+pub(crate) struct Mailbox {
     _child: Child,
     input: ChildStdin,
     lines: Arc<Mutex<Vec<Value>>>,
     read: usize,
-    port: u64,
+    pub(crate) port: u64,
 }
 
 impl Mailbox {
-    async fn start(arguments: &[&str]) -> Self {
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new("node")
             .arg(scripts().join("mailbox.mjs"))
             .args(arguments)
@@ -65,7 +65,8 @@ impl Mailbox {
         value
     }
 
-    async fn mail(&mut self, to: &str, subject: &str) -> Value {
+    /// The next mail, which is to this address and about that.
+    pub(crate) async fn mail(&mut self, to: &str, subject: &str) -> Value {
         let mail = self.next("mail").await;
         assert_eq!(mail["to"], json!([to]), "{mail}");
         assert!(mail["subject"].as_str().unwrap().contains(subject), "{mail}");

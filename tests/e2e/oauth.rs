@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::accounts_pages::Owner;
+use crate::mail::Mailbox;
 use crate::node::scripts;
-use crate::server::Server;
+use crate::server::{Server, scratch};
+use crate::wait::quiet;
 
 /// Redirects of one sign-in before we call it a loop.
 const HOPS_MAX: usize = 20;
@@ -311,9 +314,15 @@ async fn who_came_by_a_provider_sets_a_password_confirms_and_owes_the_second_fac
     const PASSWORD: &str = "sturdy-walrus-umbrella-9";
     let address = free_address();
     let provider = Provider::start("certified", &callback(&address, "certified")).await;
+    let mut mailbox = Mailbox::start(&[]).await;
+    let (smtp, site) = (format!("smtp://127.0.0.1:{}", mailbox.port), format!("http://{address}"));
     let server = Server::start(&[
         ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_PUBLIC_URL", &site),
+        ("MILLRACE_MAIL__URL", &smtp),
+        ("MILLRACE_MAIL__FROM", "Millrace <noreply@live.test>"),
         ("MILLRACE_OAUTH__CERTIFIED__KIND", "oidc"),
+        ("MILLRACE_OAUTH__CERTIFIED__LABEL", "Certified"),
         ("MILLRACE_OAUTH__CERTIFIED__ISSUER", &provider.issuer),
         ("MILLRACE_OAUTH__CERTIFIED__CLIENT_ID", "millrace"),
         ("MILLRACE_OAUTH__CERTIFIED__CLIENT_SECRET", "certified-secret"),
@@ -327,6 +336,15 @@ async fn who_came_by_a_provider_sets_a_password_confirms_and_owes_the_second_fac
     assert_eq!(ada.me(&server).await["has_password"], false);
     let set = ada.json(Method::POST, &url("/me/password"), json!({ "password": PASSWORD })).await;
     assert_eq!(set.status, StatusCode::NO_CONTENT, "{}", set.text);
+    mailbox.mail("ada@example.org", "Your password at").await;
+
+    // Another way in is told too.
+    let begun = ada.json(Method::POST, &url("/me/identities/certified"), json!({})).await;
+    ada.cookies.retain(|(site, _), _| *site == server.http.to_string());
+    let page = ada.get(json_of(&begun)["url"].as_str().unwrap()).await;
+    assert_eq!(ada.follow(&server, page, "dora").await, "/settings");
+    let told = mailbox.mail("ada@example.org", "A new way into your account").await;
+    assert!(told["text"].as_str().unwrap().contains("can be entered with Certified"), "{told}");
 
     // In another browser the password lets in, and does not stand for the provider.
     let mut laptop = Browser::default();
@@ -360,6 +378,7 @@ async fn who_came_by_a_provider_sets_a_password_confirms_and_owes_the_second_fac
     assert_eq!(laptop.confirm(&server, "certified", "ada").await.1, "/settings");
     let off = laptop.json(Method::DELETE, &url("/me/totp"), json!({})).await;
     assert_eq!(off.status, StatusCode::NO_CONTENT, "{}", off.text);
+    mailbox.mail("ada@example.org", "The second factor").await;
     let gone = laptop.json(Method::DELETE, &url("/me"), json!({})).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.text);
     assert_eq!(phone.get(&url("/me")).await.status, StatusCode::UNAUTHORIZED);
@@ -402,4 +421,40 @@ async fn a_provider_that_did_not_ask_again_confirms_nothing_and_limits_hold() {
     second.sign_in(&server, "mock", "").await;
     let name = second.me(&server).await["name"].as_str().unwrap().to_owned();
     assert!(name.starts_with("harbour") && name != "harbour", "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_of_a_provider_confirms_and_sets_a_password_in_the_browser() {
+    let _quiet = quiet().await;
+    let address = free_address();
+    let provider = Provider::start("certified", &callback(&address, "certified")).await;
+    let server = Server::start(&[
+        ("MILLRACE_HTTP_ADDR", &address),
+        ("MILLRACE_OAUTH__CERTIFIED__KIND", "oidc"),
+        ("MILLRACE_OAUTH__CERTIFIED__LABEL", "Certified"),
+        ("MILLRACE_OAUTH__CERTIFIED__ISSUER", &provider.issuer),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_ID", "millrace"),
+        ("MILLRACE_OAUTH__CERTIFIED__CLIENT_SECRET", "certified-secret"),
+    ])
+    .await;
+    let (_folder, folder) = scratch("millrace-provider");
+    let shots = std::env::var("MILLRACE_TEST_SHOTS").unwrap_or_else(|_| folder.display().to_string());
+    let mut ada = Owner::at(&format!("http://{address}/"), &shots);
+    assert_eq!(ada.does("provider Certified ada").await["path"], "/");
+    // A page that is open for long asks for the provider again.
+    ada.does("later").await;
+    ada.does("shots confirm /settings").await;
+    assert_eq!(ada.does("confirm Certified ada").await["path"], "/settings");
+    ada.does("now").await;
+    assert_eq!(ada.does("password sturdy-walrus-umbrella-9").await["current"], 1);
+    let secret = ada.does("totp-on").await["secret"].as_str().unwrap().to_owned();
+    let code =
+        crate::node::run("totp.mjs", &["--secret", &secret]).await[0]["code"].as_str().unwrap().to_owned();
+    let recovery = ada.does(&format!("totp-confirm {code}")).await["codes"][0].as_str().unwrap().to_owned();
+    // The next time, the provider alone does not let in.
+    ada.does("signout").await;
+    assert_eq!(ada.does("provider Certified ada").await["path"], "/login");
+    ada.does("shots half /login?step=code").await;
+    assert_eq!(ada.does(&format!("recover {recovery}")).await["path"], "/");
+    server.assert_calm();
 }
