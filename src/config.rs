@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) channels: millrace_api::channels::ChannelsConfig,
     /// Limits of what is said about the site.
     pub(crate) site: millrace_api::site::SiteConfig,
+    /// How people hear of broadcasts of channels that they follow.
+    pub(crate) notices: millrace_api::notices::NoticesConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -135,6 +137,7 @@ impl Default for Config {
             mail: millrace_api::mail::MailConfig::default(),
             channels: millrace_api::channels::ChannelsConfig::default(),
             site: millrace_api::site::SiteConfig::default(),
+            notices: millrace_api::notices::NoticesConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -242,6 +245,7 @@ impl Config {
         problems.extend(self.mail.validate(self.public_url.as_deref()));
         problems.extend(self.channels.validate());
         problems.extend(self.site.validate());
+        problems.extend(self.notices.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems

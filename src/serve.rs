@@ -54,6 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let keys = Arc::clone(&api.studio().authority);
     let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
     let mail = tokio::spawn(api.clone().deliver_mail(shutdown.clone()));
+    let push = tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone()));
     let setup = api.setup_token().await.context("failed to look for an admin")?;
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
@@ -129,6 +130,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     upkeep.await.context("metrics upkeep failed")?;
     accounts.await.context("the upkeep of accounts failed")?;
     mail.await.context("the delivery of mail failed")?;
+    push.await.context("pushing notices failed")?;
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
     }
@@ -171,6 +173,7 @@ async fn people(
     let setup = millrace_api::Setup {
         store,
         accounts: config.accounts.clone(),
+        notices: config.notices.clone(),
         providers,
         mail,
         public_url,

@@ -24,7 +24,9 @@ use crate::auth::turns::Turns;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
 use crate::mail::Post;
+use crate::notices::{Notices, NoticesConfig};
 use crate::oauth::Providers;
+use crate::push::{Push, PushJob};
 use crate::site::{IngestAddress, Site, SiteConfig};
 use crate::studio::Studio;
 use crate::viewers::Audience;
@@ -37,6 +39,8 @@ const LEARN_EVERY: Duration = Duration::from_secs(2);
 const CHANNELS_MAX: usize = 1_000;
 /// How many of them at once.
 const REVOKED_LEARNED: usize = 1_000;
+/// Pushes that nobody sent which are removed at once.
+const JOBS_SWEPT: usize = 1_000;
 /// How often the viewers of the directory are counted anew.
 const COUNT_VIEWERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,6 +51,8 @@ pub struct Setup {
     pub store: Store,
     /// `[accounts]`.
     pub accounts: AccountsConfig,
+    /// `[notices]`.
+    pub notices: NoticesConfig,
     /// With whom people may sign in.
     pub providers: Providers,
     /// How mail leaves this site, if it does.
@@ -81,6 +87,8 @@ struct Shared {
     sessions: Sessions,
     people: People,
     links: Links,
+    notices: Notices,
+    push: Push,
     passwords: Passwords,
     limits: Limits,
     names: Turns,
@@ -109,6 +117,9 @@ impl ApiState {
         let keys = SigningKeys::open(setup.store.clone(), clock()).await?;
         let sessions = Sessions::open(setup.store.clone()).await?;
         let site = Site::open(setup.store.clone(), &setup.accounts).await?;
+        let push =
+            Push::open(setup.store.clone(), setup.notices.clone(), setup.public_url.as_deref(), clock())
+                .await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             directory: Arc::default(),
@@ -123,6 +134,8 @@ impl ApiState {
                 sessions,
                 people: People::new(setup.store.clone()),
                 links: Links::new(setup.store.clone()),
+                notices: Notices::new(setup.store.clone(), setup.notices.clone()),
+                push,
                 passwords: Passwords::new(cores),
                 limits: Limits::new(&setup.accounts.limits),
                 names: Turns::default(),
@@ -218,6 +231,10 @@ impl ApiState {
         self.keys().rotate(now).await?;
         self.sessions().sweep(now).await?;
         self.links().sweep(now).await?;
+        self.notices().sweep(now).await?;
+        // Where nobody pushes.
+        let stale = now.saturating_sub(self.notices().config().push_lifetime_ms());
+        self.store().remove_below::<PushJob>("due", stale, JOBS_SWEPT).await?;
         Ok(())
     }
 
@@ -300,6 +317,18 @@ impl ApiState {
         &self.shared.links
     }
 
+    /// What followers are told.
+    #[must_use]
+    pub fn notices(&self) -> &Notices {
+        &self.shared.notices
+    }
+
+    /// Notices on their way to browsers.
+    #[must_use]
+    pub fn push(&self) -> &Push {
+        &self.shared.push
+    }
+
     /// The threads that hash passwords.
     #[must_use]
     pub fn passwords(&self) -> &Passwords {
@@ -356,7 +385,7 @@ impl ApiState {
         let now = self.now_ms();
         self.sessions().end(id, now).await?;
         self.revoked().add(id, now, now);
-        Ok(())
+        self.push().devices().remove_of_session(id).await
     }
 
     /// Ends all sessions of a person but one.
@@ -383,7 +412,8 @@ impl ApiState {
     /// Learns what other processes did.
     async fn learn(&self) -> Result<(), StoreError> {
         self.site().refresh().await?;
-        self.learn_revoked().await
+        self.learn_revoked().await?;
+        self.notices().learn(self.now_ms()).await
     }
 
     /// Learns of sessions that ended before this process started, or by another process.
@@ -438,10 +468,10 @@ pub(crate) mod testing {
             let dir = tempfile::tempdir().unwrap();
             let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
             let store = Store::new(engine, COLLECTIONS).await.unwrap();
-            let accounts = AccountsConfig::default();
             let mut setup = Setup {
                 store,
-                accounts,
+                accounts: AccountsConfig::default(),
+                notices: NoticesConfig::default(),
                 providers: Providers::default(),
                 mail: None,
                 public_url: None,

@@ -118,6 +118,12 @@ pub struct Follow {
     pub user: UserId,
     /// Milliseconds since 1970.
     pub followed_at: i64,
+    /// Whether the person wants no notices of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
+    /// When notices were wanted again: milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmuted_at: Option<i64>,
 }
 
 /// A person may not follow a channel.
@@ -210,6 +216,12 @@ impl Follow {
     #[must_use]
     pub fn id_of(user: UserId, channel: ChannelId) -> String {
         format!("{user}:{channel}")
+    }
+
+    /// From when on the person hears of the channel, unless it is muted: milliseconds since 1970.
+    #[must_use]
+    pub fn heard_since(&self) -> i64 {
+        self.followed_at.max(self.unmuted_at.unwrap_or(self.followed_at))
     }
 }
 

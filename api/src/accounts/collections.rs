@@ -4,6 +4,8 @@ use millrace_store::Collection;
 
 use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, tokens, totp};
+use crate::notices::kept as notices;
+use crate::push::{devices, job, vapid};
 use crate::{schedule, site};
 
 /// The collections of this crate.
@@ -25,4 +27,9 @@ pub static COLLECTIONS: &[&Collection] = &[
     &schedule::PLANS,
     &site::SITE_SETTINGS,
     &site::SITE_CHANGES,
+    &notices::NOTICES,
+    &notices::READERS,
+    &job::PUSH_JOBS,
+    &devices::DEVICES,
+    &vapid::PUSH_KEYS,
 ];

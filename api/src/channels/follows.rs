@@ -1,7 +1,7 @@
 //! Who follows which channel, and who may not.
 
 use millrace_core::ids::{ChannelId, UserId};
-use millrace_store::{After, Changes, Kept, Order, Query, Store, StoreError};
+use millrace_store::{After, Change, Changes, Kept, Order, Query, Store, StoreError};
 
 use super::ATTEMPTS;
 use crate::accounts::{Block, Channel, Follow, User};
@@ -57,7 +57,7 @@ impl Follows {
         if self.0.count::<Follow>(&Query::with("user", user.to_string(), 0)).await? >= limit as u64 {
             return Err(FollowError::TooMany { limit });
         }
-        let follow = Follow { channel, user, followed_at: now_ms };
+        let follow = Follow { channel, user, followed_at: now_ms, muted: false, unmuted_at: None };
         let changes =
             Changes::new().insert(&follow).increment::<Channel>(channel.to_string(), "followers", 1);
         match self.0.commit(changes).await {
@@ -99,6 +99,34 @@ impl Follows {
         Ok(false)
     }
 
+    /// A person wants no notices of a channel that it follows, or wants them again; `None` if it does not follow it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn mute(
+        &self,
+        user: UserId,
+        channel: ChannelId,
+        muted: bool,
+        now_ms: i64,
+    ) -> Result<Option<()>, StoreError> {
+        let change = |follow: Follow| {
+            if follow.muted == muted {
+                return Change::Not(());
+            }
+            Change::To(Follow { muted, unmuted_at: (!muted).then_some(now_ms), ..follow })
+        };
+        Ok(self.0.update(&Follow::id_of(user, channel), change).await?.map(drop))
+    }
+
+    /// How a person follows a channel, if it does.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn get(&self, user: UserId, channel: ChannelId) -> Result<Option<Follow>, StoreError> {
+        Ok(self.0.get::<Follow>(&Follow::id_of(user, channel)).await?.map(|kept| kept.value))
+    }
+
     /// Whether a person follows a channel.
     ///
     /// # Errors
@@ -117,7 +145,7 @@ impl Follows {
         user: UserId,
         after: Option<After>,
         limit: usize,
-    ) -> Result<Page<Channel>, StoreError> {
+    ) -> Result<Page<Channel, Follow>, StoreError> {
         let query = Query::with("user", user.to_string(), limit + 1);
         let query = query.ordered("followed_at", Order::Descending).after(after);
         let found = self.0.find::<Follow>(&query).await?;
@@ -133,7 +161,7 @@ impl Follows {
         channel: ChannelId,
         after: Option<After>,
         limit: usize,
-    ) -> Result<Page<User>, StoreError> {
+    ) -> Result<Page<User, Follow>, StoreError> {
         let query = Query::with("channel", channel.to_string(), limit + 1);
         let query = query.ordered("followed_at", Order::Descending).after(after);
         let found = self.0.find::<Follow>(&query).await?;
@@ -145,7 +173,7 @@ impl Follows {
         mut found: Vec<Kept<Follow>>,
         limit: usize,
         id: impl Fn(&Follow) -> String,
-    ) -> Result<Page<T>, StoreError> {
+    ) -> Result<Page<T, Follow>, StoreError> {
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|follow| After {
@@ -153,9 +181,9 @@ impl Follows {
             id: Follow::id_of(follow.user, follow.channel),
         });
         let mut items = Vec::with_capacity(found.len());
-        for follow in &found {
-            if let Some(kept) = self.0.get::<T>(&id(follow)).await? {
-                items.push((follow.followed_at, kept.value));
+        for follow in found {
+            if let Some(kept) = self.0.get::<T>(&id(&follow)).await? {
+                items.push((follow.value, kept.value));
             }
         }
         Ok(Page { items, next })
@@ -220,9 +248,9 @@ impl Follows {
 
 /// Part of a list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
-    /// Since when (milliseconds since 1970), and what.
-    pub items: Vec<(i64, T)>,
+pub struct Page<T, How = i64> {
+    /// How (since when in milliseconds since 1970, unless said otherwise), and what.
+    pub items: Vec<(How, T)>,
     /// Where the next part begins, if there is one.
     pub next: Option<After>,
 }
@@ -259,7 +287,7 @@ mod tests {
             channels.push(channel);
         }
         let first = site.follows.of(bob.id, None, 2).await.unwrap();
-        let names = |page: &Page<Channel>| {
+        let names = |page: &Page<Channel, Follow>| {
             page.items.iter().map(|(_, channel)| channel.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(names(&first), ["studio_4", "studio_3"]);

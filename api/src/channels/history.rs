@@ -1,10 +1,12 @@
 //! Past and running broadcasts, as they are kept.
 
 use millrace_core::ids::{BroadcastId, ChannelId};
-use millrace_store::{After, Change, Order, Query, Store, StoreError};
+use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
 use super::recorder::Note;
 use crate::accounts::{Broadcast, Channel};
+use crate::notices::Notice;
+use crate::push::PushJob;
 
 /// Broadcasts that are closed at once at start.
 const CLOSED_AT_ONCE: usize = 200;
@@ -20,7 +22,7 @@ impl History {
         Self(store)
     }
 
-    /// Keeps what is known of a broadcast. Notes may come twice, in any order, and after the end; channels without a
+    /// Keeps what is known of a broadcast; the first time, its followers' notice too. Notes may come twice, in any order, and after the end; channels without a
     /// record have no history.
     ///
     /// # Errors
@@ -48,7 +50,14 @@ impl History {
             seen_at: note.seen_at,
         };
         note.add_to(&mut broadcast);
-        match self.0.insert(&broadcast).await {
+        // With its notice, so that each broadcast has one, or none, for ever.
+        let changes = Changes::new().insert(&broadcast);
+        let changes = match Notice::live(&channel, &broadcast) {
+            Some(notice) if channel.followers > 0 => changes.insert(&notice).insert(&PushJob::of(&notice)),
+            Some(notice) => changes.insert(&notice),
+            None => changes,
+        };
+        match self.0.commit(changes).await {
             // Somebody else has kept it in between.
             Err(err) if err.is_conflict("id") => {
                 self.0.update(&note.broadcast.to_string(), add).await.map(drop)

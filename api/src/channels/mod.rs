@@ -13,6 +13,7 @@ use millrace_core::ids::{ChannelId, ChannelName, UserId};
 use millrace_store::{Change, Changes, Kept, Query, Store, StoreError};
 
 use crate::accounts::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord, User};
+use crate::notices::Notice;
 use crate::schedule::Plan;
 
 pub use config::ChannelsConfig;
@@ -204,6 +205,7 @@ impl Channels {
         self.remove_all::<Block>(id).await?;
         self.remove_all::<Broadcast>(id).await?;
         self.remove_all::<Plan>(id).await?;
+        self.remove_all::<Notice>(id).await?;
         Ok(())
     }
 

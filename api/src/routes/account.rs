@@ -27,6 +27,7 @@ use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
 use crate::channels::ChannelError;
 use crate::error::ApiError;
 use crate::mail::Subject;
+use crate::notices::Reader;
 
 /// Most documents of one kind in an export.
 const EXPORT_MAX: usize = 10_000;
@@ -233,10 +234,12 @@ pub(crate) async fn delete(
     store.commit(changes).await?;
     let changes = tokens.iter().fold(Changes::new(), |changes, token| changes.delete(token));
     let changes =
-        changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<User>(user.id.to_string());
+        changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<Reader>(user.id.to_string());
+    let changes = changes.delete_id::<User>(user.id.to_string());
     store.commit(changes).await?;
     state.end_sessions(user.id, None).await?;
     remove_picture(&state, user.value.avatar.clone()).await;
+    state.push().devices().remove_of(user.id).await?;
     tracing::info!(user.id = %user.id, "an account was deleted by its person");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -267,6 +270,9 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
     let follows = without(store.find::<Follow>(&by_user()).await?, "");
     let tokens = without(store.find::<ApiToken>(&by_user()).await?, "hash");
     let identities = without(store.find::<Identity>(&by_user()).await?, "");
+    let devices: Vec<_> = state.push().devices().of(person.user).await?;
+    let devices: Vec<_> =
+        devices.iter().map(|one| json!({ "name": one.name, "created_at": time(one.created_at) })).collect();
     let body = json!({
         "account": User { password: None, ..user },
         "channels": channels,
@@ -274,6 +280,8 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
         "identities": identities,
         "sessions": sessions,
         "api_tokens": tokens,
+        "push_devices": devices,
+        "notices": state.notices().reader(person.user).await?,
     });
     let name = HeaderValue::from_static("attachment; filename=\"millrace-export.json\"");
     let private = HeaderValue::from_static("no-store");

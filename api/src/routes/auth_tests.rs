@@ -402,12 +402,24 @@ async fn a_person_takes_the_data_along_and_leaves_nothing() {
     let (status, data) = browser.get("/api/v1/me/export").await;
     assert_eq!((status, &data["account"]["name"]), (StatusCode::OK, &json!("ada")));
     assert!(!data.to_string().contains("argon2"));
+    let user = state.people().by_login("ada").await.unwrap().unwrap().id;
+    let device = crate::push::devices::tests::device(user, "https://push.example.org/ada", 1);
+    state.push().devices().put(&device, 10).await.unwrap();
+    state.notices().turn(user, false, 1).await.unwrap();
+    let (_, data) = browser.get("/api/v1/me/export").await;
+    assert_eq!(
+        (&data["push_devices"][0]["name"], &data["notices"]["off"]),
+        (&json!(device.name), &json!(true))
+    );
+    assert!(!data.to_string().contains("push.example"), "{data}");
     let wrong = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": "wrong" })).await;
     assert_eq!(kind(&wrong), (403, "/problems/wrong-password"));
     let gone = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": PASSWORD })).await;
     assert_eq!(gone.0, StatusCode::NO_CONTENT);
     assert!(!browser.signed_in().await);
     assert!(state.people().by_login("ada").await.unwrap().is_none());
+    assert!(state.push().devices().of(user).await.unwrap().is_empty());
+    assert!(!state.notices().reader(user).await.unwrap().off);
     Browser::new(&state).register("ada").await;
 }
 

@@ -59,6 +59,9 @@ pub struct ChannelView {
     /// Whether who asks follows it; absent for somebody who is not signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     following: Option<bool>,
+    /// Whether who asks follows it and wants no notices of it; absent for somebody who does not follow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted: Option<bool>,
     /// Whether who asks moderates it or owns it; absent for somebody who is not signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     moderating: Option<bool>,
@@ -181,8 +184,8 @@ pub(super) async fn may_watch(
 async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Result<ChannelView, ApiError> {
     let owner = state.store().get::<User>(&channel.owner.to_string()).await?;
     let owner = owner.map(|kept| Profile::of(&kept.value)).ok_or_else(no_such_channel)?;
-    let following = match person {
-        Some(person) => Some(state.studio().follows.follows(person.user, channel.id).await?),
+    let follow = match person {
+        Some(person) => state.studio().follows.get(person.user, channel.id).await?,
         None => None,
     };
     let stream = if may_watch(state, person, &channel).await? {
@@ -194,7 +197,8 @@ async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Re
     Ok(ChannelView {
         id: channel.id,
         owner,
-        following,
+        following: person.map(|_| follow.is_some()),
+        muted: follow.map(|follow| follow.muted),
         moderating: person.map(|person| standing(person, &channel) >= Standing::Moderator),
         stream,
         name: channel.name,

@@ -44,6 +44,7 @@ const TOKEN: &str = "token";
         (name = "Stream keys", description = "The secrets that publish"),
         (name = "Following", description = "Who follows what, and who may not"),
         (name = "Schedule", description = "Broadcasts to come"),
+        (name = "Notices", description = "What happened on channels that one follows, and the browsers that say so"),
         (name = "People", description = "People as everybody sees them"),
         (name = "Account", description = "The own account, its sessions and tokens"),
         (name = "Signing in", description = "Getting in and out; for browsers"),

@@ -7,19 +7,19 @@ use axum::response::Response;
 use jiff::Timestamp;
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::channels::{Standing, no_such_channel, seen, with_standing};
 use super::lists::{Asked, Page, cursor, limit_reached, private, time};
 use super::params::{AndPerson, OfChannel, Paging};
 use super::path::Path;
-use super::problems::{LimitReached, NoSuchChannel, Paged, SignedIn, problems};
+use super::problems::{JsonBody, LimitReached, NoSuchChannel, Paged, SignedIn, problems};
 use super::profile::NoSuchPerson;
 use super::profile::{Profile, person_named};
 use crate::ApiState;
 use crate::accounts::Playback;
-use crate::auth::{Person, Scope};
+use crate::auth::{Input, Person, Scope};
 use crate::channels::FollowError;
 use crate::error::ApiError;
 
@@ -33,9 +33,20 @@ pub struct Followed {
     title: String,
     /// Whether it is live.
     live: bool,
+    /// Whether one wants no notices of it.
+    muted: bool,
     /// Since when.
     #[schema(value_type = String, format = "date-time")]
     followed_at: Timestamp,
+}
+
+/// How one follows a channel.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FollowEdit {
+    /// Whether one wants no notices when it goes live.
+    #[schema(example = true)]
+    muted: bool,
 }
 
 /// Somebody who follows a channel.
@@ -63,6 +74,8 @@ pub struct Blocked {
 problems! {
     /// Not whom the channel blocks.
     MayNotFollow => [blocked()];
+    /// For who follows it.
+    NotFollowed => [not_followed()];
 }
 
 fn blocked() -> Problem {
@@ -117,6 +130,32 @@ pub(crate) async fn unfollow(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Says whether one wants notices of a channel that one follows.
+#[utoipa::path(patch, path = "/api/v1/channels/{name}/follow", operation_id = "muteChannel", tag = "Following",
+    security(("session" = []), ("token" = ["channels"])),
+    params(OfChannel), request_body = FollowEdit,
+    responses((status = 204, description = "It is so"), SignedIn, JsonBody, NoSuchChannel, NotFollowed))]
+pub(crate) async fn mute(
+    State(state): State<ApiState>,
+    person: Person,
+    Path(name): Path<String>,
+    Input { value: edit, .. }: Input<FollowEdit>,
+) -> Result<StatusCode, ApiError> {
+    person.require(Scope::Channels)?;
+    let channel = seen(&state, Some(&person), &name).await?;
+    let muted = state.studio().follows.mute(person.user, channel.id, edit.muted, state.now_ms()).await?;
+    muted.map(|()| StatusCode::NO_CONTENT).ok_or_else(|| not_followed().into())
+}
+
+fn not_followed() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-followed",
+        "Not followed",
+        "You do not follow this channel. Follow it first.",
+    )
+}
+
 /// Lists what one follows, newest first.
 #[utoipa::path(get, path = "/api/v1/me/follows", operation_id = "listMyFollows", tag = "Following",
     security(("session" = []), ("token" = ["read"])),
@@ -135,11 +174,12 @@ pub(crate) async fn mine(
         .items
         .into_iter()
         .filter(|(_, channel)| channel.playback != Playback::Private || channel.owner == person.user)
-        .map(|(since, channel)| Followed {
+        .map(|(follow, channel)| Followed {
             live: state.with_directory(|directory| directory.get(&channel.name).is_some()),
             channel: channel.name,
             title: channel.title,
-            followed_at: time(since),
+            muted: follow.muted,
+            followed_at: time(follow.followed_at),
         })
         .collect();
     Ok(private(Json(Page { items, next_cursor })))
@@ -166,7 +206,7 @@ pub(crate) async fn followers(
     let items = page
         .items
         .iter()
-        .map(|(since, user)| Follower { person: Profile::of(user), followed_at: time(*since) })
+        .map(|(follow, user)| Follower { person: Profile::of(user), followed_at: time(follow.followed_at) })
         .collect();
     Ok(private(Json(Page { items, next_cursor })))
 }

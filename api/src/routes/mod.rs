@@ -13,12 +13,14 @@ pub mod channels;
 pub mod description;
 pub mod follows;
 pub mod lists;
+pub mod notices;
 pub mod oauth;
 mod outside;
 mod params;
 mod path;
 mod problems;
 pub mod profile;
+pub mod push;
 pub mod schedule;
 pub mod sessions;
 pub mod site;
@@ -104,6 +106,13 @@ fn own_account() -> OpenApiRouter<ApiState> {
         .routes(routes!(channels::mine))
         .routes(routes!(follows::mine))
         .routes(routes!(schedule::upcoming))
+        .routes(routes!(notices::list))
+        .routes(routes!(notices::unread))
+        .routes(routes!(notices::read))
+        .routes(routes!(notices::settings, notices::turn))
+        .routes(routes!(push::show))
+        .routes(routes!(push::subscribe))
+        .routes(routes!(push::unsubscribe))
 }
 
 fn administration() -> OpenApiRouter<ApiState> {
@@ -129,7 +138,7 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(stream_keys::list, stream_keys::create))
         .routes(routes!(stream_keys::revoke))
         .routes(routes!(stream_keys::rotate))
-        .routes(routes!(follows::follow, follows::unfollow))
+        .routes(routes!(follows::follow, follows::mute, follows::unfollow))
         .routes(routes!(follows::followers))
         .routes(routes!(follows::blocks))
         .routes(routes!(follows::block, follows::unblock))

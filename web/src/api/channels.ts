@@ -26,5 +26,7 @@ export const profileOf = (name: string) =>
   });
 
 export const follow = (name: string) => done(api.PUT('/api/v1/channels/{name}/follow', { params: { path: { name } } }));
+export const mute = (name: string, muted: boolean) =>
+  done(api.PATCH('/api/v1/channels/{name}/follow', { params: { path: { name } }, body: { muted } }));
 export const unfollow = (name: string) =>
   done(api.DELETE('/api/v1/channels/{name}/follow', { params: { path: { name } } }));

@@ -6,6 +6,7 @@ import { me } from '@/api/me';
 import { Button } from '@/components/Button';
 import { failureOf } from '@/components/Form';
 import { t } from '@/text/t';
+import { MuteButton } from './MuteButton';
 import styles from './FollowButton.module.css';
 
 /** Follows a channel or leaves it; who is not signed in is led to the door and back. */
@@ -54,6 +55,7 @@ export function FollowButton({ channel }: { readonly channel: Channel }) {
         <Heart size={17} aria-hidden="true" fill={follows ? 'currentColor' : 'none'} />
         {follows ? t('channel.following') : t('channel.follow')}
       </Button>
+      {follows && <MuteButton channel={channel} />}
       {error !== null && (
         <span role="alert" className={styles.error}>
           {failureOf(error).sentence}

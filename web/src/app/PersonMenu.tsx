@@ -6,6 +6,8 @@ import { me } from '@/api/me';
 import { site } from '@/api/site';
 import { Avatar } from '@/components/Avatar';
 import { signOut } from '@/features/auth/api/auth';
+import { Bell } from '@/features/notices/components/Bell';
+import { unsubscribe } from '@/features/notices/model/subscription';
 import { t } from '@/text/t';
 import styles from './PersonMenu.module.css';
 
@@ -34,6 +36,7 @@ export function PersonMenu() {
 
   const leave = async () => {
     // Even when the server does not answer, this page forgets the person.
+    await unsubscribe().catch(() => undefined);
     await signOut().catch(() => undefined);
     queries.clear();
     queries.setQueryData(me().queryKey, null);
@@ -41,42 +44,45 @@ export function PersonMenu() {
   };
 
   return (
-    <Menu.Root>
-      <Menu.Trigger className={styles.trigger} aria-label={t('menu.of', { name: person.display_name })}>
-        <Avatar name={person.name} picture={person.avatar_url} />
-      </Menu.Trigger>
-      <Menu.Portal>
-        <Menu.Positioner sideOffset={8} align="end" className={styles.positioner}>
-          <Menu.Popup className={styles.popup}>
-            <div className={styles.who}>
-              <strong>{person.display_name}</strong>
-              <span>{person.name}</span>
-            </div>
-            <Menu.Item className={styles.item} render={<Link to="/dashboard" />}>
-              <LayoutDashboard size={18} aria-hidden="true" />
-              {t('menu.dashboard')}
-            </Menu.Item>
-            <Menu.Item className={styles.item} render={<Link to={`/@${person.name}`} />}>
-              <UserRound size={18} aria-hidden="true" />
-              {t('menu.profile')}
-            </Menu.Item>
-            <Menu.Item className={styles.item} render={<Link to="/settings" />}>
-              <Settings size={18} aria-hidden="true" />
-              {t('menu.settings')}
-            </Menu.Item>
-            {person.role === 'admin' && (
-              <Menu.Item className={styles.item} render={<Link to="/admin" />}>
-                <Shield size={18} aria-hidden="true" />
-                {t('menu.admin')}
+    <>
+      <Bell />
+      <Menu.Root>
+        <Menu.Trigger className={styles.trigger} aria-label={t('menu.of', { name: person.display_name })}>
+          <Avatar name={person.name} picture={person.avatar_url} />
+        </Menu.Trigger>
+        <Menu.Portal>
+          <Menu.Positioner sideOffset={8} align="end" className={styles.positioner}>
+            <Menu.Popup className={styles.popup}>
+              <div className={styles.who}>
+                <strong>{person.display_name}</strong>
+                <span>{person.name}</span>
+              </div>
+              <Menu.Item className={styles.item} render={<Link to="/dashboard" />}>
+                <LayoutDashboard size={18} aria-hidden="true" />
+                {t('menu.dashboard')}
               </Menu.Item>
-            )}
-            <Menu.Item className={styles.item} onClick={() => void leave()}>
-              <LogOut size={18} aria-hidden="true" />
-              {t('menu.signOut')}
-            </Menu.Item>
-          </Menu.Popup>
-        </Menu.Positioner>
-      </Menu.Portal>
-    </Menu.Root>
+              <Menu.Item className={styles.item} render={<Link to={`/@${person.name}`} />}>
+                <UserRound size={18} aria-hidden="true" />
+                {t('menu.profile')}
+              </Menu.Item>
+              <Menu.Item className={styles.item} render={<Link to="/settings" />}>
+                <Settings size={18} aria-hidden="true" />
+                {t('menu.settings')}
+              </Menu.Item>
+              {person.role === 'admin' && (
+                <Menu.Item className={styles.item} render={<Link to="/admin" />}>
+                  <Shield size={18} aria-hidden="true" />
+                  {t('menu.admin')}
+                </Menu.Item>
+              )}
+              <Menu.Item className={styles.item} onClick={() => void leave()}>
+                <LogOut size={18} aria-hidden="true" />
+                {t('menu.signOut')}
+              </Menu.Item>
+            </Menu.Popup>
+          </Menu.Positioner>
+        </Menu.Portal>
+      </Menu.Root>
+    </>
   );
 }

@@ -2,6 +2,7 @@ import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
 import { SEARCH_MESSAGES } from './search';
+import { NOTICES_MESSAGES } from './notices';
 import { SETTINGS_MESSAGES } from './settings';
 import { SITE_MESSAGES } from './site';
 import { STUDIO_MESSAGES } from './studio';
@@ -16,6 +17,7 @@ export const MESSAGES = {
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
   ...SEARCH_MESSAGES,
+  ...NOTICES_MESSAGES,
   ...SETTINGS_MESSAGES,
   ...SITE_MESSAGES,
   ...STUDIO_MESSAGES,

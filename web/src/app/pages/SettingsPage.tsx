@@ -8,6 +8,7 @@ import { Sessions } from '@/features/account/components/Sessions';
 import { Tokens } from '@/features/account/components/Tokens';
 import { TwoFactor } from '@/features/account/components/TwoFactor';
 import { YourData } from '@/features/account/components/YourData';
+import { NoticeSettings } from '@/features/notices/components/NoticeSettings';
 import { useTitle } from '@/lib/useTitle';
 import { t } from '@/text/t';
 import { SignedIn } from '../SignedIn';
@@ -18,6 +19,7 @@ const SECTIONS = [
   ['email', 'email.title'],
   ['password', 'password.title'],
   ['second-factor', 'totp.title'],
+  ['notices', 'notices.title'],
   ['sessions', 'sessions.title'],
   ['tokens', 'tokens.title'],
   ['data', 'data.title'],
@@ -54,6 +56,7 @@ export function SettingsPage() {
             <Password person={person} />
             <Identities problem={search.get('problem')} />
             <TwoFactor person={person} />
+            <NoticeSettings />
             <Sessions onEnded={ended} />
             <Tokens person={person} />
             <YourData person={person} onEnded={ended} />
