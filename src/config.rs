@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) site: millrace_api::site::SiteConfig,
     /// How people hear of broadcasts of channels that they follow.
     pub(crate) notices: millrace_api::notices::NoticesConfig,
+    /// How followers-only and private channels are watched.
+    pub(crate) playback: millrace_api::playback::PlaybackConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -138,6 +140,7 @@ impl Default for Config {
             channels: millrace_api::channels::ChannelsConfig::default(),
             site: millrace_api::site::SiteConfig::default(),
             notices: millrace_api::notices::NoticesConfig::default(),
+            playback: millrace_api::playback::PlaybackConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -246,6 +249,7 @@ impl Config {
         problems.extend(self.channels.validate());
         problems.extend(self.site.validate());
         problems.extend(self.notices.validate());
+        problems.extend(self.playback.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use millrace_api::publish::Granted;
 use millrace_core::bus::Bus;
 use millrace_core::bus::memory::MemoryBus;
-use millrace_hls_packager::{Origin, PackagerService};
+use millrace_hls_packager::{Origin, OriginConfig, PackagerService};
 use millrace_http::server::{Limits, Listener};
 use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
 use tokio::net::TcpListener;
@@ -43,11 +44,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let bound = Bound::bind(&config).await?;
     let node = node_name(bound.http);
 
-    let origin = Origin::counting_requests(config.hls.max_blocked_requests, config.hls.count_requests);
-    let packager =
-        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
     let api =
         people(&config, Arc::clone(&bus), &node, &bound).await?.counting_requests(config.hls.count_requests);
+    let origin = Origin::new(OriginConfig {
+        max_blocked_requests: config.hls.max_blocked_requests,
+        counts_requests: config.hls.count_requests,
+        playback_keys: Some(api.playback().keys().clone()),
+    });
+    let packager =
+        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
+    let access = tokio::spawn(packager.follow(bus.as_ref()));
     // Until ingest has said its last word, so that what ends with the process has its end in the history.
     let recorded = tokio_util::sync::CancellationToken::new();
     let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
@@ -127,6 +133,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let cut = http.await.context("the HTTP server failed")?;
     let _ = metrics_server.await;
     directory.await.context("the directory failed")?;
+    access.await.context("the origin's access failed")?;
     upkeep.await.context("metrics upkeep failed")?;
     accounts.await.context("the upkeep of accounts failed")?;
     mail.await.context("the delivery of mail failed")?;
@@ -170,6 +177,9 @@ async fn people(
         .context("failed to read the secret of a sign-in provider")?;
     let mail = millrace_api::mail::Post::new(&config.mail, public_url.as_deref().unwrap_or_default())
         .context("failed to set up mail")?;
+    let playback = millrace_api::playback::PlaybackLinks::open(&config.playback, &store)
+        .await
+        .context("failed to get the secret of playback tokens")?;
     let setup = millrace_api::Setup {
         store,
         accounts: config.accounts.clone(),
@@ -184,6 +194,7 @@ async fn people(
             rtmp_port: bound.rtmp.port(),
             rtmps_port: bound.rtmps.map(|addr| addr.port()),
         },
+        playback,
     };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
@@ -216,7 +227,7 @@ impl PublishAuthority for Keys {
     fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_> {
         Box::pin(async move {
             match self.0.authorise(attempt.key.expose(), attempt.peer.ip()).await {
-                Ok(granted) => Ok(PublishGrant { channel: granted.channel, key: Some(granted.key) }),
+                Ok(Granted { channel, key, access }) => Ok(PublishGrant { channel, key: Some(key), access }),
                 Err(refused) => {
                     Err(PublishRefusal { reason: refused.label(), sentence: refused.to_string() })
                 }

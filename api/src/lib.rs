@@ -14,6 +14,7 @@ pub mod mail;
 pub mod notices;
 pub mod oauth;
 pub mod picture;
+pub mod playback;
 pub mod publish;
 pub mod push;
 pub mod routes;

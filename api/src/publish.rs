@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use millrace_core::ids::{ChannelName, StreamKeyId};
+use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError};
 
 use crate::accounts::{Role, User};
@@ -42,6 +43,8 @@ pub struct Granted {
     pub channel: ChannelName,
     /// Which key.
     pub key: StreamKeyId,
+    /// Whether what is published needs a playback token.
+    pub access: Access,
 }
 
 /// Why a key may not publish. `Display` is the sentence for the person at the encoder.
@@ -300,7 +303,7 @@ impl KeyAuthority {
         if owner.role < Role::Streamer {
             return Ok(Err(Refused::NotAllowed));
         }
-        let granted = Granted { channel: channel.name, key: key.id };
+        let granted = Granted { channel: channel.name, key: key.id, access: channel.playback.access() };
         let keys = self.keys.clone();
         // The publish does not wait for the note of its use, and does not need it.
         tokio::spawn(async move {
@@ -334,7 +337,8 @@ mod tests {
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     fn granted(number: u128) -> Granted {
-        Granted { channel: "studio".parse().unwrap(), key: StreamKeyId(uuid::Uuid::from_u128(number)) }
+        let key = StreamKeyId(uuid::Uuid::from_u128(number));
+        Granted { channel: "studio".parse().unwrap(), key, access: Access::Open }
     }
 
     #[test]
@@ -402,7 +406,8 @@ mod tests {
         let revoked = site.key(&studio, 2).await;
         site.keys.revoke(studio.id, revoked.id, 1).await.unwrap();
         let ask = async |key: &str| authority.authorise(key, HOME).await;
-        assert_eq!(ask("secret-1").await, Ok(Granted { channel: studio.name.clone(), key: key.id }));
+        let granted = Granted { channel: studio.name.clone(), key: key.id, access: Access::Open };
+        assert_eq!(ask("secret-1").await, Ok(granted));
         assert_eq!(ask("").await, Err(Refused::NoKey));
         assert_eq!(ask("secret-9").await, Err(Refused::UnknownKey));
         assert_eq!(ask(&"x".repeat(KEY_MAX_BYTES + 1)).await, Err(Refused::UnknownKey));

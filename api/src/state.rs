@@ -27,6 +27,7 @@ use crate::mail::Post;
 use crate::notices::{Notices, NoticesConfig};
 use crate::oauth::Providers;
 use crate::push::{Push, PushJob};
+use crate::playback::PlaybackLinks;
 use crate::site::{IngestAddress, Site, SiteConfig};
 use crate::studio::Studio;
 use crate::viewers::Audience;
@@ -65,6 +66,8 @@ pub struct Setup {
     pub site: SiteConfig,
     /// Where encoders come in.
     pub ingest: IngestAddress,
+    /// Hands out addresses of broadcasts.
+    pub playback: PlaybackLinks,
 }
 
 /// What the handlers share. Clones share it.
@@ -281,6 +284,12 @@ impl ApiState {
         }
     }
 
+    /// Hands out addresses of broadcasts.
+    #[must_use]
+    pub fn playback(&self) -> &PlaybackLinks {
+        &self.shared.setup.playback
+    }
+
     /// Whether cookies are for https only.
     #[must_use]
     pub fn secure(&self) -> bool {
@@ -353,7 +362,7 @@ impl ApiState {
     /// Those of the store.
     pub async fn stop_broadcasts(&self, user: UserId) -> Result<(), StoreError> {
         for channel in self.studio().channels.of(user, CHANNELS_MAX).await? {
-            self.studio().updated(&channel.name).await;
+            self.studio().updated(&channel.name, channel.playback.access()).await;
             self.studio().stop(&channel.name, StoppedBy::Site).await;
         }
         Ok(())
@@ -444,6 +453,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::accounts::{COLLECTIONS, Role, User};
     use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
+    use crate::playback::PlaybackConfig;
     use millrace_core::ids::{SessionId, UserId};
     use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -468,6 +478,7 @@ pub(crate) mod testing {
             let dir = tempfile::tempdir().unwrap();
             let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
             let store = Store::new(engine, COLLECTIONS).await.unwrap();
+            let playback = PlaybackLinks::open(&PlaybackConfig::default(), &store).await.unwrap();
             let mut setup = Setup {
                 store,
                 accounts: AccountsConfig::default(),
@@ -478,6 +489,7 @@ pub(crate) mod testing {
                 secure: false,
                 site: SiteConfig::default(),
                 ingest: IngestAddress::default(),
+                playback,
             };
             change(&mut setup);
             let mut state = Self::new(setup).await.unwrap();

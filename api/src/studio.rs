@@ -1,7 +1,7 @@
 //! What the routes of channels share, and how they reach the other roles.
 #![expect(clippy::disallowed_methods, reason = "shell: clock, ids, pauses")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop,
 };
 use millrace_core::ids::{ChannelName, StreamKeyId, UserId};
+use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -161,9 +162,9 @@ impl Studio {
     }
 
     /// What is kept about a channel has changed.
-    pub async fn updated(&self, channel: &ChannelName) {
+    pub async fn updated(&self, channel: &ChannelName, access: Access) {
         self.authority.forget(channel);
-        self.order(channel, EventBody::ChannelUpdated(ChannelUpdated {})).await;
+        self.order(channel, EventBody::ChannelUpdated(ChannelUpdated { access })).await;
     }
 
     async fn order(&self, channel: &ChannelName, body: EventBody) {
@@ -204,12 +205,26 @@ impl std::fmt::Debug for Studio {
 /// What the recorder has to ask the store for.
 #[derive(Debug, Default)]
 struct Wanted {
-    cards: std::collections::BTreeSet<ChannelName>,
+    cards: BTreeMap<ChannelName, Because>,
     live: std::collections::BTreeSet<ChannelName>,
     recorder: Recorder,
 }
 
+/// Why a card is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Because {
+    /// Somebody said that it changed.
+    Changed,
+    /// A broadcast began. It was let in by what was read a moment before: who may watch it is said once more.
+    Began,
+}
+
 impl Wanted {
+    fn want(&mut self, channel: &ChannelName, because: Because) {
+        let wanted = self.cards.entry(channel.clone()).or_insert(because);
+        *wanted = because.max(*wanted);
+    }
+
     fn apply(&mut self, state: &ApiState, event: &Event) {
         let channel = &event.subject;
         let viewers =
@@ -218,7 +233,7 @@ impl Wanted {
         match &event.body {
             EventBody::StreamStarted(_) => {
                 self.live.insert(channel.clone());
-                self.cards.insert(channel.clone());
+                self.want(channel, Because::Began);
             }
             EventBody::StreamEnded(_) => {
                 self.live.remove(channel);
@@ -226,7 +241,7 @@ impl Wanted {
                 state.studio().drop_card(channel);
             }
             EventBody::ChannelUpdated(_) if self.live.contains(channel) => {
-                self.cards.insert(channel.clone());
+                self.want(channel, Because::Changed);
             }
             _ => {}
         }
@@ -282,8 +297,8 @@ pub fn record(
                         wanted.recorder.kept(note);
                     }
                     // The broadcast may have ended meanwhile.
-                    if let Some(card) = card.as_ref().filter(|card| !wanted.live.contains(*card)) {
-                        state.studio().drop_card(card);
+                    if let Some((channel, _)) = card.as_ref().filter(|card| !wanted.live.contains(&card.0)) {
+                        state.studio().drop_card(channel);
                     }
                 }
                 Err(err) => {
@@ -291,7 +306,11 @@ pub fn record(
                     if !open {
                         return;
                     }
-                    wanted.cards.extend(card.clone().filter(|card| wanted.live.contains(card)));
+                    if let Some((channel, because)) =
+                        card.as_ref().filter(|card| wanted.live.contains(&card.0))
+                    {
+                        wanted.want(channel, *because);
+                    }
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
@@ -312,7 +331,7 @@ async fn next(streams: &mut Subscription, commands: &mut Subscription) -> Option
 async fn write(
     studio: &Studio,
     left_open: bool,
-    card: Option<&ChannelName>,
+    card: Option<&(ChannelName, Because)>,
     note: Option<&crate::channels::Note>,
 ) -> Result<(), StoreError> {
     if left_open {
@@ -321,8 +340,13 @@ async fn write(
             tracing::warn!(broadcasts = closed, "closed broadcasts that the last process left open");
         }
     }
-    if let Some(name) = card {
-        studio.put(name, studio.look_up(name).await?);
+    if let Some((name, because)) = card {
+        let card = studio.look_up(name).await?;
+        let access = card.playback.access();
+        studio.put(name, card);
+        if *because == Because::Began {
+            studio.order(name, EventBody::ChannelUpdated(ChannelUpdated { access })).await;
+        }
     }
     if let Some(note) = note {
         studio.history.keep(note).await?;

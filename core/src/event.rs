@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BroadcastId, ChannelName, StreamKeyId};
+use crate::playback::Access;
 
 /// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the channel and the
 /// bus key: events of one channel keep their order.
@@ -138,7 +139,10 @@ pub struct KeyRevoked {
 
 /// Data of `channel.updated.v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChannelUpdated {}
+pub struct ChannelUpdated {
+    /// Whether its media needs a playback token from now on.
+    pub access: Access,
+}
 
 /// Why a broadcast ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::flv::FlvTag;
 use crate::ids::{BroadcastId, ChannelName, ConnectionId};
+use crate::playback::Access;
 
 /// Most bytes of tag bodies that wait in one feed.
 pub const FEED_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -69,6 +70,8 @@ pub struct BroadcastStart {
     pub id: BroadcastId,
     /// Its channel.
     pub channel: ChannelName,
+    /// Whether its media needs a playback token when it begins; `channel.updated.v1` says when that changes.
+    pub access: Access,
 }
 
 /// Takes new broadcasts from ingest. The packager's shell implements it, and so do tests.

@@ -7,6 +7,7 @@
 //! | Enhanced RTMP v2 (2026-01-31-r2), packet headers | [`flv`] |
 //! | RFC 9562 (UUIDv7) | [`ids`] |
 //! | CloudEvents 1.0 | [`event`] |
+//! | RFC 7519 (JWT), RFC 7518 §3.2 (HS256) | [`playback`] |
 #![warn(missing_docs)]
 
 pub mod bus;
@@ -15,5 +16,6 @@ pub mod event;
 pub mod feed;
 pub mod flv;
 pub mod ids;
+pub mod playback;
 pub mod time;
 pub mod viewers;

@@ -14,9 +14,10 @@ use futures_util::future::join_all;
 use futures_util::poll;
 use http_body_util::BodyExt;
 use live::Live;
-use millrace_hls_packager::Origin;
+use millrace_core::playback::Access;
 use millrace_hls_packager::origin::{Broadcast, router};
 use millrace_hls_packager::window::Form;
+use millrace_hls_packager::{Origin, OriginConfig};
 use tower::ServiceExt;
 
 /// Viewers who wait for one part.
@@ -62,9 +63,12 @@ fn blocked_reloads(c: &mut Criterion) {
     group.sample_size(20);
     for (name, skip) in [("full", ""), ("delta", "&_HLS_skip=YES")] {
         let mut live = Live::new();
-        let origin = Origin::new(VIEWERS);
+        let config = OriginConfig { max_blocked_requests: VIEWERS, ..OriginConfig::default() };
+        let origin = Origin::new(config);
         let broadcast = Arc::new(Broadcast::new("r4nd0m1234".into(), &live.window).unwrap());
-        origin.catalog().go_live(&"studio".parse().unwrap(), &broadcast);
+        let studio = "studio".parse().unwrap();
+        origin.catalog().announce(&studio, Access::Open);
+        origin.catalog().go_live(&studio, &broadcast);
         let service = router(origin.clone());
         group.bench_function(name, |b| {
             b.iter(|| {

@@ -12,8 +12,9 @@ use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
 use live::Live;
-use millrace_hls_packager::Origin;
+use millrace_core::playback::Access;
 use millrace_hls_packager::origin::{Broadcast, router};
+use millrace_hls_packager::{Origin, OriginConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -55,9 +56,12 @@ fn serve() -> Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let mut live = Live::new();
-            let origin = Origin::new(VIEWERS);
+            let config = OriginConfig { max_blocked_requests: VIEWERS, ..OriginConfig::default() };
+            let origin = Origin::new(config);
             let broadcast = Arc::new(Broadcast::new("r4nd0m1234".into(), &live.window).unwrap());
-            origin.catalog().go_live(&"studio".parse().unwrap(), &broadcast);
+            let studio = "studio".parse().unwrap();
+            origin.catalog().announce(&studio, Access::Open);
+            origin.catalog().go_live(&studio, &broadcast);
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (publish, mut told) = mpsc::unbounded_channel();
             let address = listener.local_addr().unwrap();

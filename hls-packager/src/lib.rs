@@ -18,5 +18,5 @@ pub mod timeline;
 pub mod window;
 
 pub use config::{Config, Latency};
-pub use origin::Origin;
+pub use origin::{Origin, OriginConfig};
 pub use run::PackagerService;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use millrace_core::bus::{Bus, Topic};
-use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated};
+use millrace_core::event::{
+    ChannelUpdated, Event, EventBody, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated,
+};
 use millrace_core::feed::{
     BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
 };
@@ -73,6 +75,19 @@ impl PackagerService {
         }))
     }
 
+    /// Learns who may fetch what, from `bus`, until the service stops. Subscribes before it returns the future.
+    pub fn follow(&self, bus: &dyn Bus) -> impl Future<Output = ()> + Send + 'static {
+        let mut orders = bus.subscribe(Topic::Commands);
+        let (origin, stopping) = (self.0.origin.clone(), self.0.stopping.clone());
+        async move {
+            while let Some(Some(event)) = stopping.run_until_cancelled(orders.next()).await {
+                if let EventBody::ChannelUpdated(ChannelUpdated { access }) = &event.body {
+                    origin.catalog().set_access(&event.subject, *access);
+                }
+            }
+        }
+    }
+
     /// Says that the server stops. Feeds that end from now on leave no `EXT-X-ENDLIST`: players go on after the
     /// restart. The `shutdown` token says the same, before ingest can end a feed because of it.
     pub fn stop(&self) {
@@ -107,6 +122,7 @@ impl BroadcastSink for PackagerService {
 
     fn open(&self, start: BroadcastStart) -> FeedHandle {
         let shared = Arc::clone(&self.0);
+        shared.origin.catalog().announce(&start.channel, start.access);
         let (items, receiver) = feed();
         let (replies, reply_receiver) = mpsc::channel(REPLIES);
         let task = BroadcastTask::new(shared, start, receiver, replies);
@@ -180,7 +196,13 @@ impl BroadcastTask {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(self) {
+        let (shared, channel) = (Arc::clone(&self.shared), self.start.channel.clone());
+        self.package().await;
+        shared.origin.catalog().withdraw(&channel);
+    }
+
+    async fn package(mut self) {
         let end = self.follow_feed().await;
         let now = Instant::now();
         match end {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use millrace_core::ids::{ChannelName, StreamKey, StreamKeyId};
+use millrace_core::playback::Access;
 
 /// Somebody wants to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct PublishGrant {
     pub channel: ChannelName,
     /// With which key, so that revoking it ends the publish; none where there are no keys.
     pub key: Option<StreamKeyId>,
+    /// Whether what is published needs a playback token.
+    pub access: Access,
 }
 
 /// Why not.
@@ -59,7 +62,7 @@ impl PublishAuthority for OpenAuthority {
                     .to_owned(),
             }),
             key => match key.parse() {
-                Ok(channel) => Ok(PublishGrant { channel, key: None }),
+                Ok(channel) => Ok(PublishGrant { channel, key: None, access: Access::Open }),
                 Err(_) => Err(PublishRefusal {
                     reason: "bad_key",
                     sentence:

@@ -15,6 +15,7 @@ use millrace_core::event::{
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use millrace_core::playback::Access;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,14 @@ pub(crate) struct Link {
     pub(crate) control: mpsc::Sender<Control>,
     /// Where it runs. The packager of a broadcast that it begins runs there too.
     pub(crate) runtime: Handle,
+}
+
+/// A connection that publishes or asks to.
+#[derive(Debug)]
+struct Connection {
+    link: Link,
+    /// What a broadcast that it begins needs to be fetched.
+    access: Access,
 }
 
 /// What reaches the task.
@@ -126,7 +135,7 @@ struct Broadcasts {
     deps: Deps,
     events: mpsc::Sender<Event>,
     commands: mpsc::WeakSender<ToBroadcasts>,
-    connections: HashMap<ConnectionId, Link>,
+    connections: HashMap<ConnectionId, Connection>,
     feeds: HashMap<BroadcastId, Feed>,
 }
 
@@ -136,8 +145,9 @@ impl Broadcasts {
             let timeout = self.registry.poll_timeout();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(ToBroadcasts::Publish { connection, grant: PublishGrant { channel, key }, link }) => {
-                        self.connections.insert(connection, link);
+                    Some(ToBroadcasts::Publish { connection, grant, link }) => {
+                        let PublishGrant { channel, key, access } = grant;
+                        self.connections.insert(connection, Connection { link, access });
                         let publish = Command::Publish { connection, channel, key };
                         self.registry.handle_command(Instant::now(), publish);
                     }
@@ -215,7 +225,7 @@ impl Broadcasts {
     }
 
     fn tell(&mut self, connection: ConnectionId, control: Control) {
-        if let Some(link) = self.connections.get(&connection)
+        if let Some(Connection { link, .. }) = self.connections.get(&connection)
             && let Err(mpsc::error::TrySendError::Full(control)) = link.control.try_send(control)
         {
             error!(connection.id = %connection, "connection {connection} takes no orders: {control:?}");
@@ -223,9 +233,12 @@ impl Broadcasts {
     }
 
     fn open(&mut self, connection: ConnectionId, broadcast: BroadcastId, channel: ChannelName) {
+        let publisher = self.connections.get(&connection);
         // What the sink starts runs beside the connection: a tag wakes no other thread.
-        let _beside = self.connections.get(&connection).map(|link| link.runtime.enter());
-        let FeedHandle { items, replies } = self.deps.sink.open(BroadcastStart { id: broadcast, channel });
+        let _beside = publisher.map(|publisher| publisher.link.runtime.enter());
+        let access = publisher.map(|publisher| publisher.access).unwrap_or_default();
+        let start = BroadcastStart { id: broadcast, channel, access };
+        let FeedHandle { items, replies } = self.deps.sink.open(start);
         let (end, ended) = oneshot::channel();
         self.deps.tasks.spawn(attend(items.clone(), replies, ended, self.commands.clone()));
         self.feeds.insert(broadcast, Feed { items, end });

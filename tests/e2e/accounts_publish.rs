@@ -1,119 +1,24 @@
 //! Stream keys: the right one publishes, others are told why not, and what is revoked or stopped ends at once.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_api::accounts::{COLLECTIONS, Role, User};
-use millrace_api::auth::tokens::{ApiToken, Tokens};
-use millrace_api::auth::{Scope, Secret};
-use millrace_core::ids::UserId;
-use millrace_store::{Location, Store};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::browser::looped;
 use crate::oauth::Browser;
 use crate::publisher::Ffmpeg;
 use crate::server::Server;
+use crate::streamer::{KEYS, SOON, Streamer};
 use crate::wait::until;
 
-const SOON: Duration = Duration::from_secs(20);
 /// What a person sees as at once.
 const AT_ONCE: Duration = Duration::from_secs(2);
-
-const KEYS: &[(&str, &str)] = &[("MILLRACE_PUBLISH_AUTH", "keys")];
-
-/// A server with an account, and what that account does.
-struct Streamer {
-    server: Server,
-    token: Secret,
-    client: reqwest::Client,
-}
-
-impl Streamer {
-    async fn new() -> Self {
-        let data = Arc::new(TempDir::new().unwrap());
-        let token = Secret::random("mr_");
-        let engine = millrace_store::open(&Location::Sqlite, data.path()).await.unwrap();
-        let store = Store::new(engine, COLLECTIONS).await.unwrap();
-        let id: UserId = "0198c6d2-0000-7000-8000-000000000001".parse().unwrap();
-        let user = User {
-            id,
-            name: "ada".parse().unwrap(),
-            display_name: "Ada".to_owned(),
-            email: None,
-            email_verified: false,
-            new_email: None,
-            password: None,
-            role: Role::Streamer,
-            bio: String::new(),
-            avatar: None,
-            created_at: 1,
-            banned_at: None,
-        };
-        store.insert(&user).await.unwrap();
-        let record = ApiToken {
-            id: id.0,
-            user: id,
-            name: "test".to_owned(),
-            hash: token.hash(),
-            hint: String::new(),
-            scopes: [Scope::Read, Scope::Channels].into_iter().collect(),
-            created_at: 1,
-            last_used_at: None,
-            expires_at: None,
-        };
-        Tokens::new(store.clone()).add(&record).await.unwrap();
-        drop(store);
-        let server = Server::start_in(data, KEYS).await;
-        let client = crate::http::client().pool_max_idle_per_host(0).build().unwrap();
-        Self { server, token, client }
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let url = self.server.url(&format!("/api/v1{path}"));
-        let request = self.client.request(method.parse().unwrap(), url).bearer_auth(self.token.reveal());
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().await.unwrap_or_default())
-    }
-
-    /// A new key: its id and its secret.
-    async fn key(&self) -> (String, String) {
-        let (status, key) =
-            self.ask("POST", "/channels/studio/keys", Some(json!({ "name": "ffmpeg" }))).await;
-        assert_eq!(status, 201, "{key}");
-        (key["id"].as_str().unwrap().to_owned(), key["secret"].as_str().unwrap().to_owned())
-    }
-
-    async fn live(&self) -> Value {
-        until("the channel is live and listed", SOON, || async {
-            let (_, page) = self.ask("GET", "/streams", None).await;
-            page["items"].as_array()?.iter().find(|stream| stream["channel"] == "studio").cloned()
-        })
-        .await
-    }
-
-    /// Waits until the channel is not live any more; how long that took.
-    async fn over(&self) -> Duration {
-        let begun = Instant::now();
-        until("the broadcast is over", SOON, || async {
-            (self.ask("GET", "/streams/studio", None).await.0 == 404).then_some(())
-        })
-        .await;
-        begun.elapsed()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_publish_until_they_are_revoked_and_broadcasts_until_they_are_stopped() {
     let fixture = looped().fixture().await;
-    let ada = Streamer::new().await;
+    let ada = Streamer::new(KEYS).await;
     assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
     let edit = json!({ "title": "Boat, day 12", "category": "Crafts", "language": "en" });
     assert_eq!(ada.ask("PATCH", "/channels/studio", Some(edit)).await.0, 200);
@@ -169,7 +74,7 @@ async fn keys_publish_until_they_are_revoked_and_broadcasts_until_they_are_stopp
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_that_a_crash_cut_off_is_closed_at_the_next_start() {
     let fixture = looped().fixture().await;
-    let mut ada = Streamer::new().await;
+    let mut ada = Streamer::new(KEYS).await;
     assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
     let (_, secret) = ada.key().await;
     let publisher = Ffmpeg::publish_for_ever(&fixture.path, &ada.server.publish_url(&secret));

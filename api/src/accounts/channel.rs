@@ -1,6 +1,7 @@
 //! Channels, their stream keys, their broadcasts, and who follows them.
 
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, StreamKeyId, UserId};
+use millrace_core::playback::Access;
 use millrace_store::{Collection, Document, Index};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,17 @@ pub enum Playback {
     Followers,
     /// Its owner and its moderators.
     Private,
+}
+
+impl Playback {
+    /// Whether its media needs a playback token.
+    #[must_use]
+    pub fn access(self) -> Access {
+        match self {
+            Self::Public | Self::Unlisted => Access::Open,
+            Self::Followers | Self::Private => Access::Token,
+        }
+    }
 }
 
 /// A stream key without its secret.

@@ -3,7 +3,7 @@
 use millrace_store::Collection;
 
 use super::{channel, identity, user};
-use crate::auth::{audit, keys, links, sessions, tokens, totp};
+use crate::auth::{audit, keys, links, sessions, site_secret, tokens, totp};
 use crate::notices::kept as notices;
 use crate::push::{devices, job, vapid};
 use crate::{schedule, site};
@@ -20,7 +20,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &keys::SIGNING_KEYS,
     &tokens::API_TOKENS,
     &sessions::SESSIONS,
-    &sessions::SITE_SECRETS,
+    &site_secret::SITE_SECRETS,
     &links::LINKS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,

@@ -28,6 +28,7 @@ pub mod person;
 pub mod revoked;
 pub mod secret;
 pub mod sessions;
+pub(crate) mod site_secret;
 pub mod tokens;
 pub mod totp;
 pub mod turns;

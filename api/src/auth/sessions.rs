@@ -11,6 +11,7 @@ use millrace_store::{Change, Collection, Document, Index, Kept, Order, Query, St
 use serde::{Deserialize, Serialize};
 
 use super::secret::{Secret, hmac_sha256, random, same};
+use super::site_secret::site_secret;
 
 /// For how long the token before gets the same successor.
 pub const GRACE_MS: i64 = 10_000;
@@ -70,24 +71,6 @@ impl Document for Session {
     }
 }
 
-/// A secret of this site, made once.
-#[derive(Serialize, Deserialize)]
-struct SiteSecret {
-    name: String,
-    value: String,
-}
-
-pub(crate) static SITE_SECRETS: Collection =
-    Collection { name: "site_secrets", indexes: &[], words: &[], migrations: &[] };
-
-impl Document for SiteSecret {
-    const COLLECTION: &'static Collection = &SITE_SECRETS;
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
-}
-
 /// Why a refresh token was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
@@ -116,17 +99,7 @@ impl Sessions {
     /// # Errors
     /// Those of the store.
     pub async fn open(store: Store) -> Result<Self, StoreError> {
-        let name = "refresh".to_owned();
-        let made = SiteSecret { name: name.clone(), value: URL_SAFE_NO_PAD.encode(random::<32>()) };
-        match store.insert(&made).await {
-            Ok(()) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let kept = store.get::<SiteSecret>(&name).await?;
-        let secret = kept
-            .and_then(|kept| URL_SAFE_NO_PAD.decode(&kept.value.value).ok())
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| StoreError::unavailable("the site's secret cannot be read"))?;
+        let secret = site_secret(&store, "refresh").await?;
         Ok(Self { store, secret })
     }
 

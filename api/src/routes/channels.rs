@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_core::event::StoppedBy;
 use millrace_core::ids::{ChannelId, ChannelName};
+use millrace_core::playback::Access;
 use millrace_http::problem::{FieldProblem, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -193,7 +194,7 @@ async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Re
     } else {
         None
     };
-    let stream = stream.map(|stream| Stream::with_card(stream, state.studio()));
+    let stream = stream.map(|stream| Stream::of(state, stream, channel.playback));
     Ok(ChannelView {
         id: channel.id,
         owner,
@@ -342,7 +343,7 @@ pub(crate) async fn edit(
     let studio = state.studio();
     let channel =
         studio.channels.update(channel.id, &edit).await.map_err(|error| refused(error, "channels"))?;
-    studio.updated(&channel.name).await;
+    studio.updated(&channel.name, channel.playback.access()).await;
     Ok(private(Json(view(&state, Some(&person), channel).await?)))
 }
 
@@ -374,7 +375,8 @@ pub(super) async fn take_down(
         studio.revoked(&channel.name, key.id).await;
     }
     studio.stop(&channel.name, by).await;
-    studio.updated(&channel.name).await;
+    // What there is of it goes with it.
+    studio.updated(&channel.name, Access::Token).await;
     Ok(())
 }
 
@@ -409,7 +411,7 @@ pub(crate) async fn stream(
 ) -> Result<Response, ApiError> {
     let channel = with_standing(&state, &person, &name, Standing::Moderator, Scope::Read).await?;
     let stream = state.with_directory(|directory| directory.get(&channel.name).cloned());
-    let stream = Stream::with_card(stream.ok_or_else(not_live)?, state.studio());
+    let stream = Stream::of(&state, stream.ok_or_else(not_live)?, channel.playback);
     Ok(private(Json(stream)))
 }
 

@@ -10,6 +10,7 @@ use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscription, Topic};
 use millrace_core::event::EventBody;
 use millrace_core::ids::SessionId;
+use millrace_core::playback::Access;
 use millrace_store::{Changes, Query};
 use serde_json::{Value, json};
 
@@ -174,7 +175,7 @@ async fn site() -> (ApiState, Subscription, tempfile::TempDir) {
 
 /// What was ordered to stop, until `done` is ordered.
 async fn stopped(state: &ApiState, orders: &mut Subscription) -> Vec<String> {
-    state.studio().updated(&"the_end".parse().unwrap()).await;
+    state.studio().updated(&"the_end".parse().unwrap(), Access::Open).await;
     let mut stopped = Vec::new();
     loop {
         let event = orders.next().await.unwrap();

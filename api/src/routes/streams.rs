@@ -1,5 +1,7 @@
 //! `/api/v1/streams`: the live broadcasts.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -22,7 +24,7 @@ use crate::auth::Person;
 use crate::browse::{self, Filter, Place, Sort};
 use crate::directory::LiveStream;
 use crate::error::ApiError;
-use crate::studio::{Card, Studio};
+use crate::studio::Card;
 
 /// How long a directory answer may be kept: one second, like the multivariant playlist.
 const CACHE_ONE_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1");
@@ -64,6 +66,10 @@ pub struct Stream {
     /// Where to play it: an HLS multivariant playlist.
     #[schema(example = "/live/studio/index.m3u8")]
     playback_url: String,
+    /// When that address stops working; absent where everybody may watch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    playback_expires_at: Option<Timestamp>,
     /// What is measured of it.
     health: Health,
 }
@@ -249,7 +255,7 @@ pub(crate) async fn list(State(state): State<ApiState>, uri: Uri) -> Result<Resp
         browse::page(directory, |channel| studio.card(channel), &filter, sort, after, asked.limit)
     });
     let next_cursor = next.map(|place| format!("{}.{}", place.viewers, place.broadcast));
-    let items = listed.into_iter().map(|(stream, card)| Stream::new(stream, &card)).collect();
+    let items = listed.into_iter().map(|(stream, card)| Stream::new(&state, stream, &card)).collect();
     let page = StreamPage { items, next_cursor };
     Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(page)).into_response())
 }
@@ -272,7 +278,7 @@ pub(crate) async fn show(
     let studio = state.studio();
     let card = studio.card(&stream.channel).ok_or_else(not_live)?;
     if matches!(card.playback, Playback::Public | Playback::Unlisted) {
-        let stream = Stream::new(stream, &card);
+        let stream = Stream::new(&state, stream, &card);
         return Ok(([(header::CACHE_CONTROL, CACHE_ONE_SECOND)], Json(stream)).into_response());
     }
     let channel = studio.channels.named(&stream.channel).await?.ok_or_else(not_live)?;
@@ -280,7 +286,7 @@ pub(crate) async fn show(
         return Err(not_live().into());
     }
     let nobody_else = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, nobody_else)], Json(Stream::new(stream, &card))).into_response())
+    Ok(([(header::CACHE_CONTROL, nobody_else)], Json(Stream::new(&state, stream, &card))).into_response())
 }
 
 pub(super) fn not_live() -> Problem {
@@ -295,16 +301,17 @@ pub(super) fn not_live() -> Problem {
 }
 
 impl Stream {
-    /// With what is known of its channel so far.
-    pub(super) fn with_card(stream: LiveStream, studio: &Studio) -> Self {
-        match studio.card(&stream.channel) {
-            Some(card) => Self::new(stream, &card),
-            None => Self::new(stream, &Card::without_record()),
-        }
+    /// With what is known of its channel so far, for somebody who may watch it as `playback` says.
+    pub(super) fn of(state: &ApiState, stream: LiveStream, playback: Playback) -> Self {
+        let card = state.studio().card(&stream.channel);
+        let card = card.map_or_else(Card::without_record, Arc::unwrap_or_clone);
+        Self::new(state, stream, &Card { playback, ..card })
     }
 
-    fn new(stream: LiveStream, card: &Card) -> Self {
+    /// For somebody who may watch it.
+    fn new(state: &ApiState, stream: LiveStream, card: &Card) -> Self {
         let health = stream.health;
+        let link = state.playback().link(&stream.channel, card.playback.access(), state.now_ms());
         Self {
             title: card.title.clone(),
             category: card.category.clone(),
@@ -320,7 +327,8 @@ impl Stream {
             } else {
                 StreamState::Live
             },
-            playback_url: format!("/live/{}/index.m3u8", stream.channel),
+            playback_url: link.url,
+            playback_expires_at: link.expires_at,
             channel: stream.channel,
             broadcast: stream.broadcast,
             started_at: stream.started_at,

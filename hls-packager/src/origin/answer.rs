@@ -164,13 +164,29 @@ pub(super) fn media(
     Ok(response)
 }
 
+/// Shortens `max-age` to `seconds`.
+pub(super) fn keep_at_most(response: &mut Response, seconds: u64) {
+    let Some(cache) = response.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok())
+    else {
+        return;
+    };
+    let age = |directive: &str| directive.trim().strip_prefix("max-age=")?.parse::<u64>().ok();
+    if cache.split(',').filter_map(age).any(|age| age > seconds)
+        && let Ok(shorter) = HeaderValue::try_from(format!("public, max-age={seconds}"))
+    {
+        response.headers_mut().insert(header::CACHE_CONTROL, shorter);
+    }
+}
+
 /// Why there is no answer of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// No such channel can exist, nor rendition, nor name.
     NotFound,
-    /// The channel is not live.
+    /// The channel is not live, or not for who asks.
     NotLive(ChannelName),
+    /// The playback token was good once.
+    TokenExpired,
     /// The media is a gap, has left the window, or never was.
     Gone,
     /// A directive that cannot be understood.
@@ -199,8 +215,18 @@ impl Refusal {
                 StatusCode::NOT_FOUND,
                 "channel-not-live",
                 "Channel is not live",
-                format!("{channel} is not live at the moment. Its playlist appears here as soon as it is."),
+                format!(
+                    "{channel} is not live at the moment, or not for everybody. Its playlist appears here as soon as \
+                     it is; if only some may watch it, open the page of the channel."
+                ),
             ))),
+            Self::TokenExpired => Problem::new(
+                StatusCode::FORBIDDEN,
+                "playback-token-expired",
+                "Playback token expired",
+                "This address was good for a while and is no more. Open the page of the channel for a new one.",
+            )
+            .with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             Self::Gone => brief(Problem::new(
                 StatusCode::NOT_FOUND,
                 "media-gone",

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use millrace_core::ids::ChannelName;
+use millrace_core::playback::Access;
 use tokio::sync::watch;
 
 use super::view::{MultivariantView, View};
@@ -110,14 +111,23 @@ impl Broadcast {
     }
 }
 
-/// A channel's broadcasts that can be fetched.
+/// A channel's broadcasts that can be fetched, and by whom.
 #[derive(Debug, Clone, Default)]
 pub struct Channel {
+    access: Access,
+    /// Broadcasts that are packaged or were a moment ago, shown or not yet.
+    packaged: usize,
     live: Option<Arc<Broadcast>>,
     ended: Option<Arc<Broadcast>>,
 }
 
 impl Channel {
+    /// Whether its media needs a playback token.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
     /// The broadcast that runs.
     #[must_use]
     pub fn live(&self) -> Option<&Arc<Broadcast>> {
@@ -146,6 +156,27 @@ impl Catalog {
     #[must_use]
     pub fn channel(&self, name: &ChannelName) -> Option<Channel> {
         self.0.load().get(name).cloned()
+    }
+
+    /// A broadcast of this channel begins, and needs this to be fetched. Until [`Self::withdraw`] the catalog knows the
+    /// channel, and changes of its access, before anything of the broadcast can be fetched.
+    pub fn announce(&self, name: &ChannelName, access: Access) {
+        self.change(name, |channel| {
+            channel.packaged += 1;
+            channel.access = access;
+        });
+    }
+
+    /// Nothing of an announced broadcast can be fetched any more.
+    pub fn withdraw(&self, name: &ChannelName) {
+        self.change(name, |channel| channel.packaged = channel.packaged.saturating_sub(1));
+    }
+
+    /// What it takes to fetch media of a channel has changed; of no interest where nothing of it is packaged.
+    pub fn set_access(&self, name: &ChannelName, access: Access) {
+        if self.channel(name).is_some_and(|channel| channel.access != access) {
+            self.change(name, |channel| channel.access = access);
+        }
     }
 
     /// The broadcast can be watched from now on; one that runs on this channel is replaced.
@@ -191,7 +222,7 @@ impl Catalog {
             let mut channels = HashMap::clone(channels);
             let mut channel = channels.remove(name).unwrap_or_default();
             change(&mut channel);
-            if channel.shown().is_some() {
+            if channel.packaged > 0 || channel.shown().is_some() {
                 channels.insert(name.clone(), channel);
             }
             channels

@@ -10,6 +10,7 @@
 //! | hinted parts | RFC 8216bis-22 §6.2.6 |
 //! | caching | RFC 8216bis-22 appendix B.1 |
 //! | ranges, validators | RFC 9110 §13, §14 |
+//! | playback tokens | [`millrace_core::playback`] |
 #![expect(clippy::disallowed_methods, reason = "shell: waits for media and reads the clock for its latency")]
 
 mod answer;
@@ -34,7 +35,9 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use jiff::Timestamp;
 use millrace_core::ids::ChannelName;
+use millrace_core::playback::{Access, PlaybackKeys, TokenError};
 use tokio::sync::watch;
 
 use crate::playlist::Directives;
@@ -57,8 +60,30 @@ struct Shared {
     metrics: Metrics,
     /// Random per process: nobody can tell from the bits of a viewer count who watched.
     salt: RandomState,
-    /// Whether players that do not beat are counted by their requests.
-    counts_requests: bool,
+    config: OriginConfig,
+}
+
+/// What an origin is told.
+#[derive(Debug, Clone)]
+pub struct OriginConfig {
+    /// Requests that may wait for media at once.
+    pub max_blocked_requests: usize,
+    /// Whether players that do not beat are counted by their requests: not behind a cache, which asks once for all of
+    /// them.
+    pub counts_requests: bool,
+    /// What verifies playback tokens; without it, nothing that needs one can be fetched.
+    pub playback_keys: Option<PlaybackKeys>,
+}
+
+impl Default for OriginConfig {
+    fn default() -> Self {
+        let hls = crate::config::Config::default();
+        Self {
+            max_blocked_requests: hls.max_blocked_requests,
+            counts_requests: hls.count_requests,
+            playback_keys: None,
+        }
+    }
 }
 
 /// Media of a rendition, or why not.
@@ -72,23 +97,16 @@ struct Awaited {
 }
 
 impl Origin {
-    /// An origin without broadcasts in which at most `max_blocked_requests` wait. Metrics go to the recorder that is
-    /// installed now.
+    /// An origin without broadcasts. Metrics go to the recorder that is installed now.
     #[must_use]
-    pub fn new(max_blocked_requests: usize) -> Self {
-        Self::counting_requests(max_blocked_requests, true)
-    }
-
-    /// The same, and whether requests count viewers: not behind a cache, which asks once for all of them.
-    #[must_use]
-    pub fn counting_requests(max_blocked_requests: usize, counts_requests: bool) -> Self {
+    pub fn new(config: OriginConfig) -> Self {
         let metrics = Metrics::new();
         Self(Arc::new(Shared {
             catalog: Catalog::default(),
-            blocked: Blocked::new(max_blocked_requests, metrics.blocked.clone()),
+            blocked: Blocked::new(config.max_blocked_requests, metrics.blocked.clone()),
             metrics,
             salt: RandomState::new(),
-            counts_requests,
+            config,
         }))
     }
 
@@ -136,16 +154,31 @@ impl Origin {
         }
     }
 
-    fn multivariant(&self, channel: &str, wish: &Wish<'_>) -> Answer<Response> {
-        let name: ChannelName = channel.parse().map_err(|_| Refusal::NotFound)?;
+    /// The channel, for whoever may fetch its media.
+    fn channel(&self, target: &Target<'_>) -> Answer<Opened> {
+        let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
         let channel = self.0.catalog.channel(&name);
-        let live = channel
-            .as_ref()
-            .and_then(catalog::Channel::live)
-            .ok_or_else(|| Refusal::NotLive(name.clone()))?;
+        let Some(channel) = channel else { return Err(Refusal::NotLive(name)) };
+        if channel.access() == Access::Open {
+            return Ok(Opened { name, channel, seconds_left: None });
+        }
+        // Whoever has no token of ours does not learn that the channel is live.
+        let (Some(token), Some(keys)) = (target.token, &self.0.config.playback_keys) else {
+            return Err(Refusal::NotLive(name));
+        };
+        match keys.verify(token, &name, Timestamp::now().as_second()) {
+            Ok(left) => Ok(Opened { name, channel, seconds_left: Some(left) }),
+            Err(TokenError::Invalid) => Err(Refusal::NotLive(name)),
+            Err(TokenError::Expired) => Err(Refusal::TokenExpired),
+        }
+    }
+
+    fn multivariant(&self, target: &Target<'_>, wish: &Wish<'_>) -> Answer<Response> {
+        let opened = self.channel(target)?;
+        let live = opened.channel.live().ok_or_else(|| Refusal::NotLive(opened.name.clone()))?;
         let (view, gzip) = (live.multivariant(), wish.gzip());
         let bytes = self.0.metrics.bytes(Kind::Multivariant);
-        Ok(answer::playlist(wish, view.playlist(gzip), gzip, answer::ONE_SECOND, bytes))
+        Ok(opened.finish(answer::playlist(wish, view.playlist(gzip), gzip, answer::ONE_SECOND, bytes)))
     }
 
     async fn playlist(
@@ -155,12 +188,8 @@ impl Origin {
         wish: &Wish<'_>,
         viewer: Option<u64>,
     ) -> Answer<Response> {
-        let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
-        let channel = self.0.catalog.channel(&name);
-        let broadcast = channel
-            .as_ref()
-            .and_then(catalog::Channel::shown)
-            .ok_or_else(|| Refusal::NotLive(name.clone()))?;
+        let opened = self.channel(&target)?;
+        let broadcast = opened.channel.shown().ok_or_else(|| Refusal::NotLive(opened.name.clone()))?;
         let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
         let directives = Directives::parse(query).map_err(Refusal::Malformed)?;
         if let Some(viewer) = viewer {
@@ -176,7 +205,7 @@ impl Origin {
                     Cache::Newest => answer::NEWEST,
                 };
                 let bytes = self.0.metrics.bytes(Kind::Playlist);
-                Ok(answer::playlist(wish, view.playlist(form, gzip), gzip, cache, bytes))
+                Ok(opened.finish(answer::playlist(wish, view.playlist(form, gzip), gzip, cache, bytes)))
             }
             Found::BadRequest(error) => Err(Refusal::Directive(error)),
             Found::Stopping => Err(Refusal::Stopping),
@@ -191,9 +220,11 @@ impl Origin {
         kind: Kind,
         wish: &Wish<'_>,
     ) -> Answer<Response> {
-        let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
-        let channel = self.0.catalog.channel(&name).ok_or(Refusal::Gone)?;
-        let broadcast = channel.with_prefix(media.prefix).ok_or(Refusal::Gone)?;
+        let opened = self.channel(&target).map_err(|refusal| match refusal {
+            Refusal::NotLive(_) => Refusal::Gone,
+            refusal => refusal,
+        })?;
+        let broadcast = opened.channel.with_prefix(media.prefix).ok_or(Refusal::Gone)?;
         let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
         let Awaited { view, found, waited } = self.find(rendition, media.request).await?;
         self.note_latency(&view, waited);
@@ -201,6 +232,7 @@ impl Origin {
             Found::Body(chunks) => {
                 let content_type = if kind == Kind::Init { answer::MP4 } else { answer::SEGMENT };
                 answer::media(wish, target.file, chunks, content_type, self.0.metrics.bytes(kind))
+                    .map(|response| opened.finish(response))
             }
             Found::Stopping => Err(Refusal::Stopping),
             _ => Err(Refusal::Gone),
@@ -215,7 +247,7 @@ impl Origin {
 
     /// Who asks, if that is counted: our own player says so itself, by its beats.
     fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<u64> {
-        if !self.0.counts_requests || headers.contains_key(OUR_PLAYER) {
+        if !self.0.config.counts_requests || headers.contains_key(OUR_PLAYER) {
             return None;
         }
         let peer: Option<IpAddr> = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -242,19 +274,40 @@ const OUR_PLAYER: HeaderName = HeaderName::from_static("x-millrace-player");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
-/// A path below a channel.
+/// A path below a channel, and the token in front of it.
 #[derive(Clone, Copy)]
 struct Target<'a> {
+    token: Option<&'a str>,
     channel: &'a str,
     rendition: &'a str,
     file: &'a str,
 }
 
-/// The routes `/live/{channel}/index.m3u8` and `/live/{channel}/{rendition}/{file}`.
+/// A channel whose media may be fetched.
+struct Opened {
+    name: ChannelName,
+    channel: catalog::Channel,
+    /// How long the token is good that was needed.
+    seconds_left: Option<u64>,
+}
+
+impl Opened {
+    /// No cache keeps what a token opened for longer than the token is good.
+    fn finish(&self, mut response: Response) -> Response {
+        if let Some(left) = self.seconds_left {
+            answer::keep_at_most(&mut response, left);
+        }
+        response
+    }
+}
+
+/// The routes `/live/{channel}/index.m3u8` and `/live/{channel}/{rendition}/{file}`, and the same below `/t/{token}`.
 pub fn router(origin: Origin) -> Router {
     Router::new()
         .route("/live/{channel}/index.m3u8", get(get_multivariant).options(preflight))
         .route("/live/{channel}/{rendition}/{file}", get(get_file).options(preflight))
+        .route("/t/{token}/live/{channel}/index.m3u8", get(get_multivariant_by_token).options(preflight))
+        .route("/t/{token}/live/{channel}/{rendition}/{file}", get(get_file_by_token).options(preflight))
         .with_state(origin)
 }
 
@@ -263,11 +316,19 @@ async fn get_multivariant(
     path: Result<Path<String>, PathRejection>,
     request: axum::extract::Request,
 ) -> Response {
-    let answer = match &path {
-        Ok(Path(channel)) => origin.multivariant(channel, &Wish::new(request.headers())),
-        Err(_) => Err(Refusal::NotFound),
-    };
-    origin.finish(Kind::Multivariant, answer)
+    let Ok(Path(channel)) = path else { return origin.unknown() };
+    let target = Target { token: None, channel: &channel, rendition: "", file: "" };
+    origin.answer_multivariant(target, &request)
+}
+
+async fn get_multivariant_by_token(
+    State(origin): State<Origin>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    let Ok(Path((token, channel))) = path else { return origin.unknown() };
+    let target = Target { token: Some(&token), channel: &channel, rendition: "", file: "" };
+    origin.answer_multivariant(target, &request)
 }
 
 async fn get_file(
@@ -275,29 +336,51 @@ async fn get_file(
     path: Result<Path<(String, String, String)>, PathRejection>,
     request: axum::extract::Request,
 ) -> Response {
-    let Ok(Path((channel, rendition, file))) = path else {
-        return origin.finish(Kind::Unknown, Err(Refusal::NotFound));
-    };
-    // The request moves in whole: extractors of its headers and extensions would copy them, for every viewer and part.
-    let (request, _) = request.into_parts();
-    let target = Target { channel: &channel, rendition: &rendition, file: &file };
-    let wish = Wish::new(&request.headers);
-    if file == "index.m3u8" {
-        let viewer = origin.viewer(&request.extensions, &request.headers);
-        let query = request.uri.query().unwrap_or_default();
-        let answer = origin.playlist(target, query, &wish, viewer).await;
-        return origin.finish(Kind::Playlist, answer);
+    let Ok(Path((channel, rendition, file))) = path else { return origin.unknown() };
+    origin
+        .answer_file(Target { token: None, channel: &channel, rendition: &rendition, file: &file }, request)
+        .await
+}
+
+async fn get_file_by_token(
+    State(origin): State<Origin>,
+    path: Result<Path<(String, String, String, String)>, PathRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    let Ok(Path((token, channel, rendition, file))) = path else { return origin.unknown() };
+    let target = Target { token: Some(&token), channel: &channel, rendition: &rendition, file: &file };
+    origin.answer_file(target, request).await
+}
+
+impl Origin {
+    fn unknown(&self) -> Response {
+        self.finish(Kind::Unknown, Err(Refusal::NotFound))
     }
-    let Some(media) = MediaName::parse(&file) else {
-        return origin.finish(Kind::Unknown, Err(Refusal::NotFound));
-    };
-    let kind = match media.request {
-        Request::Init(_) => Kind::Init,
-        Request::Part(_) => Kind::Part,
-        Request::Segment(_) | Request::Playlist(_) => Kind::Segment,
-    };
-    let answer = origin.media(target, media, kind, &wish).await;
-    origin.finish(kind, answer)
+
+    fn answer_multivariant(&self, target: Target<'_>, request: &axum::extract::Request) -> Response {
+        self.finish(Kind::Multivariant, self.multivariant(&target, &Wish::new(request.headers())))
+    }
+
+    async fn answer_file(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
+        // The request moves in whole: extractors of its headers and extensions would copy them, for every viewer and
+        // part.
+        let (request, _) = request.into_parts();
+        let wish = Wish::new(&request.headers);
+        if target.file == "index.m3u8" {
+            let viewer = self.viewer(&request.extensions, &request.headers);
+            let query = request.uri.query().unwrap_or_default();
+            let answer = self.playlist(target, query, &wish, viewer).await;
+            return self.finish(Kind::Playlist, answer);
+        }
+        let Some(media) = MediaName::parse(target.file) else { return self.unknown() };
+        let kind = match media.request {
+            Request::Init(_) => Kind::Init,
+            Request::Part(_) => Kind::Part,
+            Request::Segment(_) | Request::Playlist(_) => Kind::Segment,
+        };
+        let answer = self.media(target, media, kind, &wish).await;
+        self.finish(kind, answer)
+    }
 }
 
 /// CORS preflight: players on any site may read, with ranges and validators.

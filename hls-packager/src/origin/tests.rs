@@ -16,6 +16,8 @@ use crate::window::{LEADING_GAPS, WindowConfig};
 
 const FIRST: u64 = 1_795_230_000 + LEADING_GAPS;
 
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
 /// A broadcast on the channel `studio`.
 struct Stage {
     studio: Studio,
@@ -27,8 +29,14 @@ impl Stage {
     fn with_limit(parts: u32, max_blocked: usize) -> Self {
         let mut studio = Studio::new();
         studio.parts(parts);
-        let origin = Origin::new(max_blocked);
+        let playback_keys = Some(PlaybackKeys::parse(SECRET).unwrap());
+        let origin = Origin::new(OriginConfig {
+            max_blocked_requests: max_blocked,
+            counts_requests: true,
+            playback_keys,
+        });
         let broadcast = Arc::new(Broadcast::new("r4nd0m".into(), &studio.window).unwrap());
+        origin.catalog().announce(&channel(), Access::Open);
         origin.catalog().go_live(&channel(), &broadcast);
         Self { studio, origin, broadcast }
     }
@@ -450,4 +458,77 @@ async fn a_peer_that_goes_away_frees_its_slot() {
     waiting(1).await.expect("the request waits");
     drop(peer);
     waiting(0).await.expect("its slot is free again");
+}
+
+/// The prefix of addresses that a token of `studio` opens for `seconds` from now on.
+fn by_token(seconds: i64) -> String {
+    let expires_at = Timestamp::now().as_second() + seconds;
+    format!("/t/{}", PlaybackKeys::parse(SECRET).unwrap().sign(&channel(), expires_at))
+}
+
+#[tokio::test]
+async fn what_needs_a_token_is_not_there_without_one() {
+    let stage = Stage::new(8);
+    stage.origin.catalog().set_access(&channel(), Access::Token);
+    let good = by_token(600);
+    for path in [
+        "/live/studio/index.m3u8".to_owned(),
+        "/live/studio/main/index.m3u8".to_owned(),
+        format!("/live/studio/main/r4nd0m-s{FIRST}.m4s"),
+        "/live/studio/main/r4nd0m-p19.m4s".to_owned(),
+        "/live/studio/main/r4nd0m-i1.mp4".to_owned(),
+    ] {
+        let absent = if path.contains("r4nd0m") { "media-gone" } else { "channel-not-live" };
+        assert_eq!(problem(stage.get(&path).await, 404).await, absent, "{path}");
+        assert_eq!(problem(stage.get(&format!("/t/a.b.c{path}")).await, 404).await, absent, "{path}");
+        assert_eq!(stage.get(&format!("{good}{path}")).await.status(), 200, "{path}");
+        let expired = stage.get(&format!("{}{path}", by_token(0))).await;
+        assert_eq!(header(&expired, "cache-control"), "no-store");
+        assert_eq!(problem(expired, 403).await, "playback-token-expired", "{path}");
+    }
+    let other = stage.get(&format!("{good}/live/other/index.m3u8")).await;
+    assert_eq!(problem(other, 404).await, "channel-not-live");
+    let playlist = text(stage.get(&format!("{good}/live/studio/index.m3u8")).await).await;
+    assert!(
+        playlist.contains("\nmain/index.m3u8\n"),
+        "addresses are relative and keep the token: {playlist}"
+    );
+}
+
+#[tokio::test]
+async fn no_cache_keeps_what_a_token_opened_for_longer_than_the_token_is_good() {
+    let stage = Stage::new(8);
+    stage.origin.catalog().set_access(&channel(), Access::Token);
+    let segment = format!("{}/live/studio/main/r4nd0m-s{FIRST}.m4s", by_token(100));
+    let response = stage.get(&segment).await;
+    let seconds = header(&response, "cache-control").strip_prefix("public, max-age=").unwrap();
+    assert!((95..=100).contains(&seconds.parse::<u64>().unwrap()), "{seconds}");
+    let response = stage.get(&format!("{}/live/studio/index.m3u8", by_token(100))).await;
+    assert_eq!(header(&response, "cache-control"), "public, max-age=1", "what is shorter stays");
+}
+
+#[tokio::test]
+async fn access_changes_while_a_broadcast_runs_and_a_token_does_no_harm_where_none_is_needed() {
+    let stage = Stage::new(8);
+    let plain = "/live/studio/index.m3u8";
+    let tokened = format!("{}{plain}", by_token(600));
+    assert_eq!(stage.get(&tokened).await.status(), 200);
+    stage.origin.catalog().set_access(&channel(), Access::Token);
+    assert_eq!(stage.get(plain).await.status(), 404);
+    assert_eq!(stage.get(&tokened).await.status(), 200);
+    stage.origin.catalog().set_access(&channel(), Access::Open);
+    assert_eq!(stage.get(plain).await.status(), 200);
+}
+
+#[tokio::test]
+async fn the_catalog_forgets_channels_of_which_nothing_is_left() {
+    let stage = Stage::new(8);
+    let catalog = stage.origin.catalog();
+    catalog.end(&channel(), &stage.broadcast);
+    catalog.forget(&channel(), &stage.broadcast);
+    assert!(catalog.channel(&channel()).is_some(), "it is announced still");
+    catalog.withdraw(&channel());
+    assert!(catalog.channel(&channel()).is_none());
+    catalog.set_access(&channel(), Access::Open);
+    assert!(catalog.channel(&channel()).is_none(), "an order for a channel without media leaves nothing");
 }

@@ -11,11 +11,13 @@ use millrace_core::bus::memory::MemoryBus;
 use millrace_core::feed::{FeedSender, PublisherInfo};
 use millrace_core::flv::TagKind;
 use millrace_core::ids::BroadcastId;
+use millrace_core::playback::Access;
 use millrace_core::time::RtmpMillis;
 use tower::ServiceExt;
 
 use super::*;
 use crate::demux::avc::tests::RECORD;
+use crate::origin::OriginConfig;
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,14 +33,14 @@ impl Server {
         let bus = MemoryBus::new();
         let events = bus.subscribe(Topic::Streams);
         let config = Config { latency: crate::config::Latency::Ultra, ..Config::default() };
-        let origin = Origin::new(100);
+        let origin = Origin::new(OriginConfig::default());
         let service = PackagerService::new(config, origin.clone(), bus, "test", &CancellationToken::new());
         Self { service, origin, events }
     }
 
     fn publisher(&self) -> Encoder {
-        let start =
-            BroadcastStart { id: BroadcastId(uuid::Uuid::now_v7()), channel: "studio".parse().unwrap() };
+        let id = BroadcastId(uuid::Uuid::now_v7());
+        let start = BroadcastStart { id, channel: "studio".parse().unwrap(), access: Access::Open };
         let FeedHandle { items, replies } = self.service.open(start);
         Encoder { items, replies, frame: 0 }
     }

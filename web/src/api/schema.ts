@@ -2752,6 +2752,11 @@ export interface components {
             /** @description BCP 47; empty if not said. */
             language: string;
             /**
+             * Format: date-time
+             * @description When that address stops working; absent where everybody may watch.
+             */
+            playback_expires_at?: string | null;
+            /**
              * @description Where to play it: an HLS multivariant playlist.
              * @example /live/studio/index.m3u8
              */

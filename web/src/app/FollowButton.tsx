@@ -21,6 +21,8 @@ export function FollowButton({ channel }: { readonly channel: Channel }) {
       // Shown at once; the true count comes with the next answer.
       const changed: Channel = { ...channel, following: next, followers: channel.followers + (next ? 1 : -1) };
       queries.setQueryData(queryKey, changed);
+      // Whoever follows may watch more.
+      void queries.invalidateQueries({ queryKey: ['streams', name] });
       return queries.invalidateQueries({ queryKey, exact: true });
     },
   });

@@ -63,6 +63,8 @@ export const MESSAGES = {
   'golive.step.start': 'Start streaming. Your channel shows up here within two seconds.',
 
   'watch.offline': 'Offline',
+  'watch.followers.title': '{channel} is for its followers',
+  'watch.followers.body': 'Follow the channel to watch its broadcasts.',
   'watch.interrupted': 'Reconnecting',
   'watch.uptime': 'Live for',
   'watch.viewers': 'Watching',

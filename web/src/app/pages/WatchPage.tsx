@@ -1,10 +1,14 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Lock } from 'lucide-react';
 import { useCallback } from 'react';
-import { channelNamed, profileOf } from '@/api/channels';
+import { channelNamed, profileOf, type Channel } from '@/api/channels';
 import { streamOf } from '@/api/streams';
+import { PlayerCard } from '@/features/player/components/PlayerCard';
 import { PlayerFrame } from '@/features/player/components/PlayerFrame';
 import { useSettings } from '@/lib/useSettings';
 import { useTitle } from '@/lib/useTitle';
+import { t } from '@/text/t';
+import { FollowButton } from '../FollowButton';
 import { AboutBroadcast } from './AboutBroadcast';
 import styles from './WatchPage.module.css';
 
@@ -26,13 +30,24 @@ export function WatchPage({ channel }: { readonly channel: string }) {
   return (
     <div className={styles.page} data-theatre={theatre} data-bleed={theatre || undefined}>
       <div className={styles.stage}>
-        <PlayerFrame
-          key={channel}
-          channel={channel}
-          stream={stream}
-          onTurned={refresh}
-          theatre={{ active: theatre, toggle: () => change({ theatre: !theatre }) }}
-        />
+        {stream === null && about && isClosed(about) ? (
+          <PlayerCard
+            icon={<Lock aria-hidden="true" />}
+            title={t('watch.followers.title', { channel })}
+            body={t('watch.followers.body')}
+            channel={channel}
+          >
+            <FollowButton channel={about} />
+          </PlayerCard>
+        ) : (
+          <PlayerFrame
+            key={channel}
+            channel={channel}
+            stream={stream}
+            onTurned={refresh}
+            theatre={{ active: theatre, toggle: () => change({ theatre: !theatre }) }}
+          />
+        )}
       </div>
       <AboutBroadcast
         channel={channel}
@@ -43,3 +58,7 @@ export function WatchPage({ channel }: { readonly channel: string }) {
     </div>
   );
 }
+
+/** Whether the channel is for its followers, and this person is none. Moderators and the owner watch all the same. */
+const isClosed = (channel: Channel): boolean =>
+  channel.playback === 'followers' && channel.following !== true && channel.moderating !== true;

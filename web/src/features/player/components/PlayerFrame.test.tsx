@@ -16,10 +16,10 @@ let allowed: Parameters<typeof media.allow>[0];
 
 vi.mock('../engine/browser', () => ({
   browserDeps: (): PlayerDeps => ({
-    createSource: (video, { audioOnly }) => {
+    createSource: (video, options) => {
       media = fakeVideo(video);
       media.allow(allowed);
-      const source = new FakeSource(audioOnly);
+      const source = new FakeSource(options);
       sources.push(source);
       return source;
     },

@@ -6,6 +6,7 @@ import { ChannelArt } from '@/components/ChannelArt';
 import { playbackUrlOf } from '@/lib/channel';
 import { useSettings } from '@/lib/useSettings';
 import { t } from '@/text/t';
+import { useAddress } from '../hooks/useAddress';
 import { useAwake } from '../hooks/useAwake';
 import { useFullscreen } from '../hooks/useFullscreen';
 import { usePictureInPicture } from '../hooks/usePictureInPicture';
@@ -47,6 +48,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
     muted: muted ?? settings.muted,
     volume: settings.volume,
   });
+  useAddress(player, stream, onTurned);
   const [menu, setMenu] = useState(false);
   const [help, setHelp] = useState(false);
   const fullscreen = useFullscreen(frame, video);

@@ -1,10 +1,9 @@
 import { Play, RotateCw, Unplug, WifiOff } from 'lucide-react';
-import type { ReactNode } from 'react';
 import { Button } from '@/components/Button';
-import { ChannelArt } from '@/components/ChannelArt';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
 import type { Player, PlayerView } from '../engine/player';
+import { PlayerCard } from './PlayerCard';
 import styles from './StateOverlay.module.css';
 
 interface Props {
@@ -49,27 +48,27 @@ export function StateOverlay({ channel, view, player, interruptedUntil }: Props)
       );
     case 'offline':
       return (
-        <Card title={t('player.offline.title', { channel })} body={t('player.offline.body')} channel={channel}>
+        <PlayerCard title={t('player.offline.title', { channel })} body={t('player.offline.body')} channel={channel}>
           <span className={styles.waiting} aria-hidden="true">
             <i />
             <i />
             <i />
           </span>
-        </Card>
+        </PlayerCard>
       );
     case 'interrupted':
       return (
-        <Card
+        <PlayerCard
           icon={<Unplug aria-hidden="true" />}
           title={t('player.interrupted.title')}
           body={t('player.interrupted.body')}
         >
           {interruptedUntil !== undefined && <Countdown until={interruptedUntil} />}
-        </Card>
+        </PlayerCard>
       );
     case 'error':
       return (
-        <Card
+        <PlayerCard
           icon={<WifiOff aria-hidden="true" />}
           title={t(`player.error.${state.problem}.title`)}
           body={t(`player.error.${state.problem}.body`)}
@@ -79,32 +78,9 @@ export function StateOverlay({ channel, view, player, interruptedUntil }: Props)
               <RotateCw size={17} aria-hidden="true" /> {t('common.retry')}
             </Button>
           )}
-        </Card>
+        </PlayerCard>
       );
   }
-}
-
-interface CardProps {
-  readonly title: string;
-  readonly body: string;
-  readonly icon?: ReactNode;
-  /** Draws the channel's still picture behind the words. */
-  readonly channel?: string;
-  readonly children?: ReactNode;
-}
-
-function Card({ title, body, icon, channel, children }: CardProps) {
-  return (
-    <div className={styles.card} data-testid="overlay">
-      {channel !== undefined && <ChannelArt name={channel} />}
-      <div className={styles.words} role="status">
-        {icon !== undefined && <span className={styles.icon}>{icon}</span>}
-        <h2 className={styles.title}>{title}</h2>
-        <p className={styles.body}>{body}</p>
-      </div>
-      {children}
-    </div>
-  );
 }
 
 function Countdown({ until }: { readonly until: string }) {

@@ -1,5 +1,5 @@
 import { Emitter } from '@/lib/emitter';
-import type { Position, QualityId, Source, SourceEvents } from './source';
+import type { Position, QualityId, Source, SourceEvents, SourceOptions } from './source';
 
 /** A source for tests, which plays what the test says. */
 export class FakeSource implements Source {
@@ -11,9 +11,11 @@ export class FakeSource implements Source {
   recoveries = 0;
   chosen: QualityId = 'auto';
   readonly audioOnly: boolean;
+  readonly address: (url: string) => string;
 
-  constructor(audioOnly: boolean) {
+  constructor({ audioOnly, address }: SourceOptions) {
     this.audioOnly = audioOnly;
+    this.address = address;
   }
 
   load(url: string) {

@@ -2,7 +2,7 @@ import Hls, { ErrorDetails, ErrorTypes, Events } from 'hls.js';
 import type { ErrorData, HlsConfig, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
-import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure } from './source';
+import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure, SourceOptions } from './source';
 import { endOfGap, endsInGap } from './timeline';
 
 /**
@@ -28,10 +28,6 @@ const CONFIG: Partial<HlsConfig> = {
   testBandwidth: false,
   nudgeMaxRetry: 8,
   enableInterstitialPlayback: false,
-  // Whoever plays with us is counted by beats; a server that counts other players by their requests sees it here.
-  xhrSetup: (xhr, url) => {
-    if (new URL(url, location.href).origin === location.origin) xhr.setRequestHeader('X-Millrace-Player', '1');
-  },
   // Patience with a server that restarts belongs to the player; a blocked reload may take 3 target durations.
   manifestLoadPolicy: { default: policy(0, 8_000) },
   playlistLoadPolicy: { default: policy(3, 30_000) },
@@ -66,11 +62,10 @@ export class HlsSource implements Source {
     return Hls.isSupported();
   }
 
-  /** `audioOnly` is the address of an audio rendition to play in place of the whole, once it is known. */
-  constructor(video: HTMLVideoElement, options: { readonly audioOnly: boolean }) {
+  constructor(video: HTMLVideoElement, { audioOnly, address }: SourceOptions) {
     this.#video = video;
-    this.#audioOnly = options.audioOnly;
-    const hls = new Hls(CONFIG);
+    this.#audioOnly = audioOnly;
+    const hls = new Hls({ ...CONFIG, xhrSetup: (xhr, url) => open(xhr, address(url)) });
     this.#hls = hls;
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => this.#handleManifest(levels));
     hls.on(Events.LEVEL_LOADED, (_event, { details }) => {
@@ -165,6 +160,12 @@ export class HlsSource implements Source {
     }
     if (error.fatal) this.events.emit('failed', failureOf(error));
   }
+}
+
+function open(xhr: XMLHttpRequest, url: string): void {
+  xhr.open('GET', url, true);
+  // Whoever plays with us is counted by beats; a server that counts other players by their requests sees it here.
+  if (new URL(url, location.href).origin === location.origin) xhr.setRequestHeader('X-Millrace-Player', '1');
 }
 
 function hasPicture(level: LevelParsed): boolean {

@@ -19,8 +19,8 @@ function stage(options: Partial<PlayerOptions> = {}) {
       media.video,
       { url: URL_OF_CHANNEL, autoplay: true, muted: false, volume: 0.8, ...options },
       {
-        createSource: (_video, { audioOnly }) => {
-          const source = new FakeSource(audioOnly);
+        createSource: (_video, options) => {
+          const source = new FakeSource(options);
           sources.push(source);
           return source;
         },
@@ -340,5 +340,29 @@ describe('Player', () => {
     await tick(60_000);
     expect(s.probe).not.toHaveBeenCalled();
     expect(s.source.destroyed).toBe(true);
+  });
+
+  it('goes on under a new address, and looks there at once when it waits for one', async () => {
+    const s = playing();
+    s.source.events.emit('failed', { kind: 'offline' });
+    s.probe.mockClear();
+    const tokened = '/t/to.ke.n/live/studio/index.m3u8';
+    s.probe.mockResolvedValue('live');
+    s.player.moveTo(tokened);
+    await tick(1);
+    expect(s.probe).toHaveBeenCalledWith(tokened, expect.anything());
+    expect(s.source.loaded).toBe(tokened);
+    s.goOn(10, 1);
+    await tick();
+    s.player.moveTo('/t/ne.we.r/live/studio/index.m3u8');
+    expect(s.source.address('/t/to.ke.n/live/studio/main/a-s1.m4s')).toContain('/t/ne.we.r/live/studio/main/a-s1.m4s');
+    expect(s.sources).toHaveLength(2);
+  });
+
+  it('asks for what is known anew when the network fails: its address may be good no more', () => {
+    const s = playing();
+    s.source.events.emit('failed', { kind: 'network', detail: '403' });
+    expect(s.turned).toHaveBeenCalledTimes(1);
+    expect(s.state.kind).not.toBe('offline');
   });
 });

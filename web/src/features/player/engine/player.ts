@@ -6,7 +6,8 @@ import { LatencyControl } from './latency-control';
 import { LiveEdge } from './live-edge';
 import { stateOf, type Phase, type PlayerState } from './player-state';
 import type { Probe } from './probe';
-import type { Position, Quality, QualityId, Source, SourceFailure } from './source';
+import { readdressed } from './address';
+import type { Position, Quality, QualityId, Source, SourceFailure, SourceOptions } from './source';
 
 /** What a person sees of the player; a new object at each change. */
 export interface PlayerView {
@@ -35,7 +36,7 @@ export interface PlayerEvents {
 /** What the player needs of the outside. */
 export interface PlayerDeps {
   /** `null`: this browser can play no HLS at all. */
-  readonly createSource: (video: HTMLVideoElement, options: { readonly audioOnly: boolean }) => Source | null;
+  readonly createSource: (video: HTMLVideoElement, options: SourceOptions) => Source | null;
   readonly probe: (url: string, signal: AbortSignal) => Promise<Probe>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -73,7 +74,7 @@ const HAVE_FUTURE_DATA = 3;
 export class Player {
   readonly events = new Emitter<PlayerEvents>();
   readonly #deps: PlayerDeps;
-  readonly #url: string;
+  #url: string;
   readonly #video: HTMLVideoElement;
   readonly #aborter = new AbortController();
   readonly #control = new LatencyControl();
@@ -205,6 +206,13 @@ export class Player {
     if (id !== 'audio') this.#source?.chooseQuality(id);
   }
 
+  /** The same media is at `url` from now on. What plays goes on. */
+  moveTo(url: string): void {
+    if (url === this.#url) return;
+    this.#url = url;
+    if (this.#phase.kind === 'offline' || this.#phase.kind === 'reconnecting') this.#probeIn(0);
+  }
+
   /** Starts over after a fatal error, or sooner than the next try. */
   retry(): void {
     this.#mediaFailures = [];
@@ -220,7 +228,10 @@ export class Player {
     this.#pausedAt = null;
     this.#edge.reset();
     this.#control.handleJoin();
-    const source = this.#deps.createSource(this.#video, { audioOnly: this.#audioOnly });
+    const source = this.#deps.createSource(this.#video, {
+      audioOnly: this.#audioOnly,
+      address: (url) => readdressed(url, this.#url),
+    });
     if (source === null) {
       this.#giveUp({ kind: 'unsupported', detail: 'no media source extensions and no native HLS' });
       return;
@@ -321,6 +332,8 @@ export class Player {
         this.#goOffline();
         return;
       case 'network':
+        // Perhaps the address is good no more: whoever listens brings the next one.
+        this.events.emit('turned', null);
         this.#phase = { kind: 'reconnecting' };
         this.#probeIn(this.#reconnect.next(this.#deps.random()));
         this.#refresh();

@@ -48,6 +48,14 @@ export interface SourceEvents {
   failed: SourceFailure;
 }
 
+/** What a source is made for. */
+export interface SourceOptions {
+  /** Plays the audio rendition in place of the whole, once its address is known. */
+  readonly audioOnly: boolean;
+  /** The address to fetch in place of one of the playlist; it may change at any time. */
+  readonly address: (url: string) => string;
+}
+
 /** A way to play a live playlist in a media element: hls.js, or the browser itself. */
 export interface Source {
   readonly name: 'hls.js' | 'native';
