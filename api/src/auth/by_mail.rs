@@ -24,7 +24,7 @@ pub async fn forgotten(state: &ApiState, login: &str) -> Result<Option<Letter>, 
     };
     let now = state.now_ms();
     let Some(to) = user.email.clone() else { return Ok(None) };
-    if state.limits().mail(user.id, now).is_err() {
+    if state.limits().mail(user.id, to.as_str(), now).is_err() {
         return Ok(None);
     }
     let token = state.links().resetting(user.id, to.clone(), now).await?;
@@ -34,11 +34,11 @@ pub async fn forgotten(state: &ApiState, login: &str) -> Result<Option<Letter>, 
 /// Sends the link that shows that a person reads the mail of an address.
 ///
 /// # Errors
-/// 429 when the account had enough mails, 503 when too many wait; those of the store.
+/// 429 when the account or the address had enough mails, 503 when too many wait; those of the store.
 pub async fn ask_for_proof(state: &ApiState, user: &User, address: Email) -> Result<(), ApiError> {
     let Some(post) = state.mail() else { return Err(no_mail().into()) };
     let now = state.now_ms();
-    state.limits().mail(user.id, now)?;
+    state.limits().mail(user.id, address.as_str(), now)?;
     let token = state.links().verifying(user.id, address.clone(), now).await?;
     let subject = Subject::ConfirmAddress(token);
     if post.send(Letter { to: address, name: user.name.to_string(), subject }, now) {

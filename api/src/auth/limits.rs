@@ -25,6 +25,7 @@ pub struct Limits {
     register_address: Table<IpAddr>,
     link_address: Table<IpAddr>,
     mail_account: Table<String>,
+    mail_recipient: Table<String>,
 }
 
 /// One rule and who used how much of it.
@@ -46,6 +47,7 @@ impl Limits {
             register_address: Table::new(config, config.register_address),
             link_address: Table::new(config, config.link_address),
             mail_account: Table::new(config, config.mail_account),
+            mail_recipient: Table::new(config, config.mail_recipient),
         }
     }
 
@@ -100,12 +102,13 @@ impl Limits {
         self.link_address.take(network(address), now_ms)
     }
 
-    /// Somebody asks for a mail to an account.
+    /// Somebody asks for a mail to an account, at this address.
     ///
     /// # Errors
     /// 429; whether it is told is up to who asks: it says that there is such an account.
-    pub fn mail(&self, user: UserId, now_ms: i64) -> Result<(), Problem> {
-        self.mail_account.take(user.to_string(), now_ms)
+    pub fn mail(&self, user: UserId, to: &str, now_ms: i64) -> Result<(), Problem> {
+        self.mail_account.take(user.to_string(), now_ms)?;
+        self.mail_recipient.take(account(to), now_ms)
     }
 }
 
@@ -235,7 +238,10 @@ mod tests {
         assert_eq!((0..100).filter(|_| limits.code(ada, 0).is_ok()).count(), 10);
         limits.code_was_good(ada);
         assert!(limits.code(ada, 0).is_ok());
-        assert_eq!((0..100).filter(|_| limits.mail(ada, 0).is_ok()).count(), 3);
+        assert_eq!((0..100).filter(|_| limits.mail(ada, "ada@example.org", 0).is_ok()).count(), 3);
+        let from_many = (2..100).map(|number| UserId(uuid::Uuid::from_u128(number)));
+        let sent = from_many.filter(|user| limits.mail(*user, "bob@example.org", 0).is_ok()).count();
+        assert_eq!(sent, 5, "many accounts do not flood one address");
         assert_eq!((0..100).filter(|_| limits.link(from(1), 0).is_ok()).count(), 10);
     }
 
@@ -251,7 +257,7 @@ mod tests {
                 tries(&|| limits.code(ada, 0).is_ok()),
                 tries(&|| limits.register(from(3), 0).is_ok()),
                 tries(&|| limits.link(from(4), 0).is_ok()),
-                tries(&|| limits.mail(ada, 0).is_ok()),
+                tries(&|| limits.mail(ada, "ada@example.org", 0).is_ok()),
             ]
         };
         let all = |rule| LimitsConfig {
@@ -261,6 +267,7 @@ mod tests {
             register_address: rule,
             link_address: rule,
             mail_account: rule,
+            mail_recipient: rule,
             ..LimitsConfig::default()
         };
         assert_eq!(count(all(few)), [2; 5]);

@@ -26,6 +26,8 @@ pub struct LimitsConfig {
     pub link_address: RuleConfig,
     /// Mails that are asked for to one account: 3 at once, then one in 20 minutes.
     pub mail_account: RuleConfig,
+    /// Mails that are asked for to one e-mail address, by whatever account: 5 at once, then one in 20 minutes.
+    pub mail_recipient: RuleConfig,
     /// The longest lockout. Default 1 h, 1 s to 7 days.
     #[serde(with = "millrace_core::config::duration")]
     pub longest_lockout: Duration,
@@ -64,6 +66,7 @@ impl Default for LimitsConfig {
             register_address: RuleConfig { burst: 10, refill: 6 * MINUTE, lockout: Duration::ZERO },
             link_address: RuleConfig::default(),
             mail_account: RuleConfig { burst: 3, refill: 20 * MINUTE, lockout: Duration::ZERO },
+            mail_recipient: RuleConfig { burst: 5, refill: 20 * MINUTE, lockout: Duration::ZERO },
             longest_lockout: HOUR,
             remembered: 20_000,
         }
@@ -96,6 +99,7 @@ impl LimitsConfig {
             ("register_address", self.register_address),
             ("link_address", self.link_address),
             ("mail_account", self.mail_account),
+            ("mail_recipient", self.mail_recipient),
         ] {
             let RuleConfig { burst, refill, lockout } = rule;
             let key = format!("accounts.limits.{key}");

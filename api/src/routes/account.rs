@@ -151,10 +151,11 @@ pub(crate) async fn edit(
         }
         move_to(&state, &mut user, email).await?;
     }
-    state.people().replace(&read, &user).await?;
+    // First, so that nothing has changed if too many mails were asked for.
     if let Some(address) = user.new_email.clone().filter(|_| user.new_email != read.new_email) {
         by_mail::ask_for_proof(&state, &user, address).await?;
     }
+    state.people().replace(&read, &user).await?;
     if user.email.is_none() && read.email.is_some() {
         by_mail::notify(&state, &read, Subject::AddressChanged);
     }

@@ -17,6 +17,7 @@ async fn site() -> (ApiState, TestClock) {
         setup.mail = Some(Post::for_tests());
         setup.public_url = Some("http://live.test".into());
         setup.accounts.limits.link_address.burst = 0;
+        setup.accounts.limits.register_address.burst = 0;
     })
     .await
 }
@@ -146,6 +147,27 @@ async fn another_address_replaces_the_old_one_when_it_is_proved_and_the_old_one_
     let taken = browser.ask(Method::PATCH, "/api/v1/me", edit(Value::Null)).await.1;
     assert_eq!(taken["email"], Value::Null);
     assert_eq!(to(&mail(&state).await), ("newer@example.org", "address_changed"));
+}
+
+#[tokio::test]
+async fn nobody_has_mail_sent_to_others_without_end() {
+    let (state, _) = site().await;
+    let mut browser = person(&state, "ada", ADDRESS, false).await;
+    for wish in ["one@example.org", "two@example.org"] {
+        let edit = json!({ "email": wish });
+        assert_eq!(browser.ask(Method::PATCH, "/api/v1/me", edit).await.0, StatusCode::OK);
+    }
+    let third = browser.ask(Method::PATCH, "/api/v1/me", json!({ "email": "three@example.org" })).await;
+    assert_eq!(kind(&third), (429, "/problems/too-many-attempts"));
+    assert_eq!(browser.get("/api/v1/me").await.1["new_email"], "two@example.org", "nothing has changed");
+    assert_eq!(mails(&state).await.len(), 2);
+    // Nor by making many accounts.
+    for number in 0..8 {
+        let body =
+            json!({ "name": format!("eve_{number}"), "email": "victim@example.org", "password": PASSWORD });
+        assert_eq!(Browser::new(&state).post("/api/v1/auth/register", body).await.0, StatusCode::CREATED);
+    }
+    assert_eq!(mails(&state).await.len(), 5);
 }
 
 #[tokio::test]

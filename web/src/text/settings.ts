@@ -22,6 +22,8 @@ export const SETTINGS_MESSAGES = {
   'email.verified': 'Confirmed.',
   'email.waiting': 'We sent a mail to {address}. Open its link to confirm the address; until then it does not count.',
   'email.password': 'Password, for another address',
+  'email.unproved': '{address} is not confirmed yet.',
+  'email.prove': 'Send a mail to confirm it',
   'email.again': 'Send it again',
   'email.again.done': 'Sent',
 

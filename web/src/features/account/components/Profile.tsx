@@ -112,6 +112,9 @@ export function EmailAddress({ person }: { readonly person: Me }) {
   const queries = useQueryClient();
   const waiting = person.new_email ?? null;
   const { data: options } = useQuery(signInOptions());
+  // An address from before this site sent mail can be proved too.
+  const old = options?.mail === true && !person.email_verified ? (person.email ?? null) : null;
+  const unproved = waiting ?? old;
   // Whoever reads its mail can set a new password, so another address takes a proof.
   const proof = options?.mail === true && person.email != null;
   const form = (
@@ -138,10 +141,10 @@ export function EmailAddress({ person }: { readonly person: Me }) {
   );
   return (
     <Panel id="email" title={t('email.title')} hint={t('email.hint')}>
-      {waiting !== null && (
+      {unproved !== null && (
         <div role="status" className={styles.waiting} data-testid="unproved">
-          <p>{t('email.waiting', { address: waiting })}</p>
-          <Form submit={t('email.again')} done={t('email.again.done')} look="quiet" onSubmit={askForProof} />
+          <p>{waiting === null ? t('email.unproved', { address: unproved }) : t('email.waiting', { address: waiting })}</p>
+          <Form submit={waiting === null ? t('email.prove') : t('email.again')} done={t('email.again.done')} look="quiet" onSubmit={askForProof} />
         </div>
       )}
       {proof && !person.has_password ? <ConfirmIdentity>{form}</ConfirmIdentity> : form}
