@@ -17,6 +17,7 @@ pub mod picture;
 pub mod playback;
 pub mod publish;
 pub mod push;
+pub mod reports;
 pub mod routes;
 pub mod schedule;
 pub mod settings;

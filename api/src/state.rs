@@ -26,8 +26,9 @@ use crate::directory::Directory;
 use crate::mail::Post;
 use crate::notices::{Notices, NoticesConfig};
 use crate::oauth::Providers;
-use crate::push::{Push, PushJob};
 use crate::playback::PlaybackLinks;
+use crate::push::{Push, PushJob};
+use crate::reports::Reports;
 use crate::site::{IngestAddress, Site, SiteConfig};
 use crate::studio::Studio;
 use crate::viewers::Audience;
@@ -96,6 +97,7 @@ struct Shared {
     limits: Limits,
     names: Turns,
     site: Site,
+    reports: Reports,
     clock: Clock,
     #[cfg(test)]
     _dir: Option<tempfile::TempDir>,
@@ -143,6 +145,7 @@ impl ApiState {
                 limits: Limits::new(&setup.accounts.limits),
                 names: Turns::default(),
                 site,
+                reports: Reports::new(setup.store.clone()),
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -372,6 +375,12 @@ impl ApiState {
     #[must_use]
     pub fn site(&self) -> &Site {
         &self.shared.site
+    }
+
+    /// What people report.
+    #[must_use]
+    pub fn reports(&self) -> &Reports {
+        &self.shared.reports
     }
 
     /// `[site]`.

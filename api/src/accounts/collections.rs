@@ -6,7 +6,7 @@ use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, site_secret, tokens, totp};
 use crate::notices::kept as notices;
 use crate::push::{devices, job, vapid};
-use crate::{schedule, site};
+use crate::{reports, schedule, site};
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
@@ -24,6 +24,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &links::LINKS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
+    &reports::REPORTS,
     &schedule::PLANS,
     &site::SITE_SETTINGS,
     &site::SITE_CHANGES,

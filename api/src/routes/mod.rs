@@ -21,6 +21,7 @@ mod path;
 mod problems;
 pub mod profile;
 pub mod push;
+pub mod reports;
 pub mod schedule;
 pub mod sessions;
 pub mod site;
@@ -55,6 +56,7 @@ fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(streams::list))
         .routes(routes!(streams::show))
         .routes(routes!(profile::show))
+        .routes(routes!(reports::user))
         .routes(routes!(site::show))
 }
 
@@ -124,6 +126,8 @@ fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(site::show_settings, site::edit))
         .routes(routes!(site::history))
         .routes(routes!(site::undo))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::resolve))
 }
 
 fn channel_routes() -> OpenApiRouter<ApiState> {
@@ -143,6 +147,7 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(follows::blocks))
         .routes(routes!(follows::block, follows::unblock))
         .routes(routes!(schedule::list))
+        .routes(routes!(reports::channel))
         .routes(routes!(schedule::calendar))
         .routes(routes!(schedule::plans, schedule::add))
         .routes(routes!(schedule::edit, schedule::remove))

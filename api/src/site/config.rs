@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct SiteConfig {
     /// Categories that the owner may list. Default 200, 1 to 1,000.
     pub max_categories: usize,
+    /// Reports that one person may make in a day (UTC). Default 20, 1 to 1,000.
+    pub max_reports_per_day: usize,
 }
 
 impl Default for SiteConfig {
     fn default() -> Self {
-        Self { max_categories: 200 }
+        Self { max_categories: 200, max_reports_per_day: 20 }
     }
 }
 
@@ -20,11 +22,14 @@ impl SiteConfig {
     /// Everything that is wrong: the key, the value, the remedy.
     #[must_use]
     pub fn validate(&self) -> Vec<String> {
-        [("max_categories", self.max_categories, 1, 1_000)]
-            .into_iter()
-            .filter(|(_, value, least, most)| value < least || value > most)
-            .map(|(key, value, least, most)| format!("site.{key} is {value}; set it to {least} to {most}"))
-            .collect()
+        [
+            ("max_categories", self.max_categories, 1, 1_000),
+            ("max_reports_per_day", self.max_reports_per_day, 1, 1_000),
+        ]
+        .into_iter()
+        .filter(|(_, value, least, most)| value < least || value > most)
+        .map(|(key, value, least, most)| format!("site.{key} is {value}; set it to {least} to {most}"))
+        .collect()
     }
 }
 
@@ -35,7 +40,7 @@ mod tests {
     #[test]
     fn limits_have_bounds() {
         assert_eq!(SiteConfig::default().validate(), Vec::<String>::new());
-        let wrong = SiteConfig { max_categories: 0 };
+        let wrong = SiteConfig { max_categories: 0, ..SiteConfig::default() };
         assert_eq!(wrong.validate(), ["site.max_categories is 0; set it to 1 to 1000"]);
     }
 }

@@ -72,6 +72,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists reports: open ones oldest first, resolved ones newest first. For admins. */
+        get: operations["listReports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what came of a report. It is in the audit log. For admins. */
+        post: operations["resolveReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/site": {
         parameters: {
             query?: never;
@@ -582,6 +616,23 @@ export interface paths {
         post?: never;
         /** Lets a cancelled occurrence take place; harmless if it does. For the channel's owner. */
         delete: operations["restorePlannedDay"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reports a channel to the admins. For people, not for API tokens. */
+        post: operations["reportChannel"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1196,6 +1247,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{name}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reports a person to the admins. For people, not for API tokens. */
+        post: operations["reportPerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/avatars/{id}": {
         parameters: {
             query?: never;
@@ -1342,6 +1410,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What can be reported.
+         * @enum {string}
+         */
+        About: "channel" | "person";
         /** @description An account as an admin sees it. */
         Account: {
             banned: boolean;
@@ -1829,6 +1902,11 @@ export interface components {
             /** @description The provider's page. */
             url: string;
         };
+        /**
+         * @description What came of a report. It says what was done; it does nothing by itself.
+         * @enum {string}
+         */
+        Outcome: "dismissed" | "warned" | "removed" | "banned";
         /** @description The owner's account. */
         Owner: {
             /** @description To get a new password by; may be left out. */
@@ -2159,6 +2237,47 @@ export interface components {
                  * @example ada
                  */
                 name: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ReportView: {
+            /** @description What is on it. */
+            items: {
+                /** @description What kind of thing it is about. */
+                about: components["schemas"]["About"];
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                /**
+                 * Format: uuid
+                 * @description Its id (UUIDv7).
+                 */
+                id: string;
+                /** @description In the admin's words; may be empty. */
+                note: string;
+                outcome?: components["schemas"]["Outcome"] | null;
+                /** @description Why. */
+                reason: components["schemas"]["Reason"];
+                reporter?: components["schemas"]["Profile"] | null;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                resolved_at?: string | null;
+                resolved_by?: components["schemas"]["Profile"] | null;
+                /** @description Whether somebody has looked. */
+                state: components["schemas"]["ReportState"];
+                /**
+                 * @description What that was called then.
+                 * @example studio
+                 */
+                target: string;
+                /** @description In the reporter's words; may be empty. */
+                text: string;
             }[];
             /** @description Give this as `cursor` to get the next page; null on the last one. */
             next_cursor: string | null;
@@ -2502,6 +2621,11 @@ export interface components {
             /** @description Whether all of its parts are. */
             ready: boolean;
         };
+        /**
+         * @description Why somebody reports.
+         * @enum {string}
+         */
+        Reason: "spam" | "harassment" | "hate" | "violence" | "sexual" | "copyright" | "impersonation" | "other";
         /** @description Codes to get in without the app; each is good once. */
         RecoveryCodes: {
             recovery_codes: string[];
@@ -2511,6 +2635,67 @@ export interface components {
          * @enum {string}
          */
         Registration: "open" | "invite" | "closed";
+        /** @description A report that is to be. */
+        ReportInput: {
+            /** @description Why. */
+            reason: components["schemas"]["Reason"];
+            /**
+             * @description What happened, in at most 1,000 characters; needed for `other`.
+             * @example The same advertisement since yesterday.
+             */
+            text?: string;
+        };
+        /**
+         * @description Whether somebody has looked.
+         * @enum {string}
+         */
+        ReportState: "open" | "resolved";
+        /** @description A report as admins see it. */
+        ReportView: {
+            /** @description What kind of thing it is about. */
+            about: components["schemas"]["About"];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: uuid
+             * @description Its id (UUIDv7).
+             */
+            id: string;
+            /** @description In the admin's words; may be empty. */
+            note: string;
+            outcome?: components["schemas"]["Outcome"] | null;
+            /** @description Why. */
+            reason: components["schemas"]["Reason"];
+            reporter?: components["schemas"]["Profile"] | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            resolved_at?: string | null;
+            resolved_by?: components["schemas"]["Profile"] | null;
+            /** @description Whether somebody has looked. */
+            state: components["schemas"]["ReportState"];
+            /**
+             * @description What that was called then.
+             * @example studio
+             */
+            target: string;
+            /** @description In the reporter's words; may be empty. */
+            text: string;
+        };
+        /** @description What came of a report. */
+        Resolution: {
+            /**
+             * @description For the other admins, at most 1,000 characters.
+             * @example Talked to them.
+             */
+            note?: string;
+            /** @description What was done. */
+            outcome: components["schemas"]["Outcome"];
+        };
         /**
          * @description What a person may do on this site. Moderators are appointed per channel.
          * @enum {string}
@@ -3056,6 +3241,178 @@ export interface operations {
             };
             /** @description CSRF token, or: Forbidden, or: Foreign origin */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listReports: {
+        parameters: {
+            query?: {
+                /** @description `open` if absent */
+                state?: components["schemas"]["ReportState"];
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ReportView"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    resolveReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Resolution"];
+            };
+        };
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such report */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Changed meanwhile, or: Resolved already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6221,6 +6578,108 @@ export interface operations {
             };
         };
     };
+    reportChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description The admins see it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached, or: Your own, or: Reported already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     listSchedule: {
         parameters: {
             query?: {
@@ -8996,6 +9455,108 @@ export interface operations {
             };
             /** @description No such person */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reportPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The person's name.
+                 * @example ada
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description The admins see it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such person */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached, or: Your own, or: Reported already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

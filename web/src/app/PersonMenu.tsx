@@ -1,6 +1,6 @@
 import { Menu } from '@base-ui/react/menu';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { LayoutDashboard, LogOut, Settings, Shield, UserRound } from 'lucide-react';
+import { Heart, LayoutDashboard, LogOut, Settings, Shield, UserRound } from 'lucide-react';
 import { Link, useNavigate } from 'react-router';
 import { me } from '@/api/me';
 import { site } from '@/api/site';
@@ -60,6 +60,10 @@ export function PersonMenu() {
               <Menu.Item className={styles.item} render={<Link to="/dashboard" />}>
                 <LayoutDashboard size={18} aria-hidden="true" />
                 {t('menu.dashboard')}
+              </Menu.Item>
+              <Menu.Item className={styles.item} render={<Link to="/following" />}>
+                <Heart size={18} aria-hidden="true" />
+                {t('following.title')}
               </Menu.Item>
               <Menu.Item className={styles.item} render={<Link to={`/@${person.name}`} />}>
                 <UserRound size={18} aria-hidden="true" />

@@ -13,6 +13,7 @@ function open(role: 'streamer' | 'admin' = 'admin') {
     'GET /me': () => personNamed('ada', { role }),
     'GET /admin/audit': () => ({ items: [] }),
     'GET /admin/site': () => settings,
+    'GET /admin/reports': () => ({ items: [], next_cursor: null }),
     'GET /admin/site/history': () => ({ items: [], next_cursor: null }),
   });
   render(

@@ -28,7 +28,7 @@ function studio(...names: string[]) {
     'GET /me/channels': () => page(...channels),
   });
   for (const name of names) {
-    for (const list of ['keys', 'broadcasts', 'followers', 'moderators']) {
+    for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule']) {
       server.routes[`GET /channels/${name}/${list}`] = () => page();
     }
   }
@@ -58,7 +58,7 @@ describe('the dashboard', () => {
     server.routes['POST /channels'] = ({ body }) => {
       const made = channelNamed((body as { name: string }).name);
       server.channels.push(made);
-      for (const list of ['keys', 'broadcasts', 'followers', 'moderators']) {
+      for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule']) {
         server.routes[`GET /channels/${made.name}/${list}`] = () => page();
       }
       return made;
@@ -151,14 +151,15 @@ describe('the dashboard', () => {
         ? problem(422, 'invalid-channel', 'Some fields are wrong.', { '/tags/1': 'has 1 to 25 letters' })
         : channelNamed('studio');
     const user = open();
-    await user.type(await screen.findByLabelText('Title'), 'Day 12');
-    await user.type(screen.getByLabelText('Tags'), '#wood, two words,');
-    await user.selectOptions(screen.getByLabelText('Language'), 'pt-BR');
-    await user.click(screen.getByRole('button', { name: 'Save' }));
-    await waitFor(() => expect(screen.getByLabelText('Tags')).toHaveFocus());
-    expect(screen.getByLabelText('Tags')).toHaveAccessibleDescription(/has 1 to 25 letters/);
+    const about = within(await screen.findByRole('region', { name: 'About the broadcast' }));
+    await user.type(about.getByLabelText('Title'), 'Day 12');
+    await user.type(about.getByLabelText('Tags'), '#wood, two words,');
+    await user.selectOptions(about.getByLabelText('Language'), 'pt-BR');
+    await user.click(about.getByRole('button', { name: 'Save' }));
+    await waitFor(() => expect(about.getByLabelText('Tags')).toHaveFocus());
+    expect(about.getByLabelText('Tags')).toHaveAccessibleDescription(/has 1 to 25 letters/);
     refuse = false;
-    await user.click(screen.getByRole('button', { name: 'Save' }));
+    await user.click(about.getByRole('button', { name: 'Save' }));
     expect(await screen.findByText('Saved')).toBeVisible();
     expect(server.asked.findLast(({ method }) => method === 'PATCH')?.body).toEqual({
       title: 'Day 12',

@@ -18,6 +18,7 @@ const SettingsPage = lazy(async () => ({ default: (await import('./pages/Setting
 const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
 const RulesPage = lazy(async () => ({ default: (await import('./pages/RulesPage')).RulesPage }));
 const SearchPage = lazy(async () => ({ default: (await import('./pages/SearchPage')).SearchPage }));
+const FollowingPage = lazy(async () => ({ default: (await import('./pages/FollowingPage')).FollowingPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
@@ -39,6 +40,7 @@ export function AppRoutes() {
         <Route path="/settings" element={<SettingsPage />} />
         <Route path="/admin" element={<AdminPage />} />
         <Route path="/search" element={<SearchPage />} />
+        <Route path="/following" element={<FollowingPage />} />
         <Route path="/rules" element={<RulesPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />

@@ -72,6 +72,7 @@ describe('the settings of the site', () => {
       'GET /admin/audit': () => page(),
       'GET /admin/site': () => settings,
       'GET /admin/site/history': () => page(),
+      'GET /admin/reports': () => page(),
     });
     server.routes['PATCH /admin/site'] = ({ body }) =>
       (settings = { ...settings, version: 4, values: { ...values, ...(body as object) } });

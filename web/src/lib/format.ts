@@ -77,3 +77,9 @@ export function date(time: string): string {
 export function dateTime(time: string): string {
   return new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time));
 }
+
+/** Writes a time that is near: `Sat 28 Nov, 19:30`. */
+export function weekdayTime(time: string): string {
+  const form = { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' } as const;
+  return new Intl.DateTimeFormat('en-GB', form).format(new Date(time));
+}

@@ -1,6 +1,7 @@
 import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
+import { SCHEDULE_MESSAGES } from './schedule';
 import { SEARCH_MESSAGES } from './search';
 import { NOTICES_MESSAGES } from './notices';
 import { SETTINGS_MESSAGES } from './settings';
@@ -16,6 +17,7 @@ export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
+  ...SCHEDULE_MESSAGES,
   ...SEARCH_MESSAGES,
   ...NOTICES_MESSAGES,
   ...SETTINGS_MESSAGES,

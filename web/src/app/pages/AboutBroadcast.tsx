@@ -1,15 +1,19 @@
+import { useQuery } from '@tanstack/react-query';
 import { Clock, Eye, TriangleAlert } from 'lucide-react';
 import { Link } from 'react-router';
 import type { Channel, Profile } from '@/api/channels';
+import { calendarUrl, scheduleOf } from '@/api/schedule';
 import type { Stream } from '@/api/streams';
 import { Avatar } from '@/components/Avatar';
 import { CopyField } from '@/components/CopyField';
 import { LiveBadge } from '@/components/LiveBadge';
+import { PlannedList } from '@/components/PlannedList';
 import { bitrate, clock, codecName, count, encoderName, pictureName } from '@/lib/format';
 import { languageName } from '@/lib/languages';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
 import { FollowButton } from '../FollowButton';
+import { ReportButton } from '../ReportButton';
 import styles from './AboutBroadcast.module.css';
 
 interface Props {
@@ -96,11 +100,34 @@ export function AboutBroadcast({ channel, stream, about, person }: Props) {
           {person?.bio && <p className={styles.bio}>{person.bio}</p>}
         </section>
       )}
+      {about !== null && <ComingUp channel={channel} />}
       <section className={styles.share} aria-label={t('watch.share')}>
         <CopyField label={t('watch.link')} value={`${origin}/@${channel}`} />
         <CopyField label={t('watch.embed')} value={embed} />
       </section>
+      {about !== null ? (
+        <ReportButton about="channel" name={channel} owner={about.owner.name} />
+      ) : (
+        person !== null && <ReportButton about="person" name={person.name} owner={person.name} />
+      )}
     </div>
+  );
+}
+
+/** What the channel plans; nothing where it plans nothing. */
+function ComingUp({ channel }: { readonly channel: string }) {
+  const { data: planned = [] } = useQuery(scheduleOf(channel));
+  if (planned.length === 0) return null;
+  return (
+    <section className={styles.words} aria-labelledby="schedule">
+      <h2 id="schedule" className={styles.wordsTitle}>
+        {t('schedule.title')}
+      </h2>
+      <PlannedList planned={planned} />
+      <p>
+        <a href={calendarUrl(channel)}>{t('schedule.subscribe')}</a>
+      </p>
+    </section>
   );
 }
 

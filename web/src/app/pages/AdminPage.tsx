@@ -2,6 +2,7 @@ import { Notice } from '@/components/Notice';
 import { AccountOf } from '@/features/admin/components/AccountOf';
 import { AuditLog } from '@/features/admin/components/AuditLog';
 import { Invitations } from '@/features/admin/components/Invitations';
+import { Reports } from '@/features/admin/components/Reports';
 import { SiteHistory } from '@/features/admin/components/SiteHistory';
 import { SiteSettings } from '@/features/admin/components/SiteSettings';
 import { useTitle } from '@/lib/useTitle';
@@ -20,6 +21,7 @@ export function AdminPage() {
             <h1 className={styles.heading}>{t('admin.title')}</h1>
             <AccountOf />
             <Invitations />
+            <Reports />
             <SiteSettings />
             <SiteHistory />
             <AuditLog />

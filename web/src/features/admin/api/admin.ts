@@ -46,3 +46,19 @@ export const siteHistory = () =>
     initialPageParam: '',
     getNextPageParam: (page) => page.next_cursor,
   });
+
+/** A report as admins see it. */
+export type Report = components['schemas']['ReportView'];
+
+export const reports = (state: Report['state']) =>
+  infiniteQueryOptions({
+    queryKey: ['admin', 'reports', state],
+    queryFn: ({ pageParam: cursor }) =>
+      unwrap(
+        api.GET('/api/v1/admin/reports', { params: { query: { state, limit: PAGE, ...(cursor !== '' && { cursor }) } } }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });
+export const resolveReport = (id: string, body: components['schemas']['Resolution']) =>
+  unwrap(api.POST('/api/v1/admin/reports/{id}/resolve', { params: { path: { id } }, body }));

@@ -80,3 +80,39 @@ export const followers = (channel: string) =>
     initialPageParam: '',
     getNextPageParam: (page) => page.next_cursor,
   });
+
+/** Who may not follow a channel, newest first. */
+export const blocked = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: ['channels', channel, 'blocks'],
+    queryFn: ({ pageParam }) => unwrap(api.GET('/api/v1/channels/{name}/blocks', pageOf(channel, pageParam))),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });
+export const block = (channel: string, person: string) =>
+  done(api.PUT('/api/v1/channels/{name}/blocks/{person}', personOf(channel, person)));
+export const unblock = (channel: string, person: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/blocks/{person}', personOf(channel, person)));
+
+/** A plan as its owner edits it. */
+export type Plan = Schemas['PlanView'];
+export type PlanInput = Schemas['PlanInput'];
+
+const dayOf = (name: string, id: string, day: string) => ({ params: { path: { name, id, day } } });
+
+/** What a channel plans, as it is edited. */
+export const plansOf = (channel: string) =>
+  queryOptions({
+    queryKey: ['channels', channel, 'plans'],
+    queryFn: async () => (await unwrap(api.GET('/api/v1/channels/{name}/plans', of(channel)))).items,
+  });
+export const addPlan = (channel: string, body: PlanInput) =>
+  unwrap(api.POST('/api/v1/channels/{name}/plans', { ...of(channel), body }));
+export const editPlan = (channel: string, id: string, body: PlanInput) =>
+  unwrap(api.PUT('/api/v1/channels/{name}/plans/{id}', { ...keyOf(channel, id), body }));
+export const removePlan = (channel: string, id: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/plans/{id}', keyOf(channel, id)));
+export const cancelDay = (channel: string, id: string, day: string) =>
+  unwrap(api.PUT('/api/v1/channels/{name}/plans/{id}/cancelled/{day}', dayOf(channel, id, day)));
+export const restoreDay = (channel: string, id: string, day: string) =>
+  unwrap(api.DELETE('/api/v1/channels/{name}/plans/{id}/cancelled/{day}', dayOf(channel, id, day)));

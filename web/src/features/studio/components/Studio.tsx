@@ -8,6 +8,7 @@ import { Button } from '@/components/Button';
 import { Notice } from '@/components/Notice';
 import { t } from '@/text/t';
 import { myChannels } from '../api/studio';
+import { Blocked } from './Blocked';
 import { ChannelDetails } from './ChannelDetails';
 import { Connect } from './Connect';
 import { CreateChannel } from './CreateChannel';
@@ -15,6 +16,7 @@ import { DeleteChannel } from './DeleteChannel';
 import { History } from './History';
 import { OnAir } from './OnAir';
 import { Followers, Moderators } from './People';
+import { Schedule } from './Schedule';
 import styles from './Studio.module.css';
 
 interface Props {
@@ -81,12 +83,14 @@ export function Studio({ person, preview }: Props) {
         <div className={styles.column}>
           <OnAir channel={channel.name} preview={preview} />
           <ChannelDetails channel={channel} />
+          <Schedule channel={channel.name} />
         </div>
         <div className={styles.column}>
           <Connect channel={channel.name} />
           <History channel={channel.name} />
           <Followers channel={channel.name} />
           <Moderators channel={channel.name} />
+          <Blocked channel={channel.name} />
           <DeleteChannel channel={channel.name} onDeleted={() => setSearch({})} />
         </div>
       </div>
