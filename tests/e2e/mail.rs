@@ -238,3 +238,51 @@ async fn mail_goes_over_tls_with_a_password_or_not_at_all() {
         assert_eq!(mailbox.mails(), 1, "{wrap}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_and_passwords_go_by_mail_on_mongodb_too() {
+    let store = millrace_test_services::mongodb::database().await;
+    let mut mailbox = Mailbox::start(&[]).await;
+    let smtp = format!("smtp://127.0.0.1:{}", mailbox.port);
+    let without = Server::start(&[("MILLRACE_STORE", &store)]).await;
+    // From before the site sent mail: an address that nobody has proved.
+    register(&without, "squatter", "ada@example.org").await;
+    drop(without);
+    let server = Server::start(&[
+        ("MILLRACE_STORE", &store),
+        ("MILLRACE_PUBLIC_URL", "http://live.test"),
+        ("MILLRACE_MAIL__URL", &smtp),
+        ("MILLRACE_MAIL__FROM", "Millrace <noreply@live.test>"),
+    ])
+    .await;
+    let url = |path: &str| server.url(&format!("/api/v1{path}"));
+    let mut ada = register(&server, "ada", "ada@example.org").await;
+    let proof = mailbox.mail("ada@example.org", "Is this your address?").await;
+    let proof = link(&proof, "http://live.test");
+    let mut anybody = Browser::default();
+    let verify = json!({ "token": token(&proof) });
+    let verified = anybody.json(Method::POST, &url("/auth/email/verify"), verify.clone()).await;
+    assert_eq!(verified.status, StatusCode::NO_CONTENT, "{}", verified.text);
+    let again = anybody.json(Method::POST, &url("/auth/email/verify"), verify).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN, "{}", again.text);
+    let me = ada.get(&url("/me")).await;
+    assert!(me.text.contains("\"email_verified\":true"), "{}", me.text);
+
+    // Two links; setting the password by one ends the other, and all sessions.
+    let mut ways_in = Vec::new();
+    for login in ["ada", "ada@example.org"] {
+        let asked =
+            anybody.json(Method::POST, &url("/auth/password/forgot"), json!({ "login": login })).await;
+        assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.text);
+        ways_in.push(link(&mailbox.mail("ada@example.org", "A new password").await, "http://live.test"));
+    }
+    for (way_in, expected) in [(&ways_in[1], 204), (&ways_in[0], 403), (&ways_in[1], 403)] {
+        let body = json!({ "token": token(way_in), "password": OTHER });
+        let answer = anybody.json(Method::POST, &url("/auth/password/reset"), body).await;
+        assert_eq!(answer.status, expected, "{}", answer.text);
+    }
+    assert_eq!(ada.get(&url("/me")).await.status, StatusCode::UNAUTHORIZED);
+    let login = json!({ "login": "ada@example.org", "password": OTHER });
+    assert_eq!(ada.json(Method::POST, &url("/auth/login"), login).await.status, StatusCode::OK);
+    server.assert_calm();
+}
