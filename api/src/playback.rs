@@ -1,5 +1,4 @@
 //! Addresses at which a broadcast can be fetched: for ever where everybody may, for some minutes where not.
-#![expect(clippy::disallowed_methods, reason = "shell: reads the file of secrets")]
 
 use std::path::PathBuf;
 use std::time::Duration;
