@@ -18,6 +18,7 @@ mod lifecycle;
 mod mail;
 mod nginx;
 mod node;
+mod notices;
 mod oauth;
 mod obs;
 mod playback;
