@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 	web/package-lock.json web/tsconfig.json web/vite.config.ts
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run dev build fmt lint test test-unit test-web test-e2e fuzz bench generate docs docker clean
+.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-api fuzz bench generate docs docker clean
 
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -44,6 +44,10 @@ test-web: web/node_modules/.package-lock.json ## Tests of the web app
 test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB
 	cargo test --locked -p millrace-test-services
 	cargo test --locked --test e2e
+
+test-api: setup-test web/dist/index.html ## The real binary beside its OpenAPI description, as an admin, a viewer and nobody
+	cargo build --locked
+	scripts/test-api.sh $(TARGET_DIR)/debug/millrace
 
 fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
 	scripts/fuzz.sh $(FUZZ_SECONDS)

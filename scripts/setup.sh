@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(gcc g++ make cmake pkg-config)
-test=("${build[@]}" python3-pip libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js)
+test=("${build[@]}" python3-pip python3-venv libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js)
 bench=("${test[@]}" libnginx-mod-rtmp)
 
 case "${1:-}" in

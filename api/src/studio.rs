@@ -187,6 +187,13 @@ impl Studio {
         Ok(Card::of(channel, owner.map(|kept| kept.value)))
     }
 
+    /// Learns what is shown of a channel, as the recorder does when a broadcast begins.
+    #[cfg(test)]
+    pub(crate) async fn learn_for_tests(&self, name: &str) {
+        let name = name.parse().unwrap();
+        self.put(&name, self.look_up(&name).await.unwrap());
+    }
+
     fn put(&self, name: &ChannelName, card: Card) {
         self.cards.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::new(card));
     }

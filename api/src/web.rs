@@ -28,12 +28,14 @@ const PAGES: &[&str] = &[
     "/setup",
     "/forgot",
     "/reset",
+    "/verify",
     "/dashboard",
     "/settings",
     "/admin",
     "/rules",
     "/search",
     "/following",
+    "/api/docs",
 ];
 /// The page of the app; the router in it decides what to show.
 const INDEX: &str = "index.html";
@@ -234,6 +236,17 @@ mod tests {
         let problem = ask("/nowhere", "*/*").await;
         assert_eq!(problem.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(ask("/@Bad-Name", "text/html").await.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn every_page_of_the_app_is_served() {
+        let routes = include_str!("../../web/src/app/routes.tsx");
+        let paths = routes.split("path=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let fixed: Vec<_> = paths.filter(|path| !path.contains([':', '*'])).collect();
+        assert!(fixed.len() > 8, "{fixed:?}");
+        for path in fixed {
+            assert!(PAGES.contains(&path), "{path} is a page of the app, but answered with 404");
+        }
     }
 
     #[test]

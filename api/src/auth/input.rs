@@ -59,9 +59,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
                 StatusCode::PAYLOAD_TOO_LARGE => too_large(),
                 _ => bad_body("it ended early"),
             })?;
-        let value =
-            if form { parse_form(&body) } else { serde_json::from_slice(&body).map_err(|e| e.to_string()) };
+        let value = if form { parse_form(&body) } else { parse_json(&body) };
         Ok(Self { value: value.map_err(|reason| bad_body(&reason))?, form })
+    }
+}
+
+/// An object. Serde would take an array of its fields in their order as well, which nobody is told of.
+fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    match body.trim_ascii_start().first() {
+        Some(b'{') | None => serde_json::from_slice(body).map_err(|error| error.to_string()),
+        Some(_) => Err("it is no JSON object".to_owned()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use millrace_http::problem::Problem;
 use utoipa::openapi::example::Example;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -12,9 +13,9 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, Ref, RefOr, Response, Server};
 use utoipa::{IntoResponses, OpenApi};
 
-use super::outside;
 use super::problems::{described, status_of};
 use super::streams::ProblemDocument;
+use super::{examples, outside};
 use crate::auth::csrf;
 
 /// The security scheme of a browser.
@@ -72,11 +73,16 @@ pub fn description() -> utoipa::openapi::OpenApi {
     description.merge(super::open().into_openapi());
     description.servers = Some(vec![Server::new("/")]);
     let components = description.components.get_or_insert_default();
-    for item in description.paths.paths.values_mut() {
+    for (path, item) in &mut description.paths.paths {
         for (_, operation) in operations(item) {
+            if path.contains('{') {
+                // What is no text names nothing; see `super::path`.
+                operation.responses.responses.extend(described([Problem::not_found()]));
+            }
             merge_problems(operation, &mut components.examples);
         }
     }
+    examples::add(components);
     add_schemes(components);
     description
 }
@@ -199,6 +205,17 @@ mod tests {
         assert!(
             std::fs::read_to_string(path).unwrap_or_default() == now,
             "api/openapi.json is out of date; run `make generate`"
+        );
+    }
+
+    #[test]
+    fn every_text_has_an_example() {
+        let mut without = Vec::new();
+        let mut components = description().components.unwrap();
+        examples::each_text(&mut components, |schema, field, _| without.push(format!("{schema}.{field}")));
+        assert!(
+            without.is_empty(),
+            "give them one with #[schema(example = …)] or in examples.rs: {without:?}"
         );
     }
 

@@ -11,6 +11,7 @@ pub mod beats;
 pub mod by_mail;
 pub mod channels;
 pub mod description;
+mod examples;
 pub mod follows;
 pub mod lists;
 pub mod notices;
@@ -176,6 +177,8 @@ async fn openapi() -> Response {
 mod auth_tests;
 #[cfg(test)]
 mod by_mail_tests;
+#[cfg(test)]
+mod matrix_tests;
 #[cfg(test)]
 mod people_tests;
 #[cfg(test)]

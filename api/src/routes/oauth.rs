@@ -1,6 +1,7 @@
 //! `/oauth/{provider}`, `/api/v1/oauth/providers`, `/api/v1/me/identities`: signing in with a provider.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
@@ -14,7 +15,9 @@ use super::account::confirmed_until;
 use super::auth::{Banned, SessionOver, WrongLogin, banned, begin_session, second_factor};
 use super::lists::limit_reached;
 use super::path::Path;
-use super::problems::{Changed, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems};
+use super::problems::{
+    Anyone, Changed, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems,
+};
 use crate::ApiState;
 use crate::accounts::{Identity, User};
 use crate::auth::cookie::Cookie;
@@ -126,15 +129,19 @@ pub(crate) async fn providers(State(state): State<ApiState>) -> Json<ProviderLis
     security(()),
     params(("provider" = String, Path, description = "The provider's name", example = "google"),
            ("back" = Option<String>, Query, description = "The page of this site to come back to", example = "/dashboard")),
-    responses((status = 303, description = "To the provider, or to the page that says why not",
-        headers(("location" = String, description = "Where to")))))]
+    responses(
+        (status = 303, description = "To the provider, or to the page that says why not",
+            headers(("location" = String, description = "Where to"))),
+        NoSuchThing,
+    ))]
 pub(crate) async fn start(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    Query(query): Query<StartQuery>,
+    query: Result<Query<StartQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let back = back_to(query.back.as_deref());
+    let back = query.ok().and_then(|Query(query)| query.back);
+    let back = back_to(back.as_deref());
     match begin(&state, &name, back, &headers, false).await {
         Ok(Begun { url, flow }) => {
             let cookie = flow_cookie(&state, &flow);
@@ -265,15 +272,19 @@ fn not_begun(why: Why) -> Problem {
            ("code" = Option<String>, Query, description = "From the provider"),
            ("state" = Option<String>, Query, description = "From the provider: what it was sent"),
            ("error" = Option<String>, Query, description = "From the provider: why not")),
-    responses((status = 303, description = "To the page where it began, or to the page that says why not",
-        headers(("location" = String, description = "Where to")))))]
+    responses(
+        (status = 303, description = "To the page where it began, or to the page that says why not",
+            headers(("location" = String, description = "Where to"))),
+        Anyone, NoSuchThing,
+    ))]
 pub(crate) async fn callback(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    Query(returned): Query<Returned>,
+    returned: Result<Query<Returned>, QueryRejection>,
     person: Option<Person>,
     headers: HeaderMap,
 ) -> Response {
+    let Query(returned) = returned.unwrap_or_default();
     // Whatever comes of it, the cookie is used up.
     let forget = (header::SET_COOKIE, Cookie::Login.set("", 0, state.secure()));
     let flow = taken_flow(&state, &name, &returned, &headers).await;

@@ -1422,6 +1422,7 @@ export interface components {
             created_at: string;
             /** Format: uuid */
             id: string;
+            /** @example ada */
             name: string;
             role: components["schemas"]["Role"];
         };
@@ -1433,7 +1434,10 @@ export interface components {
         };
         /** @description The proof of an address. */
         AddressProof: {
-            /** @description Of the link. */
+            /**
+             * @description Of the link.
+             * @example pN0QdAqTn3v0mGsW8dY3c1zJ5hXkR7bEo2LfUi6V4tA
+             */
             token: string;
         };
         /** @description What is measured of the audio. */
@@ -1475,7 +1479,9 @@ export interface components {
              * @example ada
              */
             by_name?: string | null;
+            /** @example There is nothing at this address. Check it for typing errors. */
             detail: string;
+            /** @example ada */
             target: string;
         };
         /** @description Somebody watches. */
@@ -1498,14 +1504,20 @@ export interface components {
         };
         /** @description A broadcast of a channel. */
         BroadcastView: {
-            /** @description The category when it began. */
+            /**
+             * @description The category when it began.
+             * @example Crafts
+             */
             category: string;
             /**
              * Format: date-time
              * @description Absent while it runs.
              */
             ended_at?: string | null;
-            /** @description Its id (UUIDv7). */
+            /**
+             * @description Its id (UUIDv7).
+             * @example 0198c6d2-0000-7000-8000-000000000000
+             */
             id: string;
             /**
              * Format: int64
@@ -1517,7 +1529,10 @@ export interface components {
              * @description When its first media arrived.
              */
             started_at: string;
-            /** @description The title when it began. */
+            /**
+             * @description The title when it began.
+             * @example Building a boat, day 12
+             */
             title: string;
         };
         /** @description What runs. */
@@ -1538,6 +1553,7 @@ export interface components {
             /**
              * @description At most 2,000 characters.
              * @default null
+             * @example Wooden boats, from the keel up.
              */
             description: string | null;
             /**
@@ -1566,14 +1582,20 @@ export interface components {
         };
         /** @description A channel, live or not. */
         ChannelView: {
-            /** @description Empty for none. */
+            /**
+             * @description Empty for none.
+             * @example Crafts
+             */
             category: string;
             /**
              * Format: date-time
              * @description When it was made.
              */
             created_at: string;
-            /** @description What it is about. */
+            /**
+             * @description What it is about.
+             * @example Wooden boats, from the keel up.
+             */
             description: string;
             /**
              * Format: int64
@@ -1587,7 +1609,10 @@ export interface components {
              * @description Its id (UUIDv7).
              */
             id: string;
-            /** @description BCP 47; empty for none. */
+            /**
+             * @description BCP 47; empty for none.
+             * @example en
+             */
             language: string;
             /** @description Whether who asks moderates it or owns it; absent for somebody who is not signed in. */
             moderating?: boolean | null;
@@ -1605,7 +1630,10 @@ export interface components {
             stream?: components["schemas"]["Stream"] | null;
             /** @description In lower case. */
             tags: string[];
-            /** @description Of the next or running broadcast. */
+            /**
+             * @description Of the next or running broadcast.
+             * @example Building a boat, day 12
+             */
             title: string;
         };
         /** @description A code of an authenticator app. */
@@ -1615,15 +1643,25 @@ export interface components {
         };
         /** @description What an authenticator app needs. */
         Enrolment: {
+            /** @example otpauth://totp/Millrace:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Millrace */
             otpauth_url: string;
-            /** @description Base32. */
+            /**
+             * @description Base32.
+             * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+             */
             secret: string;
         };
         /** @description What is wrong with one field. */
         FieldProblemDocument: {
-            /** @description For the person. */
+            /**
+             * @description For the person.
+             * @example There is nothing at this address. Check it for typing errors.
+             */
             detail: string;
-            /** @description JSON pointer into the body, or the query parameter. */
+            /**
+             * @description JSON pointer into the body, or the query parameter.
+             * @example /title
+             */
             pointer: string;
         };
         /** @description How one follows a channel. */
@@ -1650,7 +1688,10 @@ export interface components {
             live: boolean;
             /** @description Whether one wants no notices of it. */
             muted: boolean;
-            /** @description Of its next or running broadcast. */
+            /**
+             * @description Of its next or running broadcast.
+             * @example Building a boat, day 12
+             */
             title: string;
         };
         /** @description Somebody who follows a channel. */
@@ -1696,18 +1737,30 @@ export interface components {
         };
         /** @description A way in which the person signs in. */
         IdentityItem: {
-            /** @description The address that the provider told. */
+            /**
+             * @description The address that the provider told.
+             * @example ada@example.org
+             */
             email?: string | null;
-            /** @description Its id. */
+            /**
+             * @description Its id.
+             * @example 0198c6d2-0000-7000-8000-000000000000
+             */
             id: string;
-            /** @description What the provider's button says. */
+            /**
+             * @description What the provider's button says.
+             * @example Google
+             */
             label: string;
             /**
              * Format: date-time
              * @description When it was linked.
              */
             linked_at: string;
-            /** @description The provider's name. */
+            /**
+             * @description The provider's name.
+             * @example google
+             */
             provider: string;
         };
         /** @description The ways in which the person signs in. */
@@ -1724,13 +1777,17 @@ export interface components {
         };
         /** @description Somebody signs in. */
         Login: {
-            /** @description The second factor: six digits, or a recovery code. */
+            /**
+             * @description The second factor: six digits, or a recovery code.
+             * @example 123456
+             */
             code?: string | null;
             /**
              * @description Name or e-mail address.
              * @example ada
              */
             login: string;
+            /** @example kettle-harbour-violet-42 */
             password: string;
         };
         /** @description A token with its secret, which is never shown again. */
@@ -1743,11 +1800,15 @@ export interface components {
         };
         /** @description The person who is signed in. */
         Me: {
+            /** @example /avatars/0198c6d2-0000-7000-8000-000000000000 */
             avatar_url?: string | null;
+            /** @example Builds boats. */
             bio: string;
             /** Format: date-time */
             created_at: string;
+            /** @example Ada L. */
             display_name: string;
+            /** @example ada@example.org */
             email?: string | null;
             email_verified: boolean;
             /** @description Whether there is a password; who came by a provider has none. */
@@ -1759,7 +1820,10 @@ export interface components {
              * @example ada
              */
             name: string;
-            /** @description The address that counts once its mail was answered. */
+            /**
+             * @description The address that counts once its mail was answered.
+             * @example ada@example.net
+             */
             new_email?: string | null;
             role: components["schemas"]["Role"];
             /** @description Whether a code is asked for at sign-in. */
@@ -1775,8 +1839,12 @@ export interface components {
         };
         /** @description A new password by a link. */
         NewPassword: {
+            /** @example kettle-harbour-violet-42 */
             password: string;
-            /** @description Of the link. */
+            /**
+             * @description Of the link.
+             * @example pN0QdAqTn3v0mGsW8dY3c1zJ5hXkR7bEo2LfUi6V4tA
+             */
             token: string;
         };
         /** @description A new account. */
@@ -1786,14 +1854,20 @@ export interface components {
              * @example ada@example.org
              */
             email?: string | null;
-            /** @description The token of an invitation, where only the invited may register. */
+            /**
+             * @description The token of an invitation, where only the invited may register.
+             * @example pN0QdAqTn3v0mGsW8dY3c1zJ5hXkR7bEo2LfUi6V4tA
+             */
             invitation?: string | null;
             /**
              * @description `[a-z0-9_]{3,25}`.
              * @example ada
              */
             name: string;
-            /** @description 8 to 256 bytes, and hard to guess. */
+            /**
+             * @description 8 to 256 bytes, and hard to guess.
+             * @example kettle-harbour-violet-42
+             */
             password: string;
         };
         /** @description What a browser's `PushSubscription` says. */
@@ -1899,7 +1973,10 @@ export interface components {
         };
         /** @description Where the browser goes next. */
         Onward: {
-            /** @description The provider's page. */
+            /**
+             * @description The provider's page.
+             * @example https://accounts.example.org/authorize?client_id=millrace
+             */
             url: string;
         };
         /**
@@ -1909,13 +1986,25 @@ export interface components {
         Outcome: "dismissed" | "warned" | "removed" | "banned";
         /** @description The owner's account. */
         Owner: {
-            /** @description To get a new password by; may be left out. */
+            /**
+             * @description To get a new password by; may be left out.
+             * @example ada@example.org
+             */
             email?: string | null;
-            /** @description `[a-z0-9_]{3,25}`. */
+            /**
+             * @description `[a-z0-9_]{3,25}`.
+             * @example ada
+             */
             name: string;
-            /** @description 8 to 256 bytes, and hard to guess. */
+            /**
+             * @description 8 to 256 bytes, and hard to guess.
+             * @example kettle-harbour-violet-42
+             */
             password: string;
-            /** @description Of the link that the first start printed. */
+            /**
+             * @description Of the link that the first start printed.
+             * @example pN0QdAqTn3v0mGsW8dY3c1zJ5hXkR7bEo2LfUi6V4tA
+             */
             token: string;
         };
         /** @description A page of a list. */
@@ -1939,7 +2028,10 @@ export interface components {
                 detail: string;
                 target: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -1952,7 +2044,10 @@ export interface components {
                  */
                 blocked_at: string;
             })[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -1981,7 +2076,10 @@ export interface components {
                 /** @description The title when it began. */
                 title: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2030,7 +2128,10 @@ export interface components {
                 /** @description Of the next or running broadcast. */
                 title: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2054,7 +2155,10 @@ export interface components {
                 /** @description Of its next or running broadcast. */
                 title: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2067,7 +2171,10 @@ export interface components {
                  */
                 followed_at: string;
             })[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2116,7 +2223,10 @@ export interface components {
                  */
                 title: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2162,7 +2272,10 @@ export interface components {
                 /** @description Every week on the same day. */
                 weekly: boolean;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2213,7 +2326,10 @@ export interface components {
                 /** @description Whether there is one every week. */
                 weekly: boolean;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2238,7 +2354,10 @@ export interface components {
                  */
                 name: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2279,7 +2398,10 @@ export interface components {
                 /** @description In the reporter's words; may be empty. */
                 text: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2309,7 +2431,10 @@ export interface components {
                  */
                 number: number;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A page of a list. */
@@ -2342,13 +2467,20 @@ export interface components {
                  */
                 name: string;
             }[];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description A new password. */
         PasswordChange: {
-            /** @description The password of now; left out if there is none, or if a provider has said within the last minutes who asks. */
+            /**
+             * @description The password of now; left out if there is none, or if a provider has said within the last minutes who asks.
+             * @example kettle-harbour-violet-42
+             */
             current?: string | null;
+            /** @example kettle-harbour-violet-42 */
             password: string;
         };
         /** @description A broadcast to come, or one every week. */
@@ -2401,9 +2533,15 @@ export interface components {
              *     ]
              */
             cancelled: string[];
-            /** @description Empty for none. */
+            /**
+             * @description Empty for none.
+             * @example Crafts
+             */
             category: string;
-            /** @description Its id (UUIDv7). */
+            /**
+             * @description Its id (UUIDv7).
+             * @example 0198c6d2-0000-7000-8000-000000000000
+             */
             id: string;
             /**
              * Format: int64
@@ -2411,7 +2549,10 @@ export interface components {
              * @example 90
              */
             minutes: number;
-            /** @description A few more words; may be empty. */
+            /**
+             * @description A few more words; may be empty.
+             * @example With a guest.
+             */
             note: string;
             /**
              * @description Day and time on the clocks of `time_zone`.
@@ -2423,7 +2564,10 @@ export interface components {
              * @example Europe/Berlin
              */
             time_zone: string;
-            /** @description What it will be called. */
+            /**
+             * @description What it will be called.
+             * @example Building a boat, day 12
+             */
             title: string;
             /**
              * @description The last day of a series; absent: no end.
@@ -2437,7 +2581,10 @@ export interface components {
         PlannedBroadcast: {
             /** @description It does not take place. */
             cancelled: boolean;
-            /** @description Empty for none. */
+            /**
+             * @description Empty for none.
+             * @example Crafts
+             */
             category: string;
             /**
              * @description The channel's name.
@@ -2454,7 +2601,10 @@ export interface components {
              * @description When it is meant to end.
              */
             ends_at: string;
-            /** @description A few more words; may be empty. */
+            /**
+             * @description A few more words; may be empty.
+             * @example With a guest.
+             */
             note: string;
             /**
              * @description The plan that it is of.
@@ -2486,7 +2636,10 @@ export interface components {
         Playback: "public" | "unlisted" | "followers" | "private";
         /** @description An error (RFC 9457), `application/problem+json`. */
         ProblemDocument: {
-            /** @description For the person. */
+            /**
+             * @description For the person.
+             * @example There is nothing at this address. Check it for typing errors.
+             */
             detail: string;
             /** @description What is wrong with single fields. */
             errors?: components["schemas"]["FieldProblemDocument"][] | null;
@@ -2495,9 +2648,15 @@ export interface components {
              * @description The HTTP status.
              */
             status: number;
-            /** @description The same for every occurrence. */
+            /**
+             * @description The same for every occurrence.
+             * @example Building a boat, day 12
+             */
             title: string;
-            /** @description Stable name of the kind of error: `/problems/…`. */
+            /**
+             * @description Stable name of the kind of error: `/problems/…`.
+             * @example /problems/not-found
+             */
             type: string;
         };
         /** @description A person as everybody sees them. */
@@ -2507,7 +2666,10 @@ export interface components {
              * @example /avatars/0198c6d2-0000-7000-8000-000000000000
              */
             avatar_url?: string | null;
-            /** @description A few words. */
+            /**
+             * @description A few words.
+             * @example Builds boats.
+             */
             bio: string;
             /**
              * @description As it is shown.
@@ -2522,20 +2684,31 @@ export interface components {
         };
         /** @description What of an account is to change; what is left out stays. */
         ProfileEdit: {
-            /** @description At most 500 characters. */
+            /**
+             * @description At most 500 characters.
+             * @example Builds boats.
+             */
             bio?: string | null;
-            /** @description 1 to 50 characters. */
+            /**
+             * @description 1 to 50 characters.
+             * @example Ada L.
+             */
             display_name?: string | null;
-            /** @description null removes it. */
+            /**
+             * @description null removes it.
+             * @example ada@example.org
+             */
             email?: string | null;
             /**
              * @description For another e-mail address where this site sends mail: whoever reads it can set a new password. Left out if a
              *     provider has said within the last minutes who asks.
+             * @example kettle-harbour-violet-42
              */
             password?: string | null;
         };
         /** @description What proves that it is the person: the password, or nothing, if a provider has said so within the last minutes. */
         Proof: {
+            /** @example kettle-harbour-violet-42 */
             password?: string | null;
         };
         /** @description A provider that this site takes. */
@@ -2612,7 +2785,10 @@ export interface components {
             /** @example store */
             name: string;
             ready: boolean;
-            /** @description Why not; absent if it is. */
+            /**
+             * @description Why not; absent if it is.
+             * @example the store does not answer
+             */
             reason?: string | null;
         };
         /** @description Whether the process can serve, and if not, why. */
@@ -2664,7 +2840,10 @@ export interface components {
              * @description Its id (UUIDv7).
              */
             id: string;
-            /** @description In the admin's words; may be empty. */
+            /**
+             * @description In the admin's words; may be empty.
+             * @example With a guest.
+             */
             note: string;
             outcome?: components["schemas"]["Outcome"] | null;
             /** @description Why. */
@@ -2683,7 +2862,10 @@ export interface components {
              * @example studio
              */
             target: string;
-            /** @description In the reporter's words; may be empty. */
+            /**
+             * @description In the reporter's words; may be empty.
+             * @example The same advertisement since yesterday.
+             */
             text: string;
         };
         /** @description What came of a report. */
@@ -2733,7 +2915,10 @@ export interface components {
         /** @description All of them. */
         SessionPage: {
             items: components["schemas"]["SessionInfo"][];
-            /** @description Always null: there are at most 50. */
+            /**
+             * @description Always null: there are at most 50.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description What this site can do for who is not signed in. */
@@ -2781,7 +2966,10 @@ export interface components {
              * @example help@example.org
              */
             contact?: string | null;
-            /** @description At most 500 characters. */
+            /**
+             * @description At most 500 characters.
+             * @example Wooden boats, from the keel up.
+             */
             description?: string | null;
             /**
              * @description BCP 47; empty for none.
@@ -2794,7 +2982,10 @@ export interface components {
              */
             name?: string | null;
             registration?: components["schemas"]["Registration"] | null;
-            /** @description At most 20,000 characters of plain text. */
+            /**
+             * @description At most 20,000 characters of plain text.
+             * @example Be kind.
+             */
             rules?: string | null;
             /**
              * @description An address that begins with `https://` or `http://`; empty for none.
@@ -2880,7 +3071,10 @@ export interface components {
              * @example help@example.org
              */
             contact: string;
-            /** @description What it is about; empty if not said. */
+            /**
+             * @description What it is about; empty if not said.
+             * @example Wooden boats, from the keel up.
+             */
             description: string;
             /**
              * @description BCP 47: what a new channel is in; empty if not said.
@@ -2894,7 +3088,10 @@ export interface components {
             name: string;
             /** @description Who may register. */
             registration: components["schemas"]["Registration"];
-            /** @description What holds here, in plain text; empty for none. */
+            /**
+             * @description What holds here, in plain text; empty for none.
+             * @example Be kind.
+             */
             rules: string;
             /**
              * @description Where more of it is written; empty for nowhere.
@@ -2918,14 +3115,20 @@ export interface components {
              * @description Id of the broadcast (UUIDv7).
              */
             broadcast: string;
-            /** @description Empty for none. */
+            /**
+             * @description Empty for none.
+             * @example Crafts
+             */
             category: string;
             /**
              * @description The channel's name, `[a-z0-9_]{3,25}`.
              * @example studio
              */
             channel: string;
-            /** @description Name and version of the encoder, if it told. */
+            /**
+             * @description Name and version of the encoder, if it told.
+             * @example OBS Studio 32.0
+             */
             encoder?: string | null;
             /** @description What is measured of it. */
             health: components["schemas"]["Health"];
@@ -2934,7 +3137,10 @@ export interface components {
              * @description While `interrupted`: when the broadcast ends unless its publisher comes back.
              */
             interrupted_until?: string | null;
-            /** @description BCP 47; empty if not said. */
+            /**
+             * @description BCP 47; empty if not said.
+             * @example en
+             */
             language: string;
             /**
              * Format: date-time
@@ -2956,7 +3162,10 @@ export interface components {
             streamer?: components["schemas"]["Streamer"] | null;
             /** @description In lower case. */
             tags: string[];
-            /** @description What it is about; empty if not said. */
+            /**
+             * @description What it is about; empty if not said.
+             * @example Building a boat, day 12
+             */
             title: string;
             /**
              * Format: int64
@@ -2996,7 +3205,10 @@ export interface components {
         StreamPage: {
             /** @description The broadcasts. */
             items: components["schemas"]["Stream"][];
-            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /**
@@ -3006,9 +3218,15 @@ export interface components {
         StreamState: "live" | "interrupted";
         /** @description Whose channel it is. */
         Streamer: {
-            /** @description Where the picture is; absent if there is none. */
+            /**
+             * @description Where the picture is; absent if there is none.
+             * @example /avatars/0198c6d2-0000-7000-8000-000000000000
+             */
             avatar_url?: string | null;
-            /** @description As it is shown. */
+            /**
+             * @description As it is shown.
+             * @example Ada L.
+             */
             display_name: string;
             /**
              * @description The person's name.
@@ -3025,7 +3243,10 @@ export interface components {
         TokenInfo: {
             /** Format: date-time */
             created_at: string;
-            /** @description The last characters of the secret. */
+            /**
+             * @description The last characters of the secret.
+             * @example x7Qf
+             */
             hint: string;
             /** Format: uuid */
             id: string;
@@ -3034,13 +3255,17 @@ export interface components {
              * @description At most a minute late; absent if never used.
              */
             last_used_at?: string | null;
+            /** @example ada */
             name: string;
             scopes: components["schemas"]["Scope"][];
         };
         /** @description All of them. */
         TokenPage: {
             items: components["schemas"]["TokenInfo"][];
-            /** @description Always null: there are at most 50. */
+            /**
+             * @description Always null: there are at most 50.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
             next_cursor: string | null;
         };
         /** @description What is new. */
@@ -3093,7 +3318,10 @@ export interface components {
              * @example keyframe_interval_long
              */
             code: string;
-            /** @description For the person. */
+            /**
+             * @description For the person.
+             * @example Set the keyframe interval of the encoder to two seconds.
+             */
             sentence: string;
         };
     };
@@ -3375,7 +3603,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such report */
+            /** @description No such report, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3679,7 +3907,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such change */
+            /** @description No such change, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4785,7 +5013,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4847,7 +5075,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4915,7 +5143,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5032,7 +5260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5099,7 +5327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such person */
+            /** @description No such channel, or: No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5166,7 +5394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such person */
+            /** @description No such channel, or: No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5247,7 +5475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5309,7 +5537,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5380,7 +5608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5446,7 +5674,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: Not followed */
+            /** @description No such channel, or: Not followed, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5554,7 +5782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5618,7 +5846,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5686,7 +5914,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5789,7 +6017,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such key */
+            /** @description No such channel, or: No such key, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5858,7 +6086,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such key */
+            /** @description No such channel, or: No such key, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5922,7 +6150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5989,7 +6217,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such person */
+            /** @description No such channel, or: No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6065,7 +6293,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such person */
+            /** @description No such channel, or: No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6129,7 +6357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6197,7 +6425,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6306,7 +6534,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such plan */
+            /** @description No such channel, or: No such plan, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6400,7 +6628,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such plan */
+            /** @description No such channel, or: No such plan, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6474,7 +6702,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such plan */
+            /** @description No such channel, or: No such plan, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6557,7 +6785,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: No such plan */
+            /** @description No such channel, or: No such plan, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6623,7 +6851,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6742,7 +6970,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6806,7 +7034,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel */
+            /** @description No such channel, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6870,7 +7098,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Channel not live, or: No such channel */
+            /** @description Channel not live, or: No such channel, or: Not found */
             404: {
                 headers: {
                     "cache-control"?: string;
@@ -6934,7 +7162,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Channel not live, or: No such channel */
+            /** @description Channel not live, or: No such channel, or: Not found */
             404: {
                 headers: {
                     "cache-control"?: string;
@@ -8449,7 +8677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such device */
+            /** @description No such device, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9356,7 +9584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Channel not live */
+            /** @description Channel not live, or: Not found */
             404: {
                 headers: {
                     "cache-control"?: string;
@@ -9416,7 +9644,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Channel not live */
+            /** @description Channel not live, or: Not found */
             404: {
                 headers: {
                     "cache-control"?: string;
@@ -9453,7 +9681,7 @@ export interface operations {
                     "application/json": components["schemas"]["Profile"];
                 };
             };
-            /** @description No such person */
+            /** @description No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9519,7 +9747,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such person */
+            /** @description No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -9655,7 +9883,7 @@ export interface operations {
                     "application/vnd.apple.mpegurl": string;
                 };
             };
-            /** @description Channel not live */
+            /** @description Channel not live, or: Not found */
             404: {
                 headers: {
                     "cache-control"?: string;
@@ -9738,6 +9966,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
         };
     };
     endProviderSignIn: {
@@ -9770,6 +10007,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
             };
         };
     };

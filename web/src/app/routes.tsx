@@ -18,6 +18,7 @@ const SettingsPage = lazy(async () => ({ default: (await import('./pages/Setting
 const AdminPage = lazy(async () => ({ default: (await import('./pages/AdminPage')).AdminPage }));
 const RulesPage = lazy(async () => ({ default: (await import('./pages/RulesPage')).RulesPage }));
 const SearchPage = lazy(async () => ({ default: (await import('./pages/SearchPage')).SearchPage }));
+const ApiDocsPage = lazy(async () => ({ default: (await import('./pages/ApiDocsPage')).ApiDocsPage }));
 const FollowingPage = lazy(async () => ({ default: (await import('./pages/FollowingPage')).FollowingPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
@@ -42,6 +43,7 @@ export function AppRoutes() {
         <Route path="/search" element={<SearchPage />} />
         <Route path="/following" element={<FollowingPage />} />
         <Route path="/rules" element={<RulesPage />} />
+        <Route path="/api/docs" element={<ApiDocsPage />} />
         <Route path="/:handle" element={<Handle />} />
         <Route path="*" element={<NotFoundPage />} />
       </Route>

@@ -1,6 +1,7 @@
 import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
+import { REFERENCE_MESSAGES } from './reference';
 import { SCHEDULE_MESSAGES } from './schedule';
 import { SEARCH_MESSAGES } from './search';
 import { NOTICES_MESSAGES } from './notices';
@@ -17,6 +18,7 @@ export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
+  ...REFERENCE_MESSAGES,
   ...SCHEDULE_MESSAGES,
   ...SEARCH_MESSAGES,
   ...NOTICES_MESSAGES,

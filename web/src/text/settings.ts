@@ -76,6 +76,7 @@ export const SETTINGS_MESSAGES = {
 
   'tokens.title': 'API tokens',
   'tokens.hint': 'For your own programs. Each can do only what you tick.',
+  'tokens.docs': 'What they can do: API reference',
   'tokens.none': 'No tokens.',
   'tokens.name': 'Name of the new token',
   'tokens.scopes': 'May',

@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
+import { Link } from 'react-router';
 import type { Me } from '@/api/me';
 import { Button } from '@/components/Button';
 import { Confirm } from '@/components/Confirm';
@@ -24,7 +25,18 @@ export function Tokens({ person }: { readonly person: Me }) {
   const [fresh, setFresh] = useState<NewApiToken | null>(null);
   const refresh = () => queries.invalidateQueries({ queryKey: apiTokens().queryKey });
   return (
-    <Panel id="tokens" title={t('tokens.title')} hint={t('tokens.hint')}>
+    <Panel
+      id="tokens"
+      title={t('tokens.title')}
+      hint={
+        <>
+          {t('tokens.hint')}{' '}
+          <Link to="/api/docs" className={styles.docs}>
+            {t('tokens.docs')}
+          </Link>
+        </>
+      }
+    >
       {fresh !== null && (
         <div className={styles.once} role="status">
           <p>{t('tokens.once')}</p>

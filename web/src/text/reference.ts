@@ -1,0 +1,21 @@
+/** Sentences of the API reference; what the operations do comes from their description. */
+export const REFERENCE_MESSAGES = {
+  'docs.title': 'API reference',
+  'docs.version': 'Version {version}',
+  'docs.download': 'OpenAPI description',
+  'docs.token': 'Make an API token',
+  'docs.sections': 'Sections',
+  'docs.filter': 'Find an operation',
+  'docs.nothing': 'No operation has these words.',
+  'docs.failed': 'The description of the API did not come',
+  'docs.failed.body': 'The server does not answer right now. Try again in a moment.',
+  'docs.parameters': 'Parameters',
+  'docs.body': 'Body',
+  'docs.answers': 'Answers',
+  'docs.example': 'Example',
+  'docs.required': 'required',
+  'docs.who.everybody': 'Everybody',
+  'docs.who.session': 'Signed-in browser',
+  'docs.who.token': 'API token: {scopes}',
+  'docs.who.anyToken': 'Any API token',
+} as const;
