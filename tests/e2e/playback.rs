@@ -27,8 +27,16 @@ async fn segment(origin: impl Fn(&str) -> String, address: &str) -> String {
     let media = origin(&format!("{main}index.m3u8"));
     until("a segment is listed", SOON, || async {
         let (_, media) = fetch(media.clone()).await;
-        let name = media.lines().rfind(|line| !line.starts_with('#') && line.ends_with(".m4s"))?;
-        Some(format!("{main}{name}"))
+        let mut gap = false;
+        let mut listed = None;
+        for line in media.lines() {
+            gap |= line == "#EXT-X-GAP";
+            if !line.starts_with('#') {
+                listed = if gap { listed } else { Some(format!("{main}{line}")) };
+                gap = false;
+            }
+        }
+        listed
     })
     .await
 }
