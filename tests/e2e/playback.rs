@@ -27,16 +27,10 @@ async fn segment(origin: impl Fn(&str) -> String, address: &str) -> String {
     let media = origin(&format!("{main}index.m3u8"));
     until("a segment is listed", SOON, || async {
         let (_, media) = fetch(media.clone()).await;
-        let mut gap = false;
-        let mut listed = None;
-        for line in media.lines() {
-            gap |= line == "#EXT-X-GAP";
-            if !line.starts_with('#') {
-                listed = if gap { listed } else { Some(format!("{main}{line}")) };
-                gap = false;
-            }
-        }
-        listed
+        // What the channel begins with are gaps.
+        let newest = media.lines().rfind(|line| !line.starts_with('#'))?;
+        let path = format!("{main}{newest}");
+        (fetch(origin(&path)).await.0 == 200).then_some(path)
     })
     .await
 }
