@@ -34,19 +34,19 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 
 test: test-unit test-web test-e2e ## All tests
 
+# Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
+# Tests that need real servers have names that begin with e2e, and no others with e.
 test-unit: setup-build web/dist/index.html ## Unit, property and corpus tests of the Rust crates
-	cargo test --workspace --locked --lib --bins
-	cargo test --workspace --locked --exclude millrace --exclude millrace-test-services --test '*'
+	cargo test --workspace --locked --lib --bins --test '[!e]*'
 
 test-web: web/node_modules/.package-lock.json ## Tests of the web app
 	cd web && npm test
 
 test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB
-	cargo test --locked -p millrace-test-services
-	cargo test --locked --test e2e
+	cargo test --workspace --locked --test 'e2e*'
 
 test-api: setup-test web/dist/index.html ## The real binary beside its OpenAPI description, as an admin, a viewer and nobody
-	cargo build --locked
+	cargo test --workspace --locked --test e2e --no-run
 	scripts/test-api.sh $(TARGET_DIR)/debug/millrace
 
 fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
