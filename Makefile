@@ -32,7 +32,7 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 	cd web && npm run lint
 	scripts/deny.sh
 
-test: test-unit test-web test-e2e ## All tests
+test: test-unit test-web test-e2e test-api ## All tests
 
 # Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
 # Tests that need real servers have names that begin with e2e, and no others with e.

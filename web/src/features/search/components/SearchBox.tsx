@@ -33,7 +33,9 @@ export function SearchBox() {
       onSubmit={(event) => {
         event.preventDefault();
         const words = box.current?.value.trim() ?? '';
-        if (words === '') box.current?.focus();
+        // Where the header is narrow there is only the button; what it would ask for is shown already.
+        const shown = words === q && document.activeElement !== box.current;
+        if (words === '' || shown) box.current?.focus();
         else void navigate(`/search?${new URLSearchParams({ q: words }).toString()}`);
       }}
     >
