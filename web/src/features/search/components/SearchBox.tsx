@@ -54,7 +54,14 @@ export function SearchBox() {
         enterKeyHint="search"
         className={styles.input}
       />
-      <button type="submit" className={styles.go} aria-label={t('search.go')}>
+      <button
+        type="submit"
+        className={styles.go}
+        aria-label={t('search.go')}
+        // The focus would open the box, and move the button away before it is released.
+        onPointerDown={(event) => event.preventDefault()}
+        onMouseDown={(event) => event.preventDefault()}
+      >
         <Search size={18} aria-hidden="true" />
       </button>
     </form>
