@@ -44,7 +44,11 @@ test-web: web/node_modules/.package-lock.json ## Tests of the web app
 
 test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB
 	cargo test --workspace --locked --test 'e2e*'
+	MILLRACE_TEST_STORE=mongodb cargo test --workspace --locked --lib -- $(ON_MONGODB)
 
+# The tests of what is kept, which hold on either store. Not the table of who may do what: it makes a site for every row.
+ON_MONGODB := accounts:: auth:: channels:: mail:: notices:: oauth:: playback:: publish:: push:: reports:: routes:: \
+	schedule:: site:: studio:: --skip matrix_tests
 test-api: setup-test web/dist/index.html ## The real binary beside its OpenAPI description, as an admin, a viewer and nobody
 	cargo test --workspace --locked --test e2e --no-run
 	scripts/test-api.sh $(TARGET_DIR)/debug/millrace

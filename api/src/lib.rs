@@ -24,6 +24,8 @@ pub mod settings;
 pub mod site;
 mod state;
 pub mod studio;
+#[cfg(test)]
+mod testing;
 pub mod viewers;
 pub mod web;
 

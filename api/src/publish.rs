@@ -432,7 +432,7 @@ mod tests {
     async fn with_the_store_away_new_keys_are_refused_for_that_reason_and_known_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let engine = millrace_store::open(&millrace_store::Location::Sqlite, folder.path()).await.unwrap();
-        // Without its collections every question fails.
+        // Without its collections every question fails (on SQLite; MongoDB takes a missing one for an empty one).
         let authority = KeyAuthority::new(Store::new(engine, &[]).await.unwrap(), 1);
         for _ in 0..5 {
             let refused = authority.authorise("secret-1", HOME).await;

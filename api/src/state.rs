@@ -100,7 +100,7 @@ struct Shared {
     reports: Reports,
     clock: Clock,
     #[cfg(test)]
-    _dir: Option<tempfile::TempDir>,
+    _home: Option<crate::testing::Home>,
 }
 
 /// Milliseconds since 1970.
@@ -149,7 +149,7 @@ impl ApiState {
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
-                _dir: None,
+                _home: None,
             }),
         })
     }
@@ -460,7 +460,7 @@ impl ApiState {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::accounts::{COLLECTIONS, Role, User};
+    use crate::accounts::{Role, User};
     use crate::auth::person::{ACCESS_AUDIENCE, ACCESS_LIFETIME_S, AccessClaims};
     use crate::playback::PlaybackConfig;
     use millrace_core::ids::{SessionId, UserId};
@@ -477,16 +477,14 @@ pub(crate) mod testing {
     }
 
     impl ApiState {
-        /// On a fresh SQLite file that lives as long as the state.
+        /// On a fresh store that lives as long as the state.
         pub(crate) async fn for_tests() -> Self {
             Self::for_tests_with(|_| {}).await.0
         }
 
         /// The same with another setup, and its clock.
         pub(crate) async fn for_tests_with(change: impl FnOnce(&mut Setup)) -> (Self, TestClock) {
-            let dir = tempfile::tempdir().unwrap();
-            let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
-            let store = Store::new(engine, COLLECTIONS).await.unwrap();
+            let (home, store) = crate::testing::store().await;
             let playback = PlaybackLinks::open(&PlaybackConfig::default(), &store).await.unwrap();
             let mut setup = Setup {
                 store,
@@ -506,7 +504,7 @@ pub(crate) mod testing {
             let shared = Arc::get_mut(&mut state.shared).unwrap();
             let reader = clock.clone();
             shared.clock = Box::new(move || reader.0.load(Ordering::SeqCst));
-            shared._dir = Some(dir);
+            shared._home = Some(home);
             (state, clock)
         }
 

@@ -256,17 +256,11 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::COLLECTIONS;
+    use crate::testing::store;
     use serde_json::{Value, json};
 
     const NOW: i64 = 1_790_000_000_000;
     const AUDIENCE: &str = "millrace:api";
-
-    async fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
-        (dir, Store::new(engine, COLLECTIONS).await.unwrap())
-    }
 
     fn token(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(serde_json::to_vec(value).unwrap());

@@ -317,15 +317,14 @@ pub fn device(user_agent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::COLLECTIONS;
+    use crate::testing::{Home, store};
 
     const NOW: i64 = 1_790_000_000_000;
     const LIFE: i64 = 1_000_000;
 
-    async fn sessions() -> (tempfile::TempDir, Sessions) {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = millrace_store::open(&millrace_store::Location::Sqlite, dir.path()).await.unwrap();
-        (dir, Sessions::open(Store::new(engine, COLLECTIONS).await.unwrap()).await.unwrap())
+    async fn sessions() -> (Home, Sessions) {
+        let (home, store) = store().await;
+        (home, Sessions::open(store).await.unwrap())
     }
 
     fn id(number: u128) -> SessionId {

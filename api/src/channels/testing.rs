@@ -1,12 +1,12 @@
-//! A site with people and channels, in a folder that goes away with it.
+//! A site with people and channels, in a store that goes away with it.
 #![expect(clippy::disallowed_methods, reason = "tests make ids")]
 
 use millrace_core::ids::{ChannelId, StreamKeyId, UserId};
-use millrace_store::{Location, Store};
-use tempfile::TempDir;
+use millrace_store::Store;
 
 use super::{Channels, Follows, History, NewKey, StreamKeys};
-use crate::accounts::{COLLECTIONS, Channel, Playback, Role, StreamKeyRecord, User};
+use crate::accounts::{Channel, Playback, Role, StreamKeyRecord, User};
+use crate::testing::{Home, store};
 
 pub(crate) struct Site {
     pub(crate) store: Store,
@@ -14,21 +14,19 @@ pub(crate) struct Site {
     pub(crate) keys: StreamKeys,
     pub(crate) follows: Follows,
     pub(crate) history: History,
-    _folder: TempDir,
+    _home: Home,
 }
 
 impl Site {
     pub(crate) async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let engine = millrace_store::open(&Location::Sqlite, folder.path()).await.unwrap();
-        let store = Store::new(engine, COLLECTIONS).await.unwrap();
+        let (home, store) = store().await;
         Self {
             channels: Channels::new(store.clone()),
             keys: StreamKeys::new(store.clone()),
             follows: Follows::new(store.clone()),
             history: History::new(store.clone()),
             store,
-            _folder: folder,
+            _home: home,
         }
     }
 

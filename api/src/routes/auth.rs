@@ -326,9 +326,10 @@ pub(crate) async fn new_user(
     if let Some(email) = &email {
         by_mail::require_free(state, email, None).await?;
     }
-    check_password(&password, name.as_str(), email.as_ref())?;
     let turn = state.names().take(name.as_str()).await;
     state.people().require_free_name(&name).await?;
+    // Costs more than all before: who cannot have the name does not pay for it.
+    check_password(&password, name.as_str(), email.as_ref())?;
     let hash = state.passwords().hash(password).await?;
     // Where mail is sent, an address counts once its mail was answered.
     let (email, new_email) = if state.mail().is_some() { (None, email) } else { (email, None) };

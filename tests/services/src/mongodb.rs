@@ -33,6 +33,40 @@ pub async fn database() -> String {
     }
 }
 
+/// A database that nobody uses, which goes away with this.
+#[derive(Debug)]
+pub struct Fresh(String);
+
+impl Fresh {
+    /// A new one, as [`database`].
+    pub async fn new() -> Self {
+        Self(database().await)
+    }
+
+    /// Its URI.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Each collection and each index is a file that the server keeps open: of hundreds of databases it would run out.
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        let uri = std::mem::take(&mut self.0);
+        // The runtime of the test cannot be waited for here.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(async {
+                let client = Client::with_uri_str(&uri).await.ok()?;
+                client.default_database()?.drop().await.ok()
+            })
+        });
+        // What cannot be dropped now goes with the server.
+        let _ = dropping.join();
+    }
+}
+
 /// The URI of another database of the same servers.
 fn in_database(uri: &str, name: &str) -> String {
     let (servers, options) =
