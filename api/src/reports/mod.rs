@@ -4,7 +4,7 @@ mod fields;
 mod record;
 
 use millrace_core::ids::UserId;
-use millrace_store::{After, Changes, Order, Query, Store, StoreError};
+use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
 use crate::auth::audit::Audit;
 
@@ -14,6 +14,8 @@ pub use record::{About, Outcome, Report, ReportState};
 
 /// How often a commit is tried again when somebody else was faster.
 const ATTEMPTS: usize = 20;
+/// Reports of one person that are read at once.
+const AT_ONCE: usize = 200;
 /// More than any limit of reports in one day.
 const DAILY_MAX: usize = 1_000;
 
@@ -69,6 +71,40 @@ impl Reports {
                 Err(err) if err.is_conflict("open") => return Err(ReportError::Already),
                 done => return Ok(done?),
             }
+        }
+    }
+
+    /// What a person has reported, oldest first, from behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn by(
+        &self,
+        reporter: UserId,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Vec<Report>, StoreError> {
+        let query =
+            Query::with("reporter", reporter.to_string(), limit).ordered("at", Order::Ascending).after(after);
+        Ok(self.0.find::<Report>(&query).await?.into_iter().map(|kept| kept.value).collect())
+    }
+
+    /// Removes what a person wrote in reports. That something was reported, and why, is the site's: admins still see it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn forget_words(&self, reporter: UserId) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.by(reporter, after, AT_ONCE).await?;
+            for report in page.iter().filter(|report| !report.text.is_empty()) {
+                let silent = |report: Report| {
+                    Change::<_, std::convert::Infallible>::To(Report { text: String::new(), ..report })
+                };
+                self.0.update(&report.id.to_string(), silent).await?;
+            }
+            let Some(last) = page.last().filter(|_| page.len() == AT_ONCE) else { return Ok(()) };
+            after = Some(After { value: last.at.into(), id: last.id.to_string() });
         }
     }
 
@@ -189,6 +225,26 @@ mod tests {
         assert_eq!((entries.len(), entries[0].action.as_str()), (1, "report.warned"));
         let nowhere = reports.resolve("x", &resolution, root, 1, uuid::Uuid::from_u128(92)).await;
         assert!(matches!(nowhere, Err(ReportError::NotFound)), "{nowhere:?}");
+    }
+
+    #[tokio::test]
+    async fn the_words_of_who_leaves_are_forgotten_and_the_reports_are_not() {
+        let site = Site::new().await;
+        let reports = Reports::new(site.store.clone());
+        let (ada, bob) = (site.person("ada").await.id, site.person("bob").await.id);
+        // More than are read at once.
+        let many = u128::try_from(AT_ONCE).unwrap() + 1;
+        for number in 1..=many {
+            let said = report(number, ada, &format!("c{number}"), i64::try_from(number).unwrap());
+            reports.add(Report { text: "I was there.".into(), ..said }, 1_000).await.unwrap();
+        }
+        let other = Report { text: "Me too.".into(), ..report(900, bob, "c1", 1) };
+        reports.add(other, 9).await.unwrap();
+        reports.forget_words(ada).await.unwrap();
+        let left = reports.by(ada, None, 1_000).await.unwrap();
+        assert_eq!(left.len(), AT_ONCE + 1);
+        assert!(left.iter().all(|report| report.text.is_empty() && report.reason == Reason::Spam));
+        assert_eq!(reports.by(bob, None, 9).await.unwrap()[0].text, "Me too.");
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ pub struct Report {
     pub reporter: UserId,
     /// Why.
     pub reason: Reason,
-    /// In the reporter's words; may be empty.
+    /// In the reporter's words; may be empty, and is once the reporter's account is deleted.
     #[serde(default)]
     pub text: String,
     /// Milliseconds since 1970.
@@ -91,6 +91,7 @@ pub(crate) static REPORTS: Collection = Collection {
         Index { name: "state", fields: &["state", "at"], unique: false },
         Index { name: "number", fields: &["day", "number"], unique: true },
         Index { name: "open", fields: &["open"], unique: true },
+        Index { name: "reporter", fields: &["reporter", "at"], unique: false },
     ],
     words: &[],
     migrations: &[],

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use millrace_core::event::StoppedBy;
+use millrace_core::ids::UserId;
 use millrace_http::problem::Problem;
 use millrace_store::{Changes, Document, Kept, Query};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,7 +28,10 @@ use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
 use crate::channels::ChannelError;
 use crate::error::ApiError;
 use crate::mail::Subject;
-use crate::notices::Reader;
+use crate::notices::{Notice, Reader};
+use crate::push::Device;
+use crate::reports::Report;
+use crate::schedule::Plan;
 
 /// Most documents of one kind in an export.
 const EXPORT_MAX: usize = 10_000;
@@ -238,6 +242,7 @@ pub(crate) async fn delete(
         changes.delete_id::<SecondFactor>(user.id.to_string()).delete_id::<Reader>(user.id.to_string());
     let changes = changes.delete_id::<User>(user.id.to_string());
     store.commit(changes).await?;
+    state.reports().forget_words(user.id).await?;
     state.end_sessions(user.id, None).await?;
     remove_picture(&state, user.value.avatar.clone()).await;
     state.push().devices().remove_of(user.id).await?;
@@ -261,6 +266,8 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
             "channel": channel.value,
             "stream_keys": without(store.find::<StreamKeyRecord>(&of()).await?, "hash"),
             "broadcasts": without(store.find::<Broadcast>(&of()).await?, ""),
+            "schedule": without(store.find::<Plan>(&of()).await?, ""),
+            "notices": without(store.find::<Notice>(&of()).await?, ""),
         }));
     }
     let sessions = state.sessions().of(person.user, state.now_ms()).await?;
@@ -272,8 +279,9 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
     let tokens = without(store.find::<ApiToken>(&by_user()).await?, "hash");
     let identities = without(store.find::<Identity>(&by_user()).await?, "");
     let devices: Vec<_> = state.push().devices().of(person.user).await?;
-    let devices: Vec<_> =
-        devices.iter().map(|one| json!({ "name": one.name, "created_at": time(one.created_at) })).collect();
+    let devices: Vec<_> = devices.iter().map(|one| exported_device(one)).collect();
+    let reports: Vec<_> =
+        state.reports().by(person.user, None, EXPORT_MAX).await?.iter().map(exported_report).collect();
     let body = json!({
         "account": User { password: None, ..user },
         "channels": channels,
@@ -282,11 +290,52 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
         "sessions": sessions,
         "api_tokens": tokens,
         "push_devices": devices,
-        "notices": state.notices().reader(person.user).await?,
+        "reports": reports,
+        "notices": exported_notices(&state, person.user).await?,
     });
     let name = HeaderValue::from_static("attachment; filename=\"millrace-export.json\"");
     let private = HeaderValue::from_static("no-store");
     Ok(([(header::CONTENT_DISPOSITION, name), (header::CACHE_CONTROL, private)], Json(body)).into_response())
+}
+
+/// A browser that is pushed to. The address of its subscription is left out but for the service: who knows it can write to
+/// the browser.
+fn exported_device(device: &Device) -> serde_json::Value {
+    let service = device.endpoint.parse::<Uri>().ok();
+    let service = service.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    json!({ "name": device.name, "service": service, "created_at": time(device.created_at) })
+}
+
+/// What a person has told the admins; what they made of it is theirs.
+fn exported_report(report: &Report) -> serde_json::Value {
+    json!({
+        "about": report.about,
+        "target": report.target,
+        "reason": report.reason,
+        "text": report.text,
+        "at": time(report.at),
+        "state": report.state,
+    })
+}
+
+/// What a person wants of notices, and those that the bell lists.
+async fn exported_notices(state: &ApiState, user: UserId) -> Result<serde_json::Value, ApiError> {
+    let reader = state.notices().reader(user).await?;
+    let listed = state.notices().of(user, None, EXPORT_MAX).await?.items;
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|(notice, channel)| {
+            json!({
+                "kind": notice.kind,
+                "channel": channel.name,
+                "title": notice.title,
+                "category": notice.category,
+                "at": time(notice.at),
+                "read": notice.at <= reader.read_at,
+            })
+        })
+        .collect();
+    Ok(json!({ "off": reader.off, "read_at": time(reader.read_at), "listed": listed }))
 }
 
 /// Sets another password, and ends all other sessions.

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use millrace_core::ids::BroadcastId;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::ApiState;
-use crate::accounts::{Role, User};
+use crate::accounts::{Channel, Role, User};
+use crate::auth::people::time;
+use crate::channels::Note;
 use crate::config::Registration;
+use crate::reports::ReportState;
 
 pub(super) const PASSWORD: &str = "plover-quartz-lantern-7";
 pub(super) const OTHER: &str = "sturdy-walrus-umbrella-9";
@@ -408,10 +412,10 @@ async fn a_person_takes_the_data_along_and_leaves_nothing() {
     state.notices().turn(user, false, 1).await.unwrap();
     let (_, data) = browser.get("/api/v1/me/export").await;
     assert_eq!(
-        (&data["push_devices"][0]["name"], &data["notices"]["off"]),
-        (&json!(device.name), &json!(true))
+        (&data["push_devices"][0]["name"], &data["push_devices"][0]["service"], &data["notices"]["off"]),
+        (&json!(device.name), &json!("push.example.org"), &json!(true))
     );
-    assert!(!data.to_string().contains("push.example"), "{data}");
+    assert!(!data.to_string().contains("push.example.org/ada"), "{data}");
     let wrong = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": "wrong" })).await;
     assert_eq!(kind(&wrong), (403, "/problems/wrong-password"));
     let gone = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": PASSWORD })).await;
@@ -421,6 +425,57 @@ async fn a_person_takes_the_data_along_and_leaves_nothing() {
     assert!(state.push().devices().of(user).await.unwrap().is_empty());
     assert!(!state.notices().reader(user).await.unwrap().off);
     Browser::new(&state).register("ada").await;
+}
+
+#[tokio::test]
+async fn what_a_person_reported_planned_and_heard_is_in_the_data_and_the_words_go_with_the_account() {
+    let state = ApiState::for_tests().await;
+    let (eve, _) = state.sign_in_for_tests("eve", Role::Viewer).await;
+    let mut browser = Browser::new(&state);
+    browser.register("ada").await;
+    let made = browser.post("/api/v1/channels", json!({ "name": "studio" })).await;
+    assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
+    let soon = time(state.now_ms() + 10 * 24 * 3_600_000).to_zoned(jiff::tz::TimeZone::UTC).date();
+    let starts = format!("{soon}T12:00");
+    let plan = json!({ "title": "Boat day", "starts": starts, "time_zone": "UTC", "minutes": 60 });
+    let planned = browser.post("/api/v1/channels/studio/plans", plan).await;
+    assert_eq!(planned.0, StatusCode::CREATED, "{}", planned.1);
+    let report = json!({ "reason": "spam", "text": "Eve said it to me." });
+    let reported = browser.post("/api/v1/users/eve/reports", report).await;
+    assert_eq!(reported.0, StatusCode::NO_CONTENT, "{}", reported.1);
+    // A broadcast of a channel that ada follows.
+    let garage = Channel { title: "Night".into(), ..crate::channels::testing::channel("garage", eve.id) };
+    state.studio().channels.create(&garage, 5).await.unwrap();
+    assert_eq!(
+        browser.ask(Method::PUT, "/api/v1/channels/garage/follow", Value::Null).await.0,
+        StatusCode::NO_CONTENT
+    );
+    let at = state.now_ms() + 1;
+    let note = Note {
+        broadcast: BroadcastId(uuid::Uuid::from_u128(1)),
+        channel: garage.name,
+        started_at: at,
+        seen_at: at,
+        ended_at: None,
+        peak_viewers: 0,
+    };
+    state.studio().history.keep(&note).await.unwrap();
+    state.notices().learn(at).await.unwrap();
+
+    let (_, data) = browser.get("/api/v1/me/export").await;
+    assert_eq!(data["channels"][0]["schedule"][0]["title"], "Boat day", "{data}");
+    let told = &data["reports"][0];
+    assert_eq!((&told["target"], &told["text"]), (&json!("eve"), &json!("Eve said it to me.")), "{data}");
+    let heard = &data["notices"]["listed"][0];
+    assert_eq!(
+        (&heard["channel"], &heard["title"], &heard["read"]),
+        (&json!("garage"), &json!("Night"), &json!(false)),
+        "{data}"
+    );
+    let gone = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": PASSWORD })).await;
+    assert_eq!(gone.0, StatusCode::NO_CONTENT);
+    let (left, _) = state.reports().list(ReportState::Open, None, 9).await.unwrap();
+    assert_eq!((left.len(), left[0].target.as_str(), left[0].text.as_str()), (1, "eve", ""));
 }
 
 #[tokio::test]
