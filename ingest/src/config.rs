@@ -16,9 +16,9 @@ pub struct Config {
     /// Threads that carry media. Default 0: half of the cores, at least one; at most 256. One thread carries some
     /// hundred broadcasts; raise it when `media-` threads are busy and cores are idle.
     pub threads: usize,
-    /// How long a media thread with many publishers leaves its sockets alone after it looked at them. Default 4 ms, 0
+    /// How long a media thread with many publishers leaves its sockets alone after it looked at them. Default 10 ms, 0
     /// (never) to 50 ms. Higher costs less CPU, because what comes meanwhile is taken in one wake-up, and delays parts
-    /// by up to as much. A thread with one publisher never waits; each further one adds half a millisecond.
+    /// by up to as much. A thread with one publisher never waits; each further one adds 1.25 ms.
     #[serde(with = "duration")]
     pub max_pause: Duration,
     /// Time from the connection to the end of the handshake, TLS included. Default 5 s, 100 ms to 60 s. Raise it for
@@ -75,7 +75,7 @@ impl Default for Config {
         let (chunks, amf0) = (ChunkLimits::default(), Amf0Limits::default());
         Self {
             threads: 0,
-            max_pause: 4 * MILLI,
+            max_pause: 10 * MILLI,
             handshake_timeout: Duration::from_secs(5),
             publish_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
