@@ -4,6 +4,10 @@ import type { components } from './schema';
 
 export type Playback = components['schemas']['Playback'];
 
+/** Whether the channel is for its followers, and this person is none. Moderators and the owner watch all the same. */
+export const isClosed = (channel: Channel): boolean =>
+  channel.playback === 'followers' && channel.following !== true && channel.moderating !== true;
+
 /** A person as everybody sees them. */
 export type Profile = components['schemas']['Profile'];
 

@@ -31,6 +31,16 @@ const boat = channelNamed('boatyard', {
   owner: { name: 'ada', display_name: 'Ada L.', bio: 'Builds things.' },
 });
 
+describe('the frame of a channel in another page', () => {
+  it('leads to the page of the channel where only followers may watch', async () => {
+    serve([], { 'GET /channels/boatyard': () => ({ ...boat, playback: 'followers' }) });
+    open('/embed/boatyard');
+    expect(await screen.findByText('boatyard is for its followers')).toBeVisible();
+    expect(screen.getByRole('link', { name: 'Watch boatyard on Millrace' })).toHaveAttribute('href', '/@boatyard');
+    expect(screen.queryByTestId('player')).not.toBeInTheDocument();
+  });
+});
+
 describe('the page of a channel', () => {
   it('says what it is about, live or not', async () => {
     serve([], { 'GET /channels/boatyard': () => boat });

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Lock } from 'lucide-react';
 import { useCallback } from 'react';
-import { channelNamed, profileOf, type Channel } from '@/api/channels';
+import { channelNamed, isClosed, profileOf } from '@/api/channels';
 import { streamOf } from '@/api/streams';
 import { PlayerCard } from '@/features/player/components/PlayerCard';
 import { PlayerFrame } from '@/features/player/components/PlayerFrame';
@@ -58,7 +58,3 @@ export function WatchPage({ channel }: { readonly channel: string }) {
     </div>
   );
 }
-
-/** Whether the channel is for its followers, and this person is none. Moderators and the owner watch all the same. */
-const isClosed = (channel: Channel): boolean =>
-  channel.playback === 'followers' && channel.following !== true && channel.moderating !== true;
