@@ -12,6 +12,7 @@ export BENCH_LOAD="$target/release/millrace-load"
 BENCH_RESULTS=$(mktemp)
 export BENCH_RESULTS
 trap 'rm -f "$BENCH_RESULTS"' EXIT
+cargo bench --locked -p millrace-test-services
 for measurement in start cpu-per-stream latency delivery memory glass-to-glass; do
     node "tests/bench/$measurement.mjs"
 done
