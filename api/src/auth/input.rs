@@ -11,6 +11,10 @@ use serde_json::{Map, Value};
 use super::csrf::CSRF_FIELD;
 use crate::error::ApiError;
 
+/// Media type of what scripts send.
+pub(crate) const JSON: &str = "application/json";
+/// Media type of what browsers post without scripts.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 /// Longest explanation of what is wrong with a body; it may quote the body.
 const DETAIL_MAX_CHARS: usize = 300;
 
@@ -37,7 +41,7 @@ impl<T> Input<T> {
 
 /// Whether the body is a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case(FORM))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {
@@ -49,8 +53,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let form = is_form(request.headers());
-        let json =
-            media_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+        let json = media_type(request.headers()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON));
         if !form && !json {
             return Err(wrong_media_type().into());
         }

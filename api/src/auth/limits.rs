@@ -26,6 +26,7 @@ pub struct Limits {
     link_address: Table<IpAddr>,
     mail_account: Table<String>,
     mail_recipient: Table<String>,
+    beat_address: Table<IpAddr>,
 }
 
 /// One rule and who used how much of it.
@@ -48,6 +49,7 @@ impl Limits {
             link_address: Table::new(config, config.link_address),
             mail_account: Table::new(config, config.mail_account),
             mail_recipient: Table::new(config, config.mail_recipient),
+            beat_address: Table::new(config, config.beat_address),
         }
     }
 
@@ -110,6 +112,14 @@ impl Limits {
         self.mail_account.take(user.to_string(), now_ms)?;
         self.mail_recipient.take(account(to), now_ms)
     }
+
+    /// A viewer says that it watches.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn beat(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
+        self.beat_address.try_take(network(address), now_ms).map_err(too_many_attempts)
+    }
 }
 
 impl<K: Eq + std::hash::Hash + Clone> Table<K> {
@@ -122,13 +132,17 @@ impl<K: Eq + std::hash::Hash + Clone> Table<K> {
     }
 
     fn take(&self, key: K, now_ms: i64) -> Result<(), Problem> {
-        let Some(rule) = self.rule else { return Ok(()) };
-        let taken = self.tries.lock().unwrap_or_else(PoisonError::into_inner).take(key, rule, now_ms);
-        taken.map_err(|wait_ms| {
-            let seconds = wait_ms.max(1).saturating_add(999) / 1000;
+        self.try_take(key, now_ms).map_err(|seconds| {
             metrics::counter!("millrace_sign_in_limited_total").increment(1);
             too_many_attempts(seconds)
         })
+    }
+
+    /// Or the seconds to wait.
+    fn try_take(&self, key: K, now_ms: i64) -> Result<(), i64> {
+        let Some(rule) = self.rule else { return Ok(()) };
+        let taken = self.tries.lock().unwrap_or_else(PoisonError::into_inner).take(key, rule, now_ms);
+        taken.map_err(|wait_ms| wait_ms.max(1).saturating_add(999) / 1000)
     }
 }
 
@@ -246,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn one_machine_makes_up_viewers_within_bounds_and_a_full_house_is_counted() {
+        let limits = limits();
+        let house = (0..20).filter(|at| (0..1_000).all(|_| limits.beat(from(1), at * 2_000).is_ok())).count();
+        assert_eq!(house, 20, "a thousand viewers behind one address beat every two seconds");
+        assert_eq!((0..100_000).filter(|_| limits.beat(from(2), 0).is_ok()).count(), 2_000);
+        assert!(limits.beat(from(3), 0).is_ok());
+    }
+
+    #[test]
     fn every_limit_is_a_setting_and_can_be_off() {
         let few = RuleConfig { burst: 2, ..RuleConfig::default() };
         let none = RuleConfig { burst: 0, ..RuleConfig::default() };
@@ -258,6 +281,7 @@ mod tests {
                 tries(&|| limits.register(from(3), 0).is_ok()),
                 tries(&|| limits.link(from(4), 0).is_ok()),
                 tries(&|| limits.mail(ada, "ada@example.org", 0).is_ok()),
+                tries(&|| limits.beat(from(5), 0).is_ok()),
             ]
         };
         let all = |rule| LimitsConfig {
@@ -268,14 +292,15 @@ mod tests {
             link_address: rule,
             mail_account: rule,
             mail_recipient: rule,
+            beat_address: rule,
             ..LimitsConfig::default()
         };
-        assert_eq!(count(all(few)), [2; 5]);
-        assert_eq!(count(all(none)), [50; 5]);
+        assert_eq!(count(all(few)), [2; 6]);
+        assert_eq!(count(all(none)), [50; 6]);
         let of_login = LimitsConfig { login_account: few, ..all(none) };
-        assert_eq!(count(of_login), [2, 50, 50, 50, 50]);
+        assert_eq!(count(of_login), [2, 50, 50, 50, 50, 50]);
         let of_code = LimitsConfig { code_account: few, ..all(none) };
-        assert_eq!(count(of_code), [50, 2, 50, 50, 50]);
+        assert_eq!(count(of_code), [50, 2, 50, 50, 50, 50]);
     }
 
     #[test]

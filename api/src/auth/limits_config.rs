@@ -28,6 +28,9 @@ pub struct LimitsConfig {
     pub mail_account: RuleConfig,
     /// Mails that are asked for to one e-mail address, by whatever account: 5 at once, then one in 20 minutes.
     pub mail_recipient: RuleConfig,
+    /// Beats of viewers from one address: 2,000 at once, then 1,000 a second. It bounds how many viewers one machine can
+    /// make up; one that really watches beats every 2 to 28 seconds.
+    pub beat_address: RuleConfig,
     /// The longest lockout. Default 1 h, 1 s to 7 days.
     #[serde(with = "millrace_core::config::duration")]
     pub longest_lockout: Duration,
@@ -67,6 +70,7 @@ impl Default for LimitsConfig {
             link_address: RuleConfig::default(),
             mail_account: RuleConfig { burst: 3, refill: 20 * MINUTE, lockout: Duration::ZERO },
             mail_recipient: RuleConfig { burst: 5, refill: 20 * MINUTE, lockout: Duration::ZERO },
+            beat_address: RuleConfig { burst: 2_000, refill: SECOND / 1000, lockout: Duration::ZERO },
             longest_lockout: HOUR,
             remembered: 20_000,
         }
@@ -100,6 +104,7 @@ impl LimitsConfig {
             ("link_address", self.link_address),
             ("mail_account", self.mail_account),
             ("mail_recipient", self.mail_recipient),
+            ("beat_address", self.beat_address),
         ] {
             let RuleConfig { burst, refill, lockout } = rule;
             let key = format!("accounts.limits.{key}");

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::auth::{EmailTaken, check_password};
 use super::by_mail::TooManyMails;
 use super::channels::take_down;
-use super::problems::{Changed, Hashing, Invalid, JsonBody, Limited, SignedIn, problems};
+use super::problems::{Changed, FormTaken, Hashing, Invalid, JsonBody, Limited, SignedIn, problems};
 use super::profile::remove_picture;
 use crate::ApiState;
 use crate::accounts::{Block, Broadcast, Channel, Email, Follow, Identity, StreamKeyRecord, User};
@@ -344,7 +344,7 @@ async fn exported_notices(state: &ApiState, user: UserId) -> Result<serde_json::
     request_body = PasswordChange,
     responses(
         (status = 204, description = "The password is set"),
-        SignedIn, JsonBody, WrongPassword, Invalid, Limited, Hashing, Changed,
+        FormTaken, SignedIn, JsonBody, WrongPassword, Invalid, Limited, Hashing, Changed,
     ))]
 pub(crate) async fn password(
     State(state): State<ApiState>,

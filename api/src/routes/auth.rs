@@ -9,7 +9,7 @@ use millrace_http::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::problems::{Anyone, Changed, Hashing, Invalid, JsonBody, Limited, Stored, problems};
+use super::problems::{Anyone, Changed, FormTaken, Hashing, Invalid, JsonBody, Limited, Stored, problems};
 use crate::ApiState;
 use crate::accounts::{Email, Role, User};
 use crate::auth::cookie::Cookie;
@@ -103,7 +103,7 @@ problems! {
     request_body = Owner,
     responses(
         (status = 201, description = "The account", body = Me),
-        JsonBody, Limited, DeadLink, Invalid, Taken, Hashing, Stored,
+        FormTaken, JsonBody, Limited, DeadLink, Invalid, Taken, Hashing, Stored,
     ))]
 pub(crate) async fn setup(
     State(state): State<ApiState>,
@@ -132,7 +132,7 @@ pub(crate) async fn setup(
     request_body = NewPerson,
     responses(
         (status = 201, description = "The account", body = Me),
-        JsonBody, Limited, RegistrationClosed, DeadLink, Invalid, Taken, Hashing, Stored,
+        FormTaken, JsonBody, Limited, RegistrationClosed, DeadLink, Invalid, Taken, Hashing, Stored,
     ))]
 pub(crate) async fn register(
     State(state): State<ApiState>,
@@ -168,7 +168,7 @@ pub(crate) async fn register(
     request_body = Login,
     responses(
         (status = 200, description = "Signed in; cookies are set", body = Me),
-        JsonBody, Limited, WrongLogin, Banned, Hashing, Changed, Stored,
+        FormTaken, JsonBody, Limited, WrongLogin, Banned, Hashing, Changed, Stored,
     ))]
 pub(crate) async fn login(
     State(state): State<ApiState>,
@@ -234,7 +234,7 @@ pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -
 /// Signs out.
 #[utoipa::path(post, path = "/api/v1/auth/logout", operation_id = "signOut", tag = "Signing in",
     security((), ("session" = []), ("token" = [])),
-    responses((status = 204, description = "Nobody is signed in"), Anyone))]
+    responses((status = 204, description = "Nobody is signed in"), FormTaken, Anyone))]
 pub(crate) async fn logout(
     State(state): State<ApiState>,
     person: Option<Person>,
@@ -269,7 +269,7 @@ pub(crate) async fn logout(
     request_body = NewPassword,
     responses(
         (status = 204, description = "The password is set; sign in with it"),
-        JsonBody, Limited, DeadLink, Invalid, Hashing, Changed, Stored,
+        FormTaken, JsonBody, Limited, DeadLink, Invalid, Hashing, Changed, Stored,
     ))]
 pub(crate) async fn reset(
     State(state): State<ApiState>,

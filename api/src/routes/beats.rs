@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::path::Path;
-use super::problems::problems;
+use super::problems::{Limited, problems};
 use super::streams::NotLive;
 use super::streams::not_live;
 use crate::ApiState;
+use crate::auth::limits::ClientAddress;
 use crate::viewers::BEAT_MIN_SECONDS;
 
 /// Somebody watches.
@@ -47,13 +48,15 @@ problems! {
     request_body = Beat,
     responses(
         (status = 200, description = "The viewer is counted until a little after the next beat is due", body = Heard),
-        NotLive, BadBeat,
+        NotLive, BadBeat, Limited,
     ))]
 pub(crate) async fn beat(
     State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
     Path(channel): Path<String>,
     body: Result<Json<Beat>, JsonRejection>,
 ) -> Result<Json<Heard>, Problem> {
+    state.limits().beat(address, state.now_ms())?;
     let live = |channel: &ChannelName| state.with_directory(|directory| directory.get(channel).is_some());
     let channel = channel.parse().ok().filter(live).ok_or_else(not_live)?;
     let viewer = body.ok().and_then(|Json(beat)| {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::account::own;
 use super::auth::{DeadLink, EmailTaken};
-use super::problems::{Changed, JsonBody, Limited, SignedIn, Stored, problems};
+use super::problems::{Changed, FormTaken, JsonBody, Limited, SignedIn, Stored, problems};
 use crate::ApiState;
 use crate::auth::limits::ClientAddress;
 use crate::auth::{Input, Person, by_mail};
@@ -66,7 +66,7 @@ pub(crate) async fn options(State(state): State<ApiState>) -> Json<SignInOptions
     request_body = Forgotten,
     responses(
         (status = 202, description = "If there is such an account, a mail is on its way"),
-        JsonBody, Limited, NoMail, TooManyMails, Stored,
+        FormTaken, JsonBody, Limited, NoMail, TooManyMails, Stored,
     ))]
 pub(crate) async fn forgot(
     State(state): State<ApiState>,
@@ -89,7 +89,7 @@ pub(crate) async fn forgot(
     request_body = AddressProof,
     responses(
         (status = 204, description = "The account has the address"),
-        JsonBody, Limited, DeadLink, EmailTaken, Changed, Stored,
+        FormTaken, JsonBody, Limited, DeadLink, EmailTaken, Changed, Stored,
     ))]
 pub(crate) async fn verify(
     State(state): State<ApiState>,

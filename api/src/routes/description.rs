@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::http::StatusCode;
 use bytes::Bytes;
 use millrace_http::problem::Problem;
 use utoipa::openapi::example::Example;
@@ -17,6 +18,7 @@ use super::problems::{described, status_of};
 use super::streams::ProblemDocument;
 use super::{examples, outside};
 use crate::auth::csrf;
+use crate::auth::input::{FORM, JSON};
 
 /// The security scheme of a browser.
 const SESSION: &str = "session";
@@ -80,6 +82,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
                 operation.responses.responses.extend(described([Problem::not_found()]));
             }
             merge_problems(operation, &mut components.examples);
+            take_forms(operation);
         }
     }
     examples::add(components);
@@ -124,6 +127,15 @@ fn guard(operation: &mut Operation) {
         *requirement = requirement.clone().add::<_, [&str; 0], _>(CSRF, []);
     }
     operation.responses.responses.extend(Guard::responses());
+}
+
+/// Who answers a form takes one: with the fields of the JSON, and the CSRF token of whoever is signed in.
+fn take_forms(operation: &mut Operation) {
+    let answers_forms = operation.responses.responses.contains_key(StatusCode::SEE_OTHER.as_str());
+    let Some(RefOr::T(body)) = operation.request_body.as_mut().filter(|_| answers_forms) else { return };
+    if let Some(json) = body.content.get(JSON).cloned() {
+        body.content.insert(FORM.to_owned(), json);
+    }
 }
 
 /// Makes one response of all problems with the same status. Their examples become the catalogue of problems.

@@ -478,6 +478,27 @@ async fn pages_of_other_sites_change_nothing() {
     }
 }
 
+/// Where the values of a body are, those inside of others too.
+fn leaves(body: &Map<String, Value>) -> Vec<String> {
+    fn walk(at: String, value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, value)| walk(format!("{at}/{name}"), value, found));
+            }
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, value)| walk(format!("{at}/{index}"), value, found));
+            }
+            _ => found.push(at),
+        }
+    }
+    let mut found = Vec::new();
+    walk(String::new(), &body.clone().into(), &mut found);
+    found
+}
+
 #[tokio::test]
 async fn no_field_takes_an_operator_and_no_body_takes_another_field() {
     let document = document();
@@ -498,6 +519,14 @@ async fn no_field_takes_an_operator_and_no_body_takes_another_field() {
                 let mut changed = good.clone();
                 changed.insert(field.clone(), value);
                 bad.push(changed.into());
+            }
+        }
+        for pointer in leaves(&good) {
+            fields += 1;
+            for value in [json!({ "$gt": "" }), json!([{ "$ne": null }])] {
+                let mut changed = Value::from(good.clone());
+                *changed.pointer_mut(&pointer).unwrap() = value;
+                bad.push(changed);
             }
         }
         for field in FOREIGN_FIELDS.iter().filter(|field| !properties.contains_key(**field)) {

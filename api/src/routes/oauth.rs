@@ -16,7 +16,7 @@ use super::auth::{Banned, SessionOver, WrongLogin, banned, begin_session, second
 use super::lists::limit_reached;
 use super::path::Path;
 use super::problems::{
-    Anyone, Changed, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems,
+    Anyone, Changed, FormTaken, JsonBody, LimitReached, Limited, NoSuchThing, SignedIn, Stored, problems,
 };
 use crate::ApiState;
 use crate::accounts::{Identity, User};
@@ -218,7 +218,7 @@ pub struct SecondFactorCode {
     request_body = SecondFactorCode,
     responses(
         (status = 200, description = "Signed in; cookies are set", body = Me),
-        JsonBody, Limited, WrongLogin, SessionOver, Banned, Changed, Stored,
+        FormTaken, JsonBody, Limited, WrongLogin, SessionOver, Banned, Changed, Stored,
     ))]
 pub(crate) async fn finish_half(
     State(state): State<ApiState>,

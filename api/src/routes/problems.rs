@@ -77,6 +77,19 @@ fn unavailable() -> Problem {
     crate::error::store_unavailable()
 }
 
+/// Browsers without scripts post a form here, and are sent to a page when it was good.
+pub(crate) struct FormTaken;
+
+impl utoipa::IntoResponses for FormTaken {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let location = ObjectBuilder::new().schema_type(Type::String).examples(["/"]).build();
+        let response = ResponseBuilder::new()
+            .description("A form was posted: the same, and the page to go to")
+            .header("Location", HeaderBuilder::new().schema(Some(location)).build());
+        BTreeMap::from([(StatusCode::SEE_OTHER.as_str().to_owned(), response.build().into())])
+    }
+}
+
 /// Describes problems, each under its status and name: the key of a response once they are merged is the status alone.
 pub(crate) fn described<const N: usize>(problems: [Problem; N]) -> BTreeMap<String, RefOr<Response>> {
     problems

@@ -4179,12 +4179,21 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["AddressProof"];
+                "application/x-www-form-urlencoded": components["schemas"]["AddressProof"];
             };
         };
         responses: {
             /** @description The account has the address */
             204: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4266,6 +4275,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Login"];
+                "application/x-www-form-urlencoded": components["schemas"]["Login"];
             };
         };
         responses: {
@@ -4277,6 +4287,14 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Second factor required, or: Wrong code, or: Wrong name or password */
             401: {
@@ -4370,6 +4388,14 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Not signed in */
             401: {
                 headers: {
@@ -4431,12 +4457,21 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Forgotten"];
+                "application/x-www-form-urlencoded": components["schemas"]["Forgotten"];
             };
         };
         responses: {
             /** @description If there is such an account, a mail is on its way */
             202: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4518,12 +4553,21 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewPassword"];
+                "application/x-www-form-urlencoded": components["schemas"]["NewPassword"];
             };
         };
         responses: {
             /** @description The password is set; sign in with it */
             204: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4651,6 +4695,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewPerson"];
+                "application/x-www-form-urlencoded": components["schemas"]["NewPerson"];
             };
         };
         responses: {
@@ -4662,6 +4707,14 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description CSRF token, or: Dead link, or: Forbidden, or: Foreign origin */
             403: {
@@ -4740,6 +4793,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SecondFactorCode"];
+                "application/x-www-form-urlencoded": components["schemas"]["SecondFactorCode"];
             };
         };
         responses: {
@@ -4751,6 +4805,14 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Second factor required, or: Wrong code, or: Session ended, or: Wrong name or password */
             401: {
@@ -8414,12 +8476,21 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["PasswordChange"];
+                "application/x-www-form-urlencoded": components["schemas"]["PasswordChange"];
             };
         };
         responses: {
             /** @description The password is set */
             204: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -9397,6 +9468,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Owner"];
+                "application/x-www-form-urlencoded": components["schemas"]["Owner"];
             };
         };
         responses: {
@@ -9408,6 +9480,14 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description A form was posted: the same, and the page to go to */
+            303: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description CSRF token, or: Dead link, or: Foreign origin */
             403: {
@@ -9648,6 +9728,16 @@ export interface operations {
             404: {
                 headers: {
                     "cache-control"?: string;
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts */
+            429: {
+                headers: {
                     "retry-after"?: number;
                     [name: string]: unknown;
                 };
