@@ -143,6 +143,39 @@ async fn guessing_stuffing_and_floods_are_stopped_where_they_come_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_passwords_at_once_leave_memory_and_time_for_others() {
+    /// What one argon2id hash takes, and what everything else may while two hundred wait.
+    const HASH_BYTES: u64 = 19 * 1024 * 1024;
+    const OTHER_BYTES: u64 = 96 * 1024 * 1024;
+    let server = Server::start(&[]).await;
+    let idle = server.resident_bytes();
+    let flood = (0..200).map(|number| {
+        let (server, name) = (&server, format!("person_{number}"));
+        async move { login(server, address(1_000 + number), &name, "guess").await }
+    });
+    let mut flood = std::pin::pin!(join_all(flood));
+    let (mut most, mut others) = (idle, 0);
+    let answers = loop {
+        tokio::select! {
+            answers = &mut flood => break answers,
+            other = crate::http::get(server.url("/api/v1/streams")) => {
+                assert_eq!(other.unwrap().status(), 200);
+                most = most.max(server.resident_bytes());
+                others += 1;
+            }
+        }
+    };
+    let wrong = answers.iter().filter(|answer| answer.kind() == (401, "/problems/wrong-login")).count();
+    let busy = answers.iter().filter(|answer| answer.kind() == (503, "/problems/too-busy")).count();
+    assert_eq!(wrong + busy, 200, "{answers:?}");
+    assert!(wrong > 0 && others > 0, "{wrong} were checked, {others} others were served meanwhile");
+    let threads = std::thread::available_parallelism().unwrap().get() as u64;
+    let bound = idle + threads * HASH_BYTES + OTHER_BYTES;
+    assert!(most < bound, "{most} bytes, {idle} before; no more than {bound}");
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_refresh_token_ends_the_session_of_both() {
     let server = Server::start(&[]).await;
     let mut ada = Browser::default();

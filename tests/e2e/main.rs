@@ -27,6 +27,7 @@ mod reconnect;
 mod rtmp_peer;
 mod scenarios;
 mod server;
+mod store_away;
 mod streamer;
 mod tls;
 mod viewers;

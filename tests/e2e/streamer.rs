@@ -29,9 +29,14 @@ pub(crate) struct Streamer {
 
 impl Streamer {
     pub(crate) async fn new(settings: &[(&str, &str)]) -> Self {
+        Self::at(&Location::Sqlite, settings).await
+    }
+
+    /// The same on another store, which `settings` name too.
+    pub(crate) async fn at(location: &Location, settings: &[(&str, &str)]) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
         let token = Secret::random("mr_");
-        let engine = millrace_store::open(&Location::Sqlite, data.path()).await.unwrap();
+        let engine = millrace_store::open(location, data.path()).await.unwrap();
         let store = Store::new(engine, COLLECTIONS).await.unwrap();
         let id: UserId = "0198c6d2-0000-7000-8000-000000000001".parse().unwrap();
         let user = User {
