@@ -1,4 +1,5 @@
 //! `/healthz`, `/readyz` and `/version`, and the command that asks a running server.
+#![expect(clippy::disallowed_methods, reason = "shell: looks after the store every few seconds")]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -9,8 +10,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use millrace_store::Store;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
+/// How often the store is asked whether it is there.
+const STORE_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to say so.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// What `/readyz` and the log say of a store that does not.
+const STORE_AWAY: &str = "the store does not answer: broadcasts that are live go on, new ones and everything about \
+                          accounts wait for it";
 /// How long the health check waits for the server.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -25,6 +35,10 @@ struct Check {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Another server, which all processes share: were this one not ready without it, a load balancer would take away
+    /// all of them, and the broadcasts that go on with them.
+    #[serde(skip)]
+    shared: bool,
 }
 
 #[derive(Serialize)]
@@ -42,8 +56,18 @@ struct Version {
 impl Readiness {
     /// Records that `name` is ready, or why it is not.
     pub(crate) fn set(&self, name: &'static str, state: Result<(), &'static str>) {
+        self.note(Check { name, ready: state.is_ok(), reason: state.err(), shared: false });
+    }
+
+    /// Records that a server that this process depends on is there, or what waits for it. The process is ready all the
+    /// same.
+    pub(crate) fn set_shared(&self, name: &'static str, state: Result<(), &'static str>) {
+        self.note(Check { name, ready: state.is_ok(), reason: state.err(), shared: true });
+    }
+
+    fn note(&self, check: Check) {
         let mut checks = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let check = Check { name, ready: state.is_ok(), reason: state.err() };
+        let name = check.name;
         match checks.iter_mut().find(|known| known.name == name) {
             Some(known) => *known = check,
             None => checks.push(check),
@@ -52,7 +76,25 @@ impl Readiness {
 
     fn report(&self) -> Report {
         let checks = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Report { ready: checks.iter().all(|check| check.ready), checks }
+        Report { ready: checks.iter().all(|check| check.ready || check.shared), checks }
+    }
+}
+
+/// Asks the store every few seconds whether it is there, for `/readyz`, `/metrics` and the log.
+pub(crate) async fn watch_store(readiness: Readiness, store: Store, shutdown: CancellationToken) {
+    let up = metrics::gauge!("millrace_store_up");
+    let mut interval = tokio::time::interval(STORE_EVERY);
+    let mut was = true;
+    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        let is = matches!(tokio::time::timeout(STORE_PATIENCE, store.ping()).await, Ok(Ok(())));
+        readiness.set_shared("store", if is { Ok(()) } else { Err(STORE_AWAY) });
+        up.set(f64::from(u8::from(is)));
+        match (was, is) {
+            (true, false) => tracing::warn!("{STORE_AWAY}"),
+            (false, true) => tracing::info!("the store answers again"),
+            _ => {}
+        }
+        was = is;
     }
 }
 
@@ -109,5 +151,8 @@ mod tests {
         readiness.set("rtmp", Ok(()));
         assert!(readiness.report().ready);
         assert_eq!(readiness.report().checks.len(), 2);
+        readiness.set_shared("store", Err(STORE_AWAY));
+        assert!(readiness.report().ready, "who watches needs no store");
+        assert_eq!(readiness.report().checks[2].reason, Some(STORE_AWAY));
     }
 }

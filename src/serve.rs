@@ -63,6 +63,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let push = tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone()));
     let setup = api.setup_token().await.context("failed to look for an admin")?;
     let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
+    let store_watch =
+        tokio::spawn(health::watch_store(readiness.clone(), api.store().clone(), shutdown.clone()));
     let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
 
     let router = millrace_http::layers::finish(
@@ -135,6 +137,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     directory.await.context("the directory failed")?;
     access.await.context("the origin's access failed")?;
     upkeep.await.context("metrics upkeep failed")?;
+    store_watch.await.context("looking after the store failed")?;
     accounts.await.context("the upkeep of accounts failed")?;
     mail.await.context("the delivery of mail failed")?;
     push.await.context("pushing notices failed")?;

@@ -49,6 +49,15 @@ async fn broadcasts_go_on_without_the_store_and_new_ones_are_told_why_not() {
     .await;
     let (status, answer) = ada.ask("GET", "/me/channels", None).await;
     assert_eq!((status, &answer["type"]), (503, &json!("/problems/store-unavailable")), "{answer}");
+    until("the server says what is missing, and is ready for who watches", SOON, || async {
+        let answer = http::get(ada.server.url("/readyz")).await.ok()?;
+        assert_eq!(answer.status(), 200);
+        let report: serde_json::Value = answer.json().await.ok()?;
+        let store = report["checks"].as_array()?.iter().find(|check| check["name"] == "store")?.clone();
+        (store["ready"] == false && store["reason"].as_str()?.contains("does not answer")).then_some(())
+    })
+    .await;
+    assert_eq!(ada.server.metric("millrace_store_up").await, Some(0.0));
 
     mongod.restart().await;
     drop(publisher);

@@ -72,7 +72,7 @@ fn media() {}
     responses((status = 200, description = "It lives", body = HealthReport)))]
 fn health() {}
 
-/// Whether the process can serve, part by part.
+/// Whether the process can serve, part by part. A store that does not answer is listed, and does not make it unready.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Server", security(()),
     responses(
         (status = 200, description = "It can", body = ReadyReport),

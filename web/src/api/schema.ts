@@ -1379,7 +1379,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process can serve, part by part. */
+        /** Whether the process can serve, part by part. A store that does not answer is listed, and does not make it unready. */
         get: operations["getReadiness"];
         put?: never;
         post?: never;
