@@ -23,7 +23,7 @@ use crate::auth::tokens::Tokens;
 use crate::auth::turns::Turns;
 use crate::config::AccountsConfig;
 use crate::directory::Directory;
-use crate::mail::Post;
+use crate::mail::{Mail, Post};
 use crate::notices::{Notices, NoticesConfig};
 use crate::oauth::Providers;
 use crate::playback::PlaybackLinks;
@@ -41,6 +41,10 @@ const LEARN_EVERY: Duration = Duration::from_secs(2);
 const CHANNELS_MAX: usize = 1_000;
 /// How many of them at once.
 const REVOKED_LEARNED: usize = 1_000;
+/// Mails that nobody sent are removed after this: longer than any is tried.
+const MAILS_KEPT_MS: i64 = 2 * 24 * 3_600_000;
+/// How many of them at once.
+const MAILS_SWEPT: usize = 1_000;
 /// Pushes that nobody sent which are removed at once.
 const JOBS_SWEPT: usize = 1_000;
 /// How often the viewers of the directory are counted anew.
@@ -238,6 +242,8 @@ impl ApiState {
         self.sessions().sweep(now).await?;
         self.links().sweep(now).await?;
         self.notices().sweep(now).await?;
+        // Where nobody sends mail any more.
+        self.store().remove_below::<Mail>("due", now.saturating_sub(MAILS_KEPT_MS), MAILS_SWEPT).await?;
         // Where nobody pushes.
         let stale = now.saturating_sub(self.notices().config().push_lifetime_ms());
         self.store().remove_below::<PushJob>("due", stale, JOBS_SWEPT).await?;

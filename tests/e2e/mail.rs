@@ -195,8 +195,56 @@ async fn mail_waits_for_a_server_that_is_busy_and_is_given_up_when_it_says_never
     assert_eq!(server.metric(&count("sent")).await, Some(1.0));
     assert_eq!(server.metric(&count("given_up")).await, Some(1.0));
     assert!(server.metric(&count("retried")).await >= Some(2.0));
-    assert_eq!(server.metric("millrace_mails_waiting").await, Some(0.0));
+    until("nothing waits", SOON, || async {
+        (server.metric("millrace_mails_waiting").await == Some(0.0)).then_some(())
+    })
+    .await;
     assert!(!server.log().contains("@example.org"), "an address is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_waits_survives_a_crash_and_its_link_is_in_no_file() {
+    let mut mailbox = Mailbox::start(&[]).await;
+    let smtp = format!("smtp://127.0.0.1:{}", mailbox.port);
+    let settings = [
+        ("MILLRACE_PUBLIC_URL", "http://live.test"),
+        ("MILLRACE_MAIL__URL", smtp.as_str()),
+        ("MILLRACE_MAIL__FROM", "noreply@live.test"),
+        ("MILLRACE_MAIL__RETRY", "2s"),
+    ];
+    let data = Arc::new(tempfile::TempDir::new().unwrap());
+    let server = Server::start_in(Arc::clone(&data), &settings).await;
+    register(&server, "ada", "ada@example.org").await;
+    let proof =
+        link(&mailbox.mail("ada@example.org", "Is this your address? (Millrace)").await, "http://live.test");
+    let mut anybody = Browser::default();
+    let verify = json!({ "token": token(&proof) });
+    let verified = anybody.json(Method::POST, &server.url("/api/v1/auth/email/verify"), verify).await;
+    assert_eq!(verified.status, StatusCode::NO_CONTENT, "{}", verified.text);
+    mailbox.fault(json!("busy")).await;
+    let asked = json!({ "login": "ada" });
+    let asked = anybody.json(Method::POST, &server.url("/api/v1/auth/password/forgot"), asked).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.text);
+    assert_eq!(mailbox.next("refused").await, "busy");
+    until("it waits on", SOON, || async { server.logged("could not send a mail; trying again") }).await;
+
+    let server = server.restart_after_kill(&settings).await;
+    mailbox.fault(Value::Null).await;
+    let way_in = link(&mailbox.mail("ada@example.org", "A new password").await, "http://live.test");
+    let mut files = 0;
+    for entry in std::fs::read_dir(data.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(token(&way_in).len()).any(|part| part == token(&way_in).as_bytes());
+            assert!(!found, "the link is in {}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 0, "the data folder is looked at");
+    let body = json!({ "token": token(&way_in), "password": OTHER });
+    let answer = anybody.json(Method::POST, &server.url("/api/v1/auth/password/reset"), body).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use millrace_store::Collection;
 
 use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, site_secret, tokens, totp};
+use crate::mail::waiting;
 use crate::notices::kept as notices;
 use crate::push::{devices, job, vapid};
 use crate::{reports, schedule, site};
@@ -22,6 +23,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &sessions::SESSIONS,
     &site_secret::SITE_SECRETS,
     &links::LINKS,
+    &waiting::MAILS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
     &reports::REPORTS,

@@ -1,5 +1,7 @@
 //! What is kept about people and their channels.
 
+#[cfg(test)]
+mod backup_tests;
 mod channel;
 mod collections;
 mod identity;

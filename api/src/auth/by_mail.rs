@@ -10,21 +10,42 @@ use super::links::{Link, Purpose};
 use super::people::email_taken;
 use crate::ApiState;
 use crate::accounts::{Email, EmailError, User};
-use crate::error::ApiError;
-use crate::mail::{Letter, Subject};
+use crate::error::{ApiError, chain};
+use crate::mail::{Errand, Letter, Mail, News, Subject};
 
-/// The mail for somebody who forgot the password of the account that `login` names. `None`: there is no such account, it
-/// has no address, it is banned, or it had enough mails. Nobody who asks may learn which.
+/// What is sent for a mail that waits, with a new link if it has one: of the links of earlier tries each works too, because
+/// a mail that seemed lost may come late. `None`: it is not wanted any more.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn forgotten(state: &ApiState, login: &str) -> Result<Option<Letter>, StoreError> {
+pub async fn letter(state: &ApiState, mail: &Mail) -> Result<Option<Letter>, StoreError> {
+    match &mail.errand {
+        Errand::NewPassword { login } => forgotten(state, login, mail.tries == 0).await,
+        Errand::ConfirmAddress { user, address } => {
+            let Some(user) = state.people().get(*user).await? else { return Ok(None) };
+            if proved(&user, address).is_none() {
+                return Ok(None);
+            }
+            let token = state.links().verifying(user.id, address.clone(), state.now_ms()).await?;
+            let subject = Subject::ConfirmAddress(token);
+            Ok(Some(Letter { to: address.clone(), name: user.name.to_string(), subject }))
+        }
+        Errand::News { to, name, news } => {
+            let (to, name, subject) = (to.clone(), name.clone(), Subject::News(news.clone()));
+            Ok(Some(Letter { to, name, subject }))
+        }
+    }
+}
+
+/// The mail for somebody who forgot the password of the account that `login` names. `None`: there is no such account, it
+/// has no address, it is banned, or it had enough mails. Nobody who asks may learn which.
+async fn forgotten(state: &ApiState, login: &str, first: bool) -> Result<Option<Letter>, StoreError> {
     let Some(user) = state.people().by_login(login).await?.filter(|user| user.banned_at.is_none()) else {
         return Ok(None);
     };
     let now = state.now_ms();
     let Some(to) = user.email.clone() else { return Ok(None) };
-    if state.limits().mail(user.id, to.as_str(), now).is_err() {
+    if first && state.limits().mail(user.id, to.as_str(), now).is_err() {
         return Ok(None);
     }
     let token = state.links().resetting(user.id, to.clone(), now).await?;
@@ -39,18 +60,19 @@ pub async fn ask_for_proof(state: &ApiState, user: &User, address: Email) -> Res
     let Some(post) = state.mail() else { return Err(no_mail().into()) };
     let now = state.now_ms();
     state.limits().mail(user.id, address.as_str(), now)?;
-    let token = state.links().verifying(user.id, address.clone(), now).await?;
-    let subject = Subject::ConfirmAddress(token);
-    if post.send(Letter { to: address, name: user.name.to_string(), subject }, now) {
+    if post.send(state, Errand::ConfirmAddress { user: user.id, address }).await? {
         return Ok(());
     }
     Err(too_many_mails().into())
 }
 
-/// Tells a person what happened to the account, if it has an address and this site sends mail.
-pub fn notify(state: &ApiState, user: &User, subject: Subject) {
-    if let (Some(post), Some(to)) = (state.mail(), user.email.clone()) {
-        post.send(Letter { to, name: user.name.to_string(), subject }, state.now_ms());
+/// Tells a person what happened to the account, if it has an address and this site sends mail. What happened has happened:
+/// a store that fails now is only logged.
+pub async fn notify(state: &ApiState, user: &User, news: News) {
+    let (Some(post), Some(to)) = (state.mail(), user.email.clone()) else { return };
+    let errand = Errand::News { to, name: user.name.to_string(), news };
+    if let Err(error) = post.send(state, errand).await {
+        tracing::warn!(user.id = %user.id, err = %chain(&error), "a person is not told what happened to the account");
     }
 }
 
@@ -106,7 +128,7 @@ pub async fn take_proof(state: &ApiState, token: &str) -> Result<(), ApiError> {
     let changes = changes.replace(&user, &changed).delete(&link);
     state.store().commit(changes).await.map_err(crate::auth::people::taken)?;
     if user.email.as_ref().is_some_and(|old| *old != email) {
-        notify(state, &user, Subject::AddressChanged);
+        notify(state, &user, News::AddressChanged).await;
     }
     Ok(())
 }

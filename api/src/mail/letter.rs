@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::accounts::Email;
 use crate::auth::Secret;
 
@@ -23,14 +25,31 @@ pub enum Subject {
     ConfirmAddress(Secret),
     /// A link to a new password, with its token.
     NewPassword(Secret),
-    /// The account has another address now; to the old one.
+    /// Something happened to the account.
+    News(News),
+}
+
+/// What happened to an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// It has another address now; to the old one.
     AddressChanged,
-    /// The account has another password now.
+    /// It has another password now.
     PasswordChanged,
     /// No code is asked for any more.
     SecondFactorOff,
     /// Somebody who is known to this provider gets in now.
     ProviderLinked(String),
+}
+
+/// From where a mail comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// What the owner calls the site.
+    pub site: &'a str,
+    /// What people type to come here, without a slash at the end.
+    pub public_url: &'a str,
 }
 
 /// A mail, written.
@@ -51,6 +70,16 @@ impl Subject {
         match self {
             Self::ConfirmAddress(_) => "confirm_address",
             Self::NewPassword(_) => "new_password",
+            Self::News(news) => news.label(),
+        }
+    }
+}
+
+impl News {
+    /// Name of the kind, for logs and counting.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
             Self::AddressChanged => "address_changed",
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorOff => "second_factor_off",
@@ -70,10 +99,10 @@ struct Draft<'a> {
 }
 
 impl Letter {
-    /// Writes it for the site at `public_url`, which has no slash at the end.
+    /// Writes it.
     #[must_use]
-    pub fn write(&self, public_url: &str) -> Written {
-        let site = public_url.split_once("://").map_or(public_url, |(_, host)| host);
+    pub fn write(&self, sender: Sender<'_>) -> Written {
+        let Sender { site, public_url } = sender;
         let (name, settings) = (&self.name, format!("{public_url}/settings"));
         let not_you = format!(
             "If this was not you, set a new password at {public_url}/forgot and sign out everywhere in your settings."
@@ -101,7 +130,7 @@ impl Letter {
                 button: Some(("Set a new password", format!("{public_url}/reset#{}", token.reveal()))),
                 otherwise: "If it was not you, do nothing: your password stays as it is.".into(),
             },
-            Subject::AddressChanged => Draft {
+            Subject::News(News::AddressChanged) => Draft {
                 subject: format!("Your address at {site} was changed"),
                 paragraphs: vec![format!(
                     "The account {name} at {site} has another e-mail address now. Nothing more comes to this one."
@@ -112,7 +141,7 @@ impl Letter {
                      you cannot, write to an admin of the site."
                 ),
             },
-            Subject::PasswordChanged => Draft {
+            Subject::News(News::PasswordChanged) => Draft {
                 subject: format!("Your password at {site} was changed"),
                 paragraphs: vec![
                     format!("The account {name} at {site} has a new password."),
@@ -121,7 +150,7 @@ impl Letter {
                 button: None,
                 otherwise: not_you,
             },
-            Subject::SecondFactorOff => Draft {
+            Subject::News(News::SecondFactorOff) => Draft {
                 subject: format!("The second factor at {site} is off"),
                 paragraphs: vec![format!(
                     "Signing in to the account {name} at {site} asks for no code any more. You can turn the second \
@@ -130,7 +159,7 @@ impl Letter {
                 button: None,
                 otherwise: not_you,
             },
-            Subject::ProviderLinked(provider) => Draft {
+            Subject::News(News::ProviderLinked(provider)) => Draft {
                 subject: format!("A new way into your account at {site}"),
                 paragraphs: vec![format!(
                     "The account {name} at {site} can be entered with {provider} now. You see all ways in in your \
@@ -140,12 +169,13 @@ impl Letter {
                 otherwise: not_you,
             },
         };
-        draft.written(name, site)
+        draft.written(name, sender)
     }
 }
 
 impl Draft<'_> {
-    fn written(self, name: &str, site: &str) -> Written {
+    fn written(self, name: &str, sender: Sender<'_>) -> Written {
+        let Sender { site, public_url } = sender;
         let mut text = format!("Hello {name},\n\n");
         let mut html = format!("<p>Hello {},</p>\n", Escaped(name));
         for paragraph in &self.paragraphs {
@@ -161,10 +191,12 @@ impl Draft<'_> {
                  <p style=\"color:#5c6b72;font-size:14px\">Or copy this address into your browser:<br>{link}</p>\n"
             ));
         }
-        text.push_str(&format!("{}\n\n-- \n{site}\n", self.otherwise));
+        text.push_str(&format!("{}\n\n-- \n{site}\n{public_url}\n", self.otherwise));
         html.push_str(&format!(
-            "<p>{}</p>\n<p style=\"color:#5c6b72\">{site}</p>\n",
-            Escaped(&self.otherwise)
+            "<p>{}</p>\n<p style=\"color:#5c6b72\">{}<br>{}</p>\n",
+            Escaped(&self.otherwise),
+            Escaped(site),
+            Escaped(public_url)
         ));
         let html = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n<body \
@@ -203,6 +235,8 @@ pub fn without_addresses(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const SENDER: Sender<'_> = Sender { site: "Boats & more", public_url: "https://live.example.org" };
+
     fn letter(subject: Subject) -> Letter {
         Letter { to: "ada@example.org".parse().unwrap(), name: "ada".into(), subject }
     }
@@ -213,24 +247,30 @@ mod tests {
             (Subject::ConfirmAddress(Secret::sent("tok-1_A")), "verify"),
             (Subject::NewPassword(Secret::sent("tok-1_A")), "reset"),
         ] {
-            let written = letter(subject).write("https://live.example.org");
+            let written = letter(subject).write(SENDER);
             let link = format!("https://live.example.org/{page}#tok-1_A");
             assert!(written.text.lines().any(|line| line == link), "{}", written.text);
             assert!(written.html.contains(&format!("href=\"{link}\"")), "{}", written.html);
-            assert!(written.subject.contains("live.example.org"));
+            assert!(written.subject.contains("Boats & more"), "{}", written.subject);
+            assert!(
+                written.text.ends_with("-- \nBoats & more\nhttps://live.example.org\n"),
+                "{}",
+                written.text
+            );
+            assert!(written.html.contains("Boats &amp; more"), "{}", written.html);
             assert!(written.text.starts_with("Hello ada,"));
         }
     }
 
     #[test]
     fn notices_say_what_happened_and_what_to_do_if_it_was_somebody_else() {
-        for subject in [
-            Subject::AddressChanged,
-            Subject::PasswordChanged,
-            Subject::SecondFactorOff,
-            Subject::ProviderLinked("Google".into()),
+        for news in [
+            News::AddressChanged,
+            News::PasswordChanged,
+            News::SecondFactorOff,
+            News::ProviderLinked("Google".into()),
         ] {
-            let written = letter(subject).write("https://live.example.org");
+            let written = letter(Subject::News(news)).write(SENDER);
             assert!(written.text.contains("If this was not you"), "{}", written.text);
             assert!(written.text.contains("the account ada") || written.text.contains("The account ada"));
         }
@@ -238,8 +278,8 @@ mod tests {
 
     #[test]
     fn nothing_that_others_chose_becomes_markup() {
-        let written =
-            letter(Subject::ProviderLinked("<img src=x onerror='a'>\"&".into())).write("https://x.org");
+        let news = News::ProviderLinked("<img src=x onerror='a'>\"&".into());
+        let written = letter(Subject::News(news)).write(Sender { site: "<img>", ..SENDER });
         assert!(!written.html.contains("<img"), "{}", written.html);
         assert!(written.html.contains("&lt;img src=x onerror=&#39;a&#39;&gt;&quot;&amp;"));
     }

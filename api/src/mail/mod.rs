@@ -1,8 +1,8 @@
 //! Mail to people: links that prove an address or set a password, and notices of what happened to an account.
 //!
-//! A [`Letter`] goes into a bounded [`queue`] and is sent by SMTP, again and again with growing waits. The queue is in
-//! memory and nowhere else: links in it are secrets, of which the store keeps only hashes. What a stop leaves unsent after
-//! one last try is lost, and the person asks again.
+//! An [`Errand`] is kept in the store, at most so many, and sent as a [`Letter`] by SMTP, again and again with growing waits,
+//! by whichever process is there. Links in letters are secrets, of which the store keeps only hashes: they are made when a
+//! letter is sent. Why: `docs/adr/0014-mail-waits-in-the-store.md`.
 //!
 //! | Specification | Where |
 //! |---|---|
@@ -12,8 +12,9 @@
 pub mod config;
 pub mod letter;
 pub mod post;
-pub mod queue;
+pub mod waiting;
 
 pub use config::MailConfig;
-pub use letter::{Letter, Subject};
+pub use letter::{Letter, News, Sender, Subject};
 pub use post::{Post, SetupError};
+pub use waiting::{Errand, Mail};

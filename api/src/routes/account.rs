@@ -27,7 +27,7 @@ use crate::auth::totp::SecondFactor;
 use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
 use crate::channels::ChannelError;
 use crate::error::ApiError;
-use crate::mail::Subject;
+use crate::mail::News;
 use crate::notices::{Notice, Reader};
 use crate::push::Device;
 use crate::reports::Report;
@@ -161,7 +161,7 @@ pub(crate) async fn edit(
     }
     state.people().replace(&read, &user).await?;
     if user.email.is_none() && read.email.is_some() {
-        by_mail::notify(&state, &read, Subject::AddressChanged);
+        by_mail::notify(&state, &read, News::AddressChanged).await;
     }
     me(&state, user).await
 }
@@ -360,7 +360,7 @@ pub(crate) async fn password(
     let changes = Changes::new().replace(&user, &User { password: Some(hash), ..user.value.clone() });
     state.store().commit(by_mail::without_resets(&state, user.id, changes).await?).await?;
     state.end_sessions(user.id, Some(session)).await?;
-    by_mail::notify(&state, &user, Subject::PasswordChanged);
+    by_mail::notify(&state, &user, News::PasswordChanged).await;
     Ok(Input::<()>::answer(input.form, "/settings", StatusCode::NO_CONTENT))
 }
 
@@ -434,7 +434,7 @@ pub(crate) async fn disable(
     person.require_session()?;
     let user = prove(&state, &person, address, input.value.password, "/password").await?;
     state.store().commit(Changes::new().delete_id::<SecondFactor>(person.user.to_string())).await?;
-    by_mail::notify(&state, &user, Subject::SecondFactorOff);
+    by_mail::notify(&state, &user, News::SecondFactorOff).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -24,7 +24,7 @@ use crate::auth::turns::Turn;
 use crate::auth::{Input, Person, Secret, by_mail, forbidden, invalid};
 use crate::config::Registration;
 use crate::error::ApiError;
-use crate::mail::Subject;
+use crate::mail::News;
 
 /// Longest name or address that somebody signs in with.
 const LOGIN_MAX_BYTES: usize = 254;
@@ -296,7 +296,7 @@ pub(crate) async fn reset(
     state.store().commit(by_mail::without_resets(&state, id, changes.delete(&link)).await?).await?;
     state.end_sessions(id, None).await?;
     state.limits().login_was_good(user.name.as_str());
-    by_mail::notify(&state, &changed, Subject::PasswordChanged);
+    by_mail::notify(&state, &changed, News::PasswordChanged).await;
     Ok(Input::<()>::answer(input.form, "/login", StatusCode::NO_CONTENT))
 }
 

@@ -14,6 +14,7 @@ use crate::ApiState;
 use crate::auth::limits::ClientAddress;
 use crate::auth::{Input, Person, by_mail};
 use crate::error::ApiError;
+use crate::mail::Errand;
 
 /// Longest name or address.
 const LOGIN_MAX_BYTES: usize = 254;
@@ -77,7 +78,7 @@ pub(crate) async fn forgot(
     state.limits().link(address, now)?;
     let post = state.mail().ok_or_else(by_mail::no_mail)?;
     let login = input.value.login;
-    if login.len() <= LOGIN_MAX_BYTES && !post.send_new_password(login, now) {
+    if login.len() <= LOGIN_MAX_BYTES && !post.send(&state, Errand::NewPassword { login }).await? {
         return Err(by_mail::too_many_mails().into());
     }
     Ok(Input::<()>::answer(input.form, "/login", StatusCode::ACCEPTED))

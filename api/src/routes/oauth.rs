@@ -27,7 +27,7 @@ use crate::auth::secret::{random, same};
 use crate::auth::{Input, Person, by_mail};
 use crate::config::Registration;
 use crate::error::ApiError;
-use crate::mail::Subject;
+use crate::mail::News;
 use crate::oauth::ProviderError;
 use crate::oauth::decide::{Decision, Profile, Refusal, confirms, decide, name_for};
 use crate::oauth::flow::{Confirm, FLOW_AUDIENCE, FLOW_LIFETIME_S, Flow, HALF_AUDIENCE, Half, back_to};
@@ -515,7 +515,7 @@ async fn finish(
             if attach {
                 attach_identity(state, name, &profile, user).await?;
                 if let Some(user) = state.people().get(user).await? {
-                    by_mail::notify(state, &user, Subject::ProviderLinked(label(state, name)));
+                    by_mail::notify(state, &user, News::ProviderLinked(label(state, name))).await;
                 }
             }
             if flow.link.is_some() {
