@@ -5,14 +5,9 @@ use std::sync::Arc;
 
 use millrace_core::ids::{BroadcastId, ChannelName};
 
-use millrace_store::After;
-
-use crate::accounts::{Channel, Playback};
+use crate::accounts::Playback;
 use crate::directory::{Directory, LiveStream};
 use crate::studio::Card;
-
-/// In the rank of a found channel: it is live. More than any channel has followers.
-const LIVE: i64 = 1 << 40;
 
 /// Which come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,30 +49,6 @@ impl Filter {
             && self.language.as_ref().is_none_or(language)
             && self.tag.as_ref().is_none_or(|wanted| card.tags.contains(&wanted.to_lowercase()))
     }
-}
-
-/// Up to `limit` of the channels that were found, from behind `after`: those that are live first, then those that most
-/// people follow; and the place of the last one if there are more.
-#[must_use]
-pub fn found(
-    channels: Vec<Channel>,
-    live: impl Fn(&ChannelName) -> bool,
-    after: Option<&After>,
-    limit: usize,
-) -> (Vec<Channel>, Option<After>) {
-    let rank = |channel: &Channel| {
-        let followers = channel.followers.clamp(0, LIVE - 1);
-        (if live(&channel.name) { LIVE + followers } else { followers }, channel.id.to_string())
-    };
-    let after = after.map(|after| (after.value.as_i64().unwrap_or(i64::MAX), after.id.clone()));
-    let mut ranked: Vec<_> = channels.into_iter().map(|channel| (rank(&channel), channel)).collect();
-    ranked.retain(|(rank, _)| after.as_ref().is_none_or(|after| rank < after));
-    ranked.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
-    let more = ranked.len() > limit;
-    ranked.truncate(limit);
-    let last =
-        ranked.last().filter(|_| more).map(|((rank, id), _)| After { value: (*rank).into(), id: id.clone() });
-    (ranked.into_iter().map(|(_, channel)| channel).collect(), last)
 }
 
 /// A listed broadcast with its card.
@@ -155,27 +126,6 @@ mod tests {
             }
             assert_eq!(seen, expected, "{sort:?}");
         }
-    }
-
-    #[test]
-    fn found_channels_come_live_first_then_by_followers_each_once() {
-        let owner = millrace_core::ids::UserId(uuid::Uuid::from_u128(1));
-        let channels: Vec<_> = [("calm", 900), ("busy", 3), ("idle", 0), ("lone", 0), ("loud", 70)]
-            .map(|(name, followers)| Channel { followers, ..crate::channels::testing::channel(name, owner) })
-            .into();
-        let live = |name: &ChannelName| matches!(name.as_str(), "busy" | "loud");
-        let mut names: Vec<String> = Vec::new();
-        let mut after = None;
-        loop {
-            let (page, next) = super::found(channels.clone(), live, after.as_ref(), 2);
-            names.extend(page.iter().map(|channel| channel.name.to_string()));
-            after = next;
-            if after.is_none() {
-                break;
-            }
-        }
-        assert_eq!(names[..3], ["loud", "busy", "calm"]);
-        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 5, "{names:?}");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use millrace_core::bus::{Bus, Subscription, Topic};
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop,
 };
-use millrace_core::ids::{ChannelName, StreamKeyId, UserId};
+use millrace_core::ids::{ChannelId, ChannelName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
-use millrace_store::{Store, StoreError};
+use millrace_store::{Store, StoreError, Words};
 use tokio_util::sync::CancellationToken;
 
 use crate::ApiState;
@@ -42,6 +42,19 @@ pub struct Card {
     pub playback: Playback,
     /// Whose it is; nobody's where there are no records (`MILLRACE_PUBLISH_AUTH=open`).
     pub owner: Option<CardOwner>,
+    /// How it is found; not at all where there is no record.
+    pub record: Option<CardRecord>,
+}
+
+/// What a search needs of a live channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardRecord {
+    /// The channel.
+    pub id: ChannelId,
+    /// How many followed it when the card was made: a search puts live channels in this order.
+    pub followers: i64,
+    /// What it is found by.
+    pub words: Words,
 }
 
 /// Whose channel it is.
@@ -68,11 +81,16 @@ impl Card {
             language: String::new(),
             playback: Playback::Public,
             owner: None,
+            record: None,
         }
     }
 
-    fn of(channel: Channel, owner: Option<User>) -> Self {
+    /// Of a channel and its owner.
+    #[must_use]
+    pub fn of(channel: Channel, owner: Option<User>) -> Self {
+        let words = Words::of_document(&channel);
         Self {
+            record: Some(CardRecord { id: channel.id, followers: channel.followers, words }),
             title: channel.title,
             category: channel.category,
             tags: channel.tags,

@@ -69,13 +69,13 @@ pub trait Engine: Send + Sync + 'static {
     /// How many documents have these values (`equal` of the query; the rest is ignored).
     async fn count(&self, collection: &'static Collection, query: &Query) -> Result<u64, StoreError>;
 
-    /// Documents in whose [`Collection::words`] every word of `text` occurs as the beginning of a word, without regard
-    /// to case and accents; at most `limit`, in no particular order.
+    /// Documents of a query in whose [`Collection::words`] every word of `text` occurs as the beginning of a word, without
+    /// regard to case and accents; in the order of the query.
     async fn search(
         &self,
         collection: &'static Collection,
         text: &str,
-        limit: usize,
+        query: &Query,
     ) -> Result<Vec<Stored>, StoreError>;
 
     /// All of these writes or none, durable when it returns.

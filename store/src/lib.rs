@@ -30,3 +30,4 @@ pub use open::{Location, LocationError, open, sqlite_path};
 pub use query::{After, Order, Query};
 pub use spec::{Collection, Index, Migration};
 pub use store::{Change, Changes, Store};
+pub use words::Words;

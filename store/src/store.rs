@@ -133,12 +133,13 @@ impl Store {
         self.0.count(T::COLLECTION, query).await
     }
 
-    /// Documents in which every word of `text` begins a word.
+    /// The documents of a query in which every word of `text` begins a word; none if there is no word in it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    pub async fn search<T: Document>(&self, text: &str, limit: usize) -> Result<Vec<Kept<T>>, StoreError> {
-        self.0.search(T::COLLECTION, text, limit).await?.into_iter().map(typed).collect()
+    pub async fn search<T: Document>(&self, text: &str, query: &Query) -> Result<Vec<Kept<T>>, StoreError> {
+        assert_served(T::COLLECTION, query);
+        self.0.search(T::COLLECTION, text, query).await?.into_iter().map(typed).collect()
     }
 
     /// All of these changes or none; durable when it returns.

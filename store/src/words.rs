@@ -2,12 +2,43 @@
 
 use serde_json::Value;
 
-use crate::Collection;
+use crate::{Collection, Document};
 
 /// Most words of a document or a question that count.
 const MAX_WORDS: usize = 64;
 /// Most characters of a word that count.
 const MAX_WORD_CHARS: usize = 40;
+
+/// Documents that a search finds and puts in order itself. Of more it walks the index of the order and takes those that
+/// match: then most of what it passes does.
+pub(crate) const FEW: usize = 1_000;
+
+/// Words, as a search sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words(Vec<String>);
+
+impl Words {
+    /// Those of a question.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(words(text))
+    }
+
+    /// Those that a document of this collection is found by.
+    #[must_use]
+    pub fn of_document<T: Document>(document: &T) -> Self {
+        Self(
+            serde_json::to_value(document).map_or_else(|_| Vec::new(), |json| words_of(T::COLLECTION, &json)),
+        )
+    }
+
+    /// Whether each of these begins a word of `document`, as a search decides it. No words find nothing.
+    #[must_use]
+    pub fn find(&self, document: &Self) -> bool {
+        !self.0.is_empty()
+            && self.0.iter().all(|begins| document.0.iter().any(|word| word.starts_with(begins)))
+    }
+}
 
 /// The words of a text: runs of letters and digits, in lower case, without common accents.
 pub(crate) fn words(text: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use millrace_store::{Document, Engine, Store, transfer};
+use millrace_store::{Document, Engine, Query, Store, transfer};
 use serde_json::{Value, json};
 
 use super::{Block, Broadcast, COLLECTIONS, Channel, Follow, Identity, StreamKeyRecord, User};
@@ -141,7 +141,7 @@ async fn a_backup_holds_everything_and_any_engine_takes_it() {
         assert_eq!(found.value, ada);
         let found = store.find_one::<Channel>("owner", ada.id.to_string()).await.unwrap().unwrap();
         assert_eq!(found.value, studio);
-        assert_eq!(store.search::<Channel>("woo shi", 10).await.unwrap().len(), 1);
+        assert_eq!(store.search::<Channel>("woo shi", &Query::first(10)).await.unwrap().len(), 1);
         assert!(store.get::<Device>(&Device::id_of("https://push.example.org/1")).await.unwrap().is_some());
     }
 }

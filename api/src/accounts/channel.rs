@@ -154,6 +154,8 @@ pub(super) static CHANNELS: Collection = Collection {
     indexes: &[
         Index { name: "name", fields: &["name"], unique: true },
         Index { name: "owner", fields: &["owner"], unique: false },
+        // The order of a search.
+        Index { name: "popular", fields: &["playback", "followers"], unique: false },
     ],
     words: &["name", "title", "category", "tags"],
     migrations: &[],

@@ -14,8 +14,6 @@ pub struct ChannelsConfig {
     pub max_moderators: usize,
     /// Channels that one person may follow. Default 2,000, 1 to 100,000.
     pub max_follows: usize,
-    /// Channels that are looked at for one search; of more that match, some are not found. Default 1,000, 10 to 10,000.
-    pub max_searched: usize,
     /// Broadcasts to come, or series of them, that one channel may plan. Default 50, 1 to 500.
     pub max_planned: usize,
     /// Channels, those followed last, whose plans one sees on the first page. Default 200, 1 to 1,000.
@@ -32,7 +30,6 @@ impl Default for ChannelsConfig {
             max_stream_keys: 10,
             max_moderators: 50,
             max_follows: 2_000,
-            max_searched: 1_000,
             max_planned: 50,
             upcoming_of: 200,
             failed_publishes_per_minute: 20,
@@ -49,7 +46,6 @@ impl ChannelsConfig {
             ("max_stream_keys", self.max_stream_keys, 1, 100),
             ("max_moderators", self.max_moderators, 0, 500),
             ("max_follows", self.max_follows, 1, 100_000),
-            ("max_searched", self.max_searched, 10, 10_000),
             ("max_planned", self.max_planned, 1, 500),
             ("upcoming_of", self.upcoming_of, 1, 1_000),
             ("failed_publishes_per_minute", self.failed_publishes_per_minute as usize, 1, 10_000),

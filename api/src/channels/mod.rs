@@ -6,13 +6,14 @@ mod follows;
 mod history;
 mod keys;
 mod recorder;
+mod search;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use millrace_core::ids::{ChannelId, ChannelName, UserId};
-use millrace_store::{Change, Changes, Kept, Query, Store, StoreError};
+use millrace_store::{After, Change, Changes, Kept, Order, Query, Store, StoreError};
 
-use crate::accounts::{Block, Broadcast, Channel, Follow, Playback, StreamKeyRecord, User};
+use crate::accounts::{Block, Broadcast, Channel, Follow, StreamKeyRecord, User};
 use crate::notices::Notice;
 use crate::schedule::Plan;
 
@@ -22,6 +23,7 @@ pub use follows::{FollowError, Follows};
 pub use history::History;
 pub use keys::{KeyError, NewKey, StreamKeys};
 pub use recorder::{Note, Recorder};
+pub use search::{Place, live_found};
 
 /// How often a commit is tried again when somebody else was faster.
 const ATTEMPTS: usize = 20;
@@ -123,14 +125,21 @@ impl Channels {
         Ok(found.into_iter().map(|kept| kept.value).collect())
     }
 
-    /// Public channels in whose name, title, category or tags every word of `text` begins a word, in no order; of more
-    /// than `most` that have them, some.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn search(&self, text: &str, most: usize) -> Result<Vec<Channel>, StoreError> {
-        let found = self.0.search::<Channel>(text, most).await?;
-        Ok(found.into_iter().map(|kept| kept.value).filter(|c| c.playback == Playback::Public).collect())
+    async fn by_id(&self, id: &str) -> Result<Option<Channel>, StoreError> {
+        Ok(self.0.get::<Channel>(id).await?.map(|kept| kept.value))
+    }
+
+    /// Public channels that have these words, those that most people follow first.
+    async fn found(
+        &self,
+        text: &str,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Vec<Channel>, StoreError> {
+        let query =
+            Query::with("playback", "public", limit).ordered("followers", Order::Descending).after(after);
+        let found = self.0.search::<Channel>(text, &query).await?;
+        Ok(found.into_iter().map(|kept| kept.value).collect())
     }
 
     /// Changes what people write about a channel; the edit was cleaned.
@@ -231,6 +240,7 @@ fn of_owner(owner: UserId, limit: usize) -> Query {
 mod tests {
     use super::testing::{Site, channel};
     use super::*;
+    use crate::accounts::Playback;
     use futures_util::future::join_all;
 
     #[tokio::test]
@@ -269,10 +279,11 @@ mod tests {
         let edit = ChannelEdit { title: Some("Building a boat".into()), ..ChannelEdit::default() };
         let changed = site.channels.update(studio.id, &edit).await.unwrap();
         assert_eq!(changed.title, "Building a boat");
-        assert_eq!(site.channels.search("boa", 10).await.unwrap(), [changed]);
+        let found = async |text| site.channels.search(text, &[], None, 10).await.unwrap().0;
+        assert_eq!(found("boa").await, [changed]);
         let hidden = ChannelEdit { playback: Some(Playback::Unlisted), ..ChannelEdit::default() };
         site.channels.update(studio.id, &hidden).await.unwrap();
-        assert_eq!(site.channels.search("boat", 10).await.unwrap(), []);
+        assert_eq!(found("boat").await, []);
         assert_eq!(site.channels.named(&studio.name).await.unwrap().unwrap().title, "Building a boat");
     }
 

@@ -9,6 +9,7 @@ use millrace_core::event::StoppedBy;
 use millrace_core::ids::{ChannelId, ChannelName};
 use millrace_core::playback::Access;
 use millrace_http::problem::{FieldProblem, Problem};
+use millrace_store::Words;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,11 +24,11 @@ use super::profile::NoSuchPerson;
 use super::profile::{Profile, person_named};
 use super::streams::NotLive;
 use super::streams::{Stream, not_live};
+use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Playback, Role, User};
 use crate::auth::{Input, Person, Scope, forbidden, not_signed_in};
-use crate::channels::{ChannelEdit, ChannelError};
+use crate::channels::{ChannelEdit, ChannelError, live_found};
 use crate::error::ApiError;
-use crate::{ApiState, browse};
 
 /// Channels of one person that are listed; more than any limit.
 const OWN_MAX: usize = 1_000;
@@ -293,9 +294,11 @@ pub(crate) async fn search(
     let asked = Asked::parse(&uri)?;
     let text = asked.text("q")?.unwrap_or_default();
     let studio = state.studio();
-    let found = studio.channels.search(text, studio.config.max_searched).await?;
-    let live = |name: &ChannelName| state.with_directory(|directory| directory.get(name).is_some());
-    let (found, next) = browse::found(found, live, asked.after.as_ref(), asked.limit);
+    let words = Words::of(text);
+    let live = state.with_directory(|directory| {
+        live_found(directory.iter().filter_map(|stream| studio.card(&stream.channel)), &words)
+    });
+    let (found, next) = studio.channels.search(text, &live, asked.after.as_ref(), asked.limit).await?;
     let mut items = Vec::with_capacity(found.len());
     for channel in found {
         items.push(view(&state, person.as_ref(), channel).await?);

@@ -87,6 +87,7 @@ async fn search_finds_public_channels_live_ones_first_in_pages() {
     world.ask("PUT", "/api/v1/channels/boat_two/follow", &world.eve, None).await;
     world.ask("PATCH", "/api/v1/channels/studio", &world.ada, Some(json!({ "title": "Wooden boats" }))).await;
     world.live("boat_three");
+    world.state.studio().learn_for_tests("boat_three").await;
     let find = async |query: &str| {
         let (status, page) = world.ask("GET", &format!("/api/v1/channels?{query}"), "", None).await;
         assert_eq!(status, 200, "{query}: {page}");

@@ -23,6 +23,7 @@ use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use crate::engine::{Snapshot, Write};
+use crate::words::FEW;
 use crate::{Collection, Engine, Query, StoreError, Stored};
 
 use self::bson::WORDS;
@@ -129,13 +130,25 @@ impl Engine for MongoDb {
         &self,
         collection: &'static Collection,
         text: &str,
-        limit: usize,
+        query: &Query,
     ) -> Result<Vec<Stored>, StoreError> {
-        let (Some(filter), Some(limit)) = (read::search(collection, text), limited(limit)) else {
+        let (Some(matching), Some(asked), Some(limit)) =
+            (read::search(collection, text), read::find(collection, query), limited(query.limit))
+        else {
             return Ok(Vec::new());
         };
         let documents = self.0.collection::<Document>(collection.name);
-        self.all(collection, documents.find(filter).limit(limit)).await
+        let by_words = || Hint::Name(WORDS.to_owned());
+        let count = documents.count_documents(matching.clone()).limit(FEW as u64 + 1).hint(by_words());
+        let few = within(async { count.await.map_err(failed) }).await? <= FEW as u64;
+        let hint = match asked.index {
+            _ if few => by_words(),
+            Some(index) => Hint::Name(index),
+            None => Hint::Name("_id_".to_owned()),
+        };
+        let mut filter = asked.filter;
+        filter.extend(matching);
+        self.all(collection, documents.find(filter).sort(asked.sort).limit(limit).hint(hint)).await
     }
 
     async fn commit(&self, writes: Vec<(&'static Collection, Write)>) -> Result<(), StoreError> {

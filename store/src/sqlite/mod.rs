@@ -141,10 +141,10 @@ impl Engine for Sqlite {
         &self,
         collection: &'static Collection,
         text: &str,
-        limit: usize,
+        query: &Query,
     ) -> Result<Vec<Stored>, StoreError> {
-        let text = text.to_owned();
-        self.read(move |connection| read::search(connection, collection, &text, limit)).await
+        let (text, query) = (text.to_owned(), query.clone());
+        self.read(move |connection| read::search(connection, collection, &text, &query)).await
     }
 
     async fn commit(&self, writes: Vec<(&'static Collection, Write)>) -> Result<(), StoreError> {

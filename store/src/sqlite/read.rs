@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::Value;
 
 use super::{failed, field};
-use crate::words::words;
+use crate::words::{FEW, words};
 use crate::{Collection, Order, Query, StoreError, Stored, Version};
 
 pub(super) fn get(
@@ -24,13 +24,39 @@ pub(super) fn find(
     collection: &'static Collection,
     query: &Query,
 ) -> Result<Vec<Stored>, StoreError> {
-    let (sql, values) = find_statement(collection, query);
+    let (sql, values) = find_statement(collection, query, None);
     rows(connection, collection, &sql, values)
 }
 
-fn find_statement(collection: &Collection, query: &Query) -> (String, Vec<SqlValue>) {
-    let mut sql = format!("SELECT id, version, json(doc) FROM {}", collection.name);
+/// Words that documents must have, in the language of FTS5, and whether few have them.
+struct Matching {
+    words: String,
+    few: bool,
+}
+
+fn find_statement(
+    collection: &Collection,
+    query: &Query,
+    matching: Option<Matching>,
+) -> (String, Vec<SqlValue>) {
+    let name = collection.name;
+    let mut sql = format!("SELECT id, version, json(doc) FROM {name}");
     let (mut conditions, mut values) = conditions(query);
+    if let Some(Matching { words, few }) = matching {
+        if few {
+            // From the words to the documents, whatever other index there is.
+            sql = format!(
+                "SELECT id, version, json(doc) FROM {name}_words CROSS JOIN {name} ON {name}.rowid = {name}_words.rowid"
+            );
+            conditions.insert(0, format!("{name}_words MATCH ?"));
+            values.insert(0, SqlValue::Text(words));
+        } else {
+            // In the order of its index; the plus keeps this condition from choosing another way.
+            let found = format!("SELECT rowid FROM {name}_words WHERE {name}_words MATCH ?");
+            conditions.push(format!("+{name}.rowid IN ({found})"));
+            values.push(SqlValue::Text(words));
+        }
+    }
     let direction = match query.order {
         Some((_, Order::Descending)) => ("<", "DESC"),
         _ => (">", "ASC"),
@@ -86,7 +112,7 @@ pub(super) fn search(
     connection: &Connection,
     collection: &'static Collection,
     text: &str,
-    limit: usize,
+    query: &Query,
 ) -> Result<Vec<Stored>, StoreError> {
     let words = words(text);
     if words.is_empty() || collection.words.is_empty() {
@@ -96,11 +122,14 @@ pub(super) fn search(
     let matched = words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" ");
     let name = collection.name;
     let sql = format!(
-        "SELECT id, version, json(doc) FROM {name} WHERE rowid IN \
-         (SELECT rowid FROM {name}_words WHERE {name}_words MATCH ? LIMIT ?)"
+        "SELECT count(*) FROM (SELECT 1 FROM {name}_words WHERE {name}_words MATCH ?1 LIMIT {})",
+        FEW + 1
     );
-    let limit = SqlValue::Integer(i64::try_from(limit).unwrap_or(i64::MAX));
-    rows(connection, collection, &sql, vec![SqlValue::Text(matched), limit])
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let found: i64 = statement.query_row([&matched], |row| row.get(0)).map_err(failed)?;
+    let few = usize::try_from(found).unwrap_or(usize::MAX) <= FEW;
+    let (sql, values) = find_statement(collection, query, Some(Matching { words: matched, few }));
+    rows(connection, collection, &sql, values)
 }
 
 fn conditions(query: &Query) -> (Vec<String>, Vec<SqlValue>) {
@@ -157,9 +186,26 @@ mod tests {
             Index { name: "chip", fields: &["chip"], unique: true },
             Index { name: "owner_tricks", fields: &["owner", "tricks"], unique: false },
         ],
-        words: &[],
+        words: &["about"],
         migrations: &[],
     };
+
+    #[test]
+    fn few_words_lead_to_their_documents_and_common_ones_are_met_in_the_order_that_is_asked_for() {
+        let connection = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&connection, &[&PETS]).unwrap();
+        let query = Query::with("owner", "ada", 5).ordered("tricks", Order::Descending);
+        for (few, first) in [(true, "VIRTUAL TABLE"), (false, "USING INDEX pets__owner_tricks")] {
+            let matching = Some(Matching { words: "\"cat\"*".into(), few });
+            let (sql, values) = find_statement(&PETS, &query, matching);
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = steps.collect::<Result<_, _>>().unwrap();
+            assert!(plan[0].contains(first), "{plan:?}");
+            let sorted = plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
+            assert_eq!(sorted, few, "{plan:?}");
+        }
+    }
 
     #[test]
     fn every_question_is_answered_from_an_index_in_its_order() {
@@ -175,7 +221,7 @@ mod tests {
             queries.push(owner().ordered("tricks", order).after(after(7.into())));
         }
         for query in queries {
-            let (sql, values) = find_statement(&PETS, &query);
+            let (sql, values) = find_statement(&PETS, &query, None);
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
             let plan: Vec<_> = steps.collect::<Result<_, _>>().unwrap();

@@ -111,6 +111,7 @@ pub async fn run<G: Send>(fresh: &Fresh<G>) {
         counts_count,
         plain_values_are_no_operators,
         words_find,
+        what_words_find_comes_in_the_order_of_the_question,
         what_expired_is_removed,
     );
     macro_rules! hold_engine {
@@ -349,7 +350,7 @@ async fn plain_values_are_no_operators(store: Store) {
         let owner = format!("owner {number} {text}");
         assert_eq!(store.find_one::<Pet>("owner", owner.as_str()).await.unwrap().unwrap().id, *text);
         assert_eq!(store.find_one::<Pet>("owner", *text).await.unwrap(), None);
-        store.search::<Pet>(text, 10).await.unwrap();
+        store.search::<Pet>(text, &Query::first(10)).await.unwrap();
     }
 }
 
@@ -362,7 +363,13 @@ async fn words_find(store: Store) {
     store.insert(&about("1", "A black cat", &["Café"])).await.unwrap();
     store.insert(&about("2", "a blue catfish", &[])).await.unwrap();
     let found = async |text: &str| -> BTreeSet<String> {
-        store.search::<Pet>(text, 10).await.unwrap().into_iter().map(|pet| pet.value.id).collect()
+        store
+            .search::<Pet>(text, &Query::first(10))
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|pet| pet.value.id)
+            .collect()
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(found("cat").await, ids(&["1", "2"]));
@@ -371,13 +378,49 @@ async fn words_find(store: Store) {
     assert_eq!(found("cafe").await, ids(&["1"]));
     assert_eq!(found("atfish").await, ids(&[]));
     assert_eq!(found(" \"*(").await, ids(&[]));
-    assert_eq!(store.search::<Pet>("cat", 1).await.unwrap().len(), 1);
+    assert_eq!(store.search::<Pet>("cat", &Query::first(1)).await.unwrap().len(), 1);
     let first = store.get::<Pet>("1").await.unwrap().unwrap();
     store.commit(Changes::new().replace(&first, &about("1", "a dog", &[]))).await.unwrap();
     assert_eq!(found("cat").await, ids(&["2"]));
     assert_eq!(found("dog").await, ids(&["1"]));
     store.commit(Changes::new().delete_id::<Pet>("1")).await.unwrap();
     assert_eq!(found("dog").await, ids(&[]));
+}
+
+async fn what_words_find_comes_in_the_order_of_the_question(store: Store) {
+    // Of one word there are few, of the other more than are sorted: both ways give the same pages.
+    let common = crate::words::FEW + 20;
+    for chunk in (0..common).collect::<Vec<_>>().chunks(200) {
+        let pets = chunk.iter().fold(Changes::new(), |changes, number| {
+            let rare = if number % 100 == 7 { "rare" } else { "" };
+            let tame = number % 2 == 1;
+            let tricks = i64::try_from(number % 5).unwrap();
+            let born_at = i64::try_from(*number).unwrap();
+            let about = format!("common {rare} {number}");
+            changes.insert(&Pet { about, tame, tricks, born_at, ..pet(&format!("{number:05}"), "ada") })
+        });
+        store.commit(pets).await.unwrap();
+    }
+    for (text, owner) in [("comm", "ada"), ("rare common", "ada"), ("comm", "bob")] {
+        let wanted = Query::with("owner", owner, 7).and("tame", true).ordered("tricks", Order::Descending);
+        let mut seen: Vec<(i64, String)> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.search::<Pet>(text, &wanted.clone().after(after)).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(After { value: last.tricks.into(), id: last.id.clone() });
+            assert!(page.iter().all(|pet| pet.tame && (text == "comm" || pet.about.contains("rare"))));
+            seen.extend(page.iter().map(|pet| (pet.tricks, pet.id.clone())));
+        }
+        let expected = match (text, owner) {
+            (_, "bob") => 0,
+            ("comm", _) => common / 2,
+            _ => (0..common).filter(|number| number % 100 == 7).count(),
+        };
+        assert_eq!(seen.len(), expected, "{text}");
+        assert!(seen.windows(2).all(|pair| pair[0] > pair[1]), "{text}: {seen:?}");
+    }
+    assert!(store.search::<Pet>(" \"*(", &Query::first(9)).await.unwrap().is_empty());
 }
 
 async fn what_expired_is_removed(store: Store) {

@@ -58,7 +58,7 @@ pub(super) async fn migrations_run_once_and_newer_data_is_refused(engine: Arc<dy
     // The old unique index is gone, and old documents are found by words.
     engine.commit(vec![(&NEW, insert("2", "moo"))]).await.unwrap();
     engine.commit(vec![(&NEW, insert("3", "moo"))]).await.unwrap();
-    assert_eq!(engine.search(&NEW, "moo", 10).await.unwrap().len(), 3);
+    assert_eq!(engine.search(&NEW, "moo", &Query::first(10)).await.unwrap().len(), 3);
     match engine.prepare(&[&OLD]).await {
         Err(StoreError::Newer { found: 2, known: 0, .. }) => {}
         other => panic!("newer data must be refused, not {other:?}"),
@@ -86,8 +86,8 @@ pub(super) async fn what_changed_without_a_migration_is_made_anew(engine: Arc<dy
     engine.prepare(&[&NEW]).await.unwrap();
     engine.commit(vec![(&NEW, insert("1", "moo"))]).await.unwrap();
     engine.prepare(&[&OTHER]).await.unwrap();
-    assert_eq!(engine.search(&OTHER, "meadow", 10).await.unwrap().len(), 1);
-    assert_eq!(engine.search(&OTHER, "moo", 10).await.unwrap().len(), 0);
+    assert_eq!(engine.search(&OTHER, "meadow", &Query::first(10)).await.unwrap().len(), 1);
+    assert_eq!(engine.search(&OTHER, "moo", &Query::first(10)).await.unwrap().len(), 0);
     engine.commit(vec![(&OTHER, insert("2", "moo"))]).await.unwrap();
     let loud = Query::first(10).ordered("loudness", Order::Descending);
     assert_eq!(engine.find(&OTHER, &loud).await.unwrap().len(), 2);

@@ -66,7 +66,7 @@ pub(super) async fn what_is_loaded_keeps_its_version(engine: Arc<dyn Engine>) {
     engine.load(&PETS, vec![stored("1", "a"), stored("2", "b")]).await.unwrap();
     assert_eq!(engine.get(&PETS, "2").await.unwrap(), Some(stored("2", "b")));
     assert_eq!(engine.find(&PETS, &Query::with("chip", "a", 2)).await.unwrap(), [stored("1", "a")]);
-    assert_eq!(engine.search(&PETS, "cat", 10).await.unwrap().len(), 2);
+    assert_eq!(engine.search(&PETS, "cat", &Query::first(10)).await.unwrap().len(), 2);
     let same = engine.load(&PETS, vec![stored("3", "c"), stored("4", "b")]).await.unwrap_err();
     assert!(same.is_conflict("chip"), "{same:?}");
     let same = engine.load(&PETS, vec![stored("1", "d")]).await.unwrap_err();
