@@ -1,12 +1,28 @@
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { workerScript } from './src/features/notices/worker/script.ts';
 
 /** Where `npm run dev` finds a running Millrace: the real binary or `npm run mock`. */
 const backend = process.env.MILLRACE_BACKEND ?? 'http://127.0.0.1:8080';
 
+/** The service worker at its own address: a plain script, so no module of the app. */
+const serviceWorker = (): Plugin => ({
+  name: 'service-worker',
+  generateBundle() {
+    this.emitFile({ type: 'asset', fileName: 'sw.js', source: workerScript() });
+  },
+  configureServer({ middlewares }) {
+    middlewares.use('/sw.js', (_, response) => {
+      response.setHeader('Content-Type', 'text/javascript');
+      response.end(workerScript());
+    });
+  },
+});
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), serviceWorker()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   server: {
     proxy: {

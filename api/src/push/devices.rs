@@ -35,6 +35,23 @@ pub struct Device {
     pub failures: u32,
 }
 
+/// What a push service gave a browser: where to write to it, and with which keys.
+#[derive(Clone)]
+pub struct Subscription {
+    /// Where to push to.
+    pub endpoint: String,
+    /// The browser's key, base64url.
+    pub p256dh: String,
+    /// The secret shared with the browser, base64url.
+    pub auth: String,
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[subscription]")
+    }
+}
+
 /// Never the endpoint or the keys.
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -103,6 +120,25 @@ impl Devices {
             self.remove(&old.id).await?;
         }
         Ok(kept)
+    }
+
+    /// Puts what a browser subscribed to now in the place of what it had, whoever's it is and since when; `None` if it had
+    /// none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn renew(&self, replaces: &str, new: &Subscription) -> Result<Option<()>, StoreError> {
+        let Some(old) = self.get(&Device::id_of(replaces)).await? else { return Ok(None) };
+        let Subscription { endpoint, p256dh, auth } = new.clone();
+        let id = Device::id_of(&endpoint);
+        let device = Device { id, endpoint, p256dh, auth, failures: 0, ..old.value.clone() };
+        let changes = if device.id == old.id {
+            Changes::new().replace(&old, &device)
+        } else {
+            // It may have been kept already, by a page.
+            Changes::new().delete(&old).delete_id::<Device>(&device.id).insert(&device)
+        };
+        self.0.commit(changes).await.map(Some)
     }
 
     /// The devices of a person, newest first.
@@ -214,6 +250,35 @@ pub(crate) mod tests {
         assert_eq!((times(ada.id).await, times(bob.id).await), (vec![], vec![9]));
         devices.remove_of_session(SessionId(uuid::Uuid::from_u128(7))).await.unwrap();
         assert!(times(bob.id).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_renewed_subscription_is_the_same_device_and_the_old_one_is_gone() {
+        let site = Site::new().await;
+        let ada = site.person("ada").await;
+        let devices = Devices::new(site.store.clone());
+        let old = Device { failures: 3, ..device(ada.id, "https://push.example.org/1", 1) };
+        devices.put(&old, 3).await.unwrap();
+        let new = |endpoint: &str| Subscription {
+            endpoint: endpoint.to_owned(),
+            p256dh: old.p256dh.clone(),
+            auth: "other".to_owned(),
+        };
+        for endpoint in ["https://push.example.org/2", "https://push.example.org/2"] {
+            let before = devices.of(ada.id).await.unwrap().remove(0).value.endpoint;
+            devices.renew(&before, &new(endpoint)).await.unwrap().unwrap();
+            let all = devices.of(ada.id).await.unwrap();
+            let expected = Device {
+                id: Device::id_of(endpoint),
+                endpoint: endpoint.to_owned(),
+                auth: "other".to_owned(),
+                failures: 0,
+                ..old.clone()
+            };
+            assert_eq!(all.iter().map(|kept| &kept.value).collect::<Vec<_>>(), [&expected]);
+        }
+        assert_eq!(devices.renew("https://push.example.org/1", &new("https://x.org/")).await.unwrap(), None);
+        assert_eq!(devices.of(ada.id).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use millrace_store::{Store, StoreError};
 use tokio::sync::Semaphore;
 
-pub use devices::{Device, Devices};
+pub use devices::{Device, Devices, Subscription};
 pub use job::PushJob;
 pub use vapid::Vapid;
 pub use worker::deliver;

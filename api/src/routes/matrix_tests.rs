@@ -46,6 +46,8 @@ const FOR_ANY_PAGE: [&str; 1] = ["sendBeat"];
 /// What one plans for every week; `DAY` is two days ahead.
 const PLAN: &str = r#"{"title":"Boat","starts":"DAYT12:00","time_zone":"UTC","minutes":60,"weekly":true}"#;
 
+/// What a browser says when it made another subscription; its keys are none.
+const RENEWAL: &str = r#"{"replaces":"https://push.example.org/x","endpoint":"https://push.example.org/y","keys":{"p256dh":"x","auth":"x"}}"#;
 /// What a browser says of itself to be told by push.
 const DEVICE: &str = r#"{"endpoint":"https://push.example.org/x","keys":{"p256dh":"x","auth":"x"}}"#;
 /// The keys above are none.
@@ -113,6 +115,7 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("editNoticeSettings", "/api/v1/me/notices/settings", r#"{"enabled":true}"#, SIGNED_IN),
     ("listPushDevices", "/api/v1/me/push", "", SIGNED_IN),
     ("addPushDevice", "/api/v1/me/push/devices", DEVICE, PUSH),
+    ("renewPushDevice", "/api/v1/push/renewals", RENEWAL, [422; 5]),
     ("removePushDevice", "/api/v1/me/push/devices/0000", "", [401, 404, 404, 404, 404]),
     // Administration.
     ("getAccount", "/api/v1/admin/users/eve", "", [401, 403, 403, 403, 200]),

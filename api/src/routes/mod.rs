@@ -115,6 +115,7 @@ fn own_account() -> OpenApiRouter<ApiState> {
         .routes(routes!(notices::settings, notices::turn))
         .routes(routes!(push::show))
         .routes(routes!(push::subscribe))
+        .routes(routes!(push::renew))
         .routes(routes!(push::unsubscribe))
 }
 

@@ -12,13 +12,15 @@ use utoipa::ToSchema;
 
 use super::lists::time;
 use super::path::Path;
-use super::problems::{Invalid, JsonBody, SignedIn, problems};
+use super::problems::{Changed, Invalid, JsonBody, Limited, SignedIn, Stored, problems};
 use crate::ApiState;
+use crate::auth::limits::ClientAddress;
 use crate::auth::sessions::device;
 use crate::auth::{Input, Person, invalid};
 use crate::error::ApiError;
+use crate::notices::NoticesConfig;
 use crate::push::encrypt::{Recipient, RecipientError};
-use crate::push::{Device, address};
+use crate::push::{Device, Subscription, address};
 
 /// Where notices are pushed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,6 +75,20 @@ pub struct PushKeys {
     /// 16 bytes.
     #[schema(example = "BTBZMqHH6r4Tts7J_aSIgg", max_length = 30)]
     auth: String,
+}
+
+/// The subscription that a browser made in the place of one that it ended.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PushRenewal {
+    /// The endpoint of the one that it had.
+    #[schema(example = "https://updates.push.services.mozilla.com/wpush/v2/gAAA", max_length = 1024)]
+    replaces: String,
+    /// Where its push service takes messages now: an https address on the public internet.
+    #[schema(example = "https://updates.push.services.mozilla.com/wpush/v2/gBBB", max_length = 1024)]
+    endpoint: String,
+    /// What messages are encrypted with.
+    keys: PushKeys,
 }
 
 impl PushDevice {
@@ -135,16 +151,7 @@ pub(crate) async fn subscribe(
     if !config.push {
         return Err(no_push().into());
     }
-    if let Err(reason) = address::endpoint(&new.endpoint, config.push_private_services) {
-        return Err(invalid("/endpoint", format!("This {reason}. Take what the browser gave.")).into());
-    }
-    if let Err(wrong) = Recipient::parse(&new.keys.p256dh, &new.keys.auth) {
-        let (pointer, detail) = match wrong {
-            RecipientError::Point => ("/keys/p256dh", "This is no uncompressed point of P-256 in base64url."),
-            RecipientError::Auth => ("/keys/auth", "This is not 16 bytes in base64url."),
-        };
-        return Err(invalid(pointer, detail).into());
-    }
+    check(&new.endpoint, &new.keys, config)?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let device = Device {
         id: Device::id_of(&new.endpoint),
@@ -159,6 +166,45 @@ pub(crate) async fn subscribe(
     };
     let kept = state.push().devices().put(&device, config.max_devices).await?;
     Ok(private(Json(PushDevice::of(&kept, session))))
+}
+
+/// Refuses what no push service gave.
+fn check(endpoint: &str, keys: &PushKeys, config: &NoticesConfig) -> Result<(), Problem> {
+    if let Err(reason) = address::endpoint(endpoint, config.push_private_services) {
+        return Err(invalid("/endpoint", format!("This {reason}. Take what the browser gave.")));
+    }
+    Recipient::parse(&keys.p256dh, &keys.auth).map(drop).map_err(|wrong| match wrong {
+        RecipientError::Point => {
+            invalid("/keys/p256dh", "This is no uncompressed point of P-256 in base64url.")
+        }
+        RecipientError::Auth => invalid("/keys/auth", "This is not 16 bytes in base64url."),
+    })
+}
+
+/// Takes the subscription that a browser made in the place of one that it ended. Browsers do so while no page is open, where
+/// nobody is signed in: who knows the endpoint of the old one is that browser.
+#[utoipa::path(post, path = "/api/v1/push/renewals", operation_id = "renewPushDevice", tag = "Notices",
+    security(()),
+    request_body = PushRenewal,
+    responses(
+        (status = 204, description = "Notices go there now"),
+        JsonBody, Invalid, Limited, NoPush, NoSuchDevice, Changed, Stored,
+    ))]
+pub(crate) async fn renew(
+    State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
+    Input { value: renewal, .. }: Input<PushRenewal>,
+) -> Result<StatusCode, ApiError> {
+    state.limits().link(address, state.now_ms())?;
+    let config = state.notices().config();
+    if !config.push {
+        return Err(no_push().into());
+    }
+    check(&renewal.endpoint, &renewal.keys, config)?;
+    let PushRenewal { replaces, endpoint, keys: PushKeys { p256dh, auth } } = renewal;
+    let new = Subscription { endpoint, p256dh, auth };
+    state.push().devices().renew(&replaces, &new).await?.ok_or_else(no_such_device)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Pushes no more notices to a browser.

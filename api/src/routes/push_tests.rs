@@ -35,6 +35,30 @@ fn subscription(endpoint: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_browser_renews_its_subscription_by_knowing_the_one_it_had_and_nobody_else_does() {
+    let state = ApiState::for_tests().await;
+    let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;
+    let renew = async |replaces: &str, endpoint: &str| {
+        let mut body = subscription(endpoint);
+        body["replaces"] = replaces.into();
+        let (status, answer) = ask(&state, "POST", "/api/v1/push/renewals", "", Some(body)).await;
+        (status, answer["type"].as_str().unwrap_or_default().to_owned())
+    };
+    let (old, new) = ("https://push.example.org/old", "https://push.example.org/new");
+    assert_eq!(renew(old, new).await, (404, "/problems/no-such-device".into()));
+    ask(&state, "PUT", DEVICES, &bob, Some(subscription(old))).await;
+    assert_eq!(renew(old, "https://127.0.0.1/x").await.0, 422, "not into our own network");
+    assert_eq!(renew(old, new).await.0, 204);
+    assert_eq!(renew(old, new).await.0, 404, "once");
+    let devices = ask(&state, "GET", "/api/v1/me/push", &bob, None).await.1["devices"].clone();
+    assert_eq!((devices.as_array().unwrap().len(), &devices[0]["id"]), (1, &json!(Device::id_of(new))));
+    for _ in 0..10 {
+        renew(old, new).await;
+    }
+    assert_eq!(renew(old, new).await, (429, "/problems/too-many-attempts".into()), "nobody guesses");
+}
+
+#[tokio::test]
 async fn a_browser_is_kept_listed_and_removed_by_its_person_only() {
     let state = ApiState::for_tests().await;
     let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;

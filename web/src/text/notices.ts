@@ -24,6 +24,8 @@ export const NOTICES_MESSAGES = {
   'notices.enabled.is.on': 'You hear of the channels that you follow. Each can be muted on its page.',
   'notices.enabled.is.off': 'You hear of nothing.',
 
+  'push.app': 'Millrace',
+  'push.some': 'A channel that you follow is live.',
   'push.title': 'On this browser, while Millrace is closed',
   'push.turnOn': 'Turn on for this browser',
   'push.turnOff': 'Turn off for this browser',

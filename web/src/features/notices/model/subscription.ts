@@ -7,6 +7,9 @@ export interface Subscribed {
 /** Where the script is that shows notices while no page is open. */
 const SCRIPT = '/sw.js';
 
+/** Where the service worker finds the subscription when the browser replaces it; the same names are in `worker/sw.js`. */
+const KEPT = { cache: 'millrace-push', key: '/sw.js?subscription' };
+
 /** Whether this browser can show notices while no page is open; only where the page came by https. */
 export function supported(): boolean {
   return 'serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window;
@@ -42,12 +45,21 @@ export async function subscribe(publicKey: string): Promise<Subscribed | null> {
   const { endpoint, keys = {} } = made.toJSON();
   const { p256dh, auth } = keys;
   if (endpoint === undefined || p256dh === undefined || auth === undefined) throw new Error('a subscription without keys');
+  await keep({ endpoint, publicKey });
   return { endpoint, keys: { p256dh, auth } };
+}
+
+/** Without it a subscription works until the browser replaces it. */
+async function keep(subscription: { readonly endpoint: string; readonly publicKey: string }): Promise<void> {
+  if (!('caches' in window)) return;
+  const cache = await caches.open(KEPT.cache);
+  await cache.put(KEPT.key, new Response(JSON.stringify(subscription)));
 }
 
 /** Ends this browser's subscription, if it has one. */
 export async function unsubscribe(): Promise<void> {
   await (await current())?.unsubscribe();
+  if ('caches' in window) await caches.delete(KEPT.cache);
 }
 
 function bytes(base64url: string): Uint8Array<ArrayBuffer> {
