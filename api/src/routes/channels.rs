@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_core::event::StoppedBy;
-use millrace_core::ids::{ChannelId, ChannelName};
+use millrace_core::ids::{BroadcastId, ChannelId, ChannelName};
 use millrace_core::playback::Access;
 use millrace_http::problem::{FieldProblem, Problem};
 use millrace_store::Words;
@@ -100,7 +100,7 @@ pub struct BroadcastView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time")]
     ended_at: Option<Timestamp>,
-    /// Most viewers at once, approximately.
+    /// Most viewers at once, approximately; of a running broadcast, until now.
     peak_viewers: i64,
 }
 
@@ -441,15 +441,18 @@ pub(crate) async fn stop(
     Ok(StatusCode::ACCEPTED)
 }
 
-impl From<Broadcast> for BroadcastView {
-    fn from(broadcast: Broadcast) -> Self {
+impl BroadcastView {
+    /// `running`: how many watch the channel's running broadcast right now.
+    fn of(broadcast: Broadcast, running: Option<(BroadcastId, u64)>) -> Self {
+        let now = running.filter(|(id, _)| *id == broadcast.id).map_or(0, |(_, viewers)| viewers);
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
         Self {
             id: broadcast.id.to_string(),
             title: broadcast.title,
             category: broadcast.category,
             started_at: time(broadcast.started_at),
             ended_at: broadcast.ended_at.map(time),
-            peak_viewers: broadcast.peak_viewers,
+            peak_viewers: broadcast.peak_viewers.max(now),
         }
     }
 }
@@ -475,7 +478,11 @@ pub(crate) async fn broadcasts(
         return Err(if person.is_some() { refusal() } else { not_signed_in() }.into());
     }
     let (found, next) = state.studio().history.of(channel.id, asked.after, asked.limit).await?;
-    let items = found.into_iter().map(BroadcastView::from).collect();
+    // Of a running one the history learns the viewers now and then only.
+    let running = state.with_directory(|directory| {
+        directory.get(&channel.name).map(|stream| (stream.broadcast, stream.viewers))
+    });
+    let items = found.into_iter().map(|broadcast| BroadcastView::of(broadcast, running)).collect();
     Ok(private(Json(Page { items, next_cursor: next.as_ref().map(cursor) })))
 }
 

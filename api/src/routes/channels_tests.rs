@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use millrace_core::event::EventBody;
+use millrace_core::event::{EventBody, StreamHealth, StreamUpdated};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::channels::ChannelsConfig;
+use crate::channels::{ChannelsConfig, Note};
+use crate::directory::tests::event;
 use crate::routes::testing::World;
 
 #[tokio::test]
@@ -107,6 +108,27 @@ async fn search_finds_public_channels_live_ones_first_in_pages() {
     assert_eq!(find("q=wooden").await.0, Vec::<Value>::new());
     let long = world.ask("GET", &format!("/api/v1/channels?q={}", "a".repeat(101)), "", None).await;
     assert_eq!(long.0, 400);
+}
+
+#[tokio::test]
+async fn a_running_broadcast_counts_who_watches_right_now() {
+    let world = World::new().await;
+    world.live("studio");
+    let broadcast = BroadcastId(uuid::Uuid::from_u128(1));
+    let note = Note {
+        broadcast,
+        channel: "studio".parse().unwrap(),
+        started_at: 1_000,
+        seen_at: 1_000,
+        ended_at: None,
+        peak_viewers: 0,
+    };
+    world.state.studio().history.keep(&note).await.unwrap();
+    let updated = StreamUpdated { broadcast, health: StreamHealth::default(), viewers: 3 };
+    let updated = event("studio", EventBody::StreamUpdated(updated));
+    world.state.directory.write().unwrap().apply(&updated);
+    let listed = world.ask("GET", "/api/v1/channels/studio/broadcasts", "", None).await.1;
+    assert_eq!(listed["items"][0]["peak_viewers"], 3, "{listed}");
 }
 
 #[tokio::test]

@@ -188,6 +188,17 @@ describe('the dashboard', () => {
     expect(await screen.findByText('Without a title')).toBeVisible();
   });
 
+  it('says of a running broadcast how many watched once somebody did', async () => {
+    const server = studio('studio');
+    const running = { title: 'Now', category: '', started_at: '2026-11-20T18:00:00Z', ended_at: null };
+    server.routes['GET /channels/studio/broadcasts'] = () =>
+      page({ id: 'b2', ...running, peak_viewers: 0 }, { id: 'b1', ...running, peak_viewers: 2 });
+    open();
+    const history = await screen.findByTestId('history');
+    expect(history).not.toHaveTextContent('at most 0 watching');
+    expect(history).toHaveTextContent('at most 2 watching');
+  });
+
   it('appoints and dismisses moderators', async () => {
     const server = studio('studio');
     const people: object[] = [];

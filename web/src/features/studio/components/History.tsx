@@ -27,8 +27,12 @@ export function History({ channel }: { readonly channel: string }) {
                 </div>
                 <span className={styles.side}>
                   {ended_at ? clock((Date.parse(ended_at) - Date.parse(started_at)) / 1_000) : t('history.running')}
-                  <br />
-                  {t('history.peak', { count: count(peak_viewers) })}
+                  {(ended_at || peak_viewers > 0) && (
+                    <>
+                      <br />
+                      {t('history.peak', { count: count(peak_viewers) })}
+                    </>
+                  )}
                 </span>
               </li>
             ))}
