@@ -22,7 +22,7 @@ pub(super) const OTHER: &str = "sturdy-walrus-umbrella-9";
 /// A browser with its cookies.
 #[derive(Clone)]
 pub(super) struct Browser {
-    state: ApiState,
+    site: axum::Router,
     pub(super) cookies: BTreeMap<String, String>,
     pub(super) csrf: bool,
     pub(super) origin: &'static str,
@@ -32,7 +32,7 @@ pub(super) struct Browser {
 impl Browser {
     pub(super) fn new(state: &ApiState) -> Self {
         Self {
-            state: state.clone(),
+            site: crate::router(state.clone()),
             cookies: BTreeMap::new(),
             csrf: true,
             origin: "http://live.test",
@@ -61,7 +61,7 @@ impl Browser {
             request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         }
         let request = request.header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
-        let response = crate::router(self.state.clone()).oneshot(request).await.unwrap();
+        let response = self.site.clone().oneshot(request).await.unwrap();
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             let (pair, attributes) = cookie.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
