@@ -63,6 +63,67 @@ pub enum EventBody {
     ChannelUpdated(ChannelUpdated),
 }
 
+/// Why what came over the bus is no event for us.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// Another version says something that this one does not know: it is passed over.
+    #[error("events of type {kind} are unknown here")]
+    Unknown {
+        /// Its `type`, or its `specversion`.
+        kind: String,
+    },
+    /// It is no event at all.
+    #[error("it cannot be read as an event: {0}")]
+    Malformed(#[source] serde_json::Error),
+}
+
+/// What every version of an event has.
+#[derive(Deserialize)]
+struct Envelope {
+    specversion: String,
+    r#type: String,
+}
+
+impl Event {
+    /// Reads an event as it is on the wire.
+    ///
+    /// # Errors
+    /// [`Unread`].
+    pub fn read(json: &[u8]) -> Result<Self, Unread> {
+        serde_json::from_slice(json).or_else(|err| {
+            // Only what is wrong is read twice.
+            let Envelope { specversion, r#type } = serde_json::from_slice(json).map_err(Unread::Malformed)?;
+            if specversion != "1.0" {
+                return Err(Unread::Unknown { kind: format!("CloudEvents {specversion}") });
+            }
+            if !EventBody::TYPES.contains(&r#type.as_str()) {
+                return Err(Unread::Unknown { kind: r#type });
+            }
+            Err(Unread::Malformed(err))
+        })
+    }
+
+    /// The event as it is on the wire.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("events are made of what JSON can say")
+    }
+}
+
+impl EventBody {
+    /// Every type that this version knows.
+    pub const TYPES: &'static [&'static str] = &[
+        "stream.started.v1",
+        "stream.updated.v1",
+        "stream.interrupted.v1",
+        "stream.resumed.v1",
+        "stream.ended.v1",
+        "stream.stop.v1",
+        "key.revoked.v1",
+        "channel.updated.v1",
+    ];
+}
+
 /// How often a live broadcast's measurements are published.
 pub const STREAM_UPDATE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -242,5 +303,61 @@ mod tests {
         assert_eq!(json["subject"], "studio");
         assert_eq!(json["data"]["reason"], "reconnect_window_elapsed");
         assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+
+    fn example() -> serde_json::Value {
+        serde_json::json!({
+            "specversion": "1.0", "type": "stream.stop.v1", "id": uuid::Uuid::from_u128(7), "source": "/nodes/one",
+            "subject": "studio", "time": "2026-11-21T03:04:05Z", "data": { "by": "owner" },
+        })
+    }
+
+    fn read(change: impl FnOnce(&mut serde_json::Value)) -> Result<Event, Unread> {
+        let mut json = example();
+        change(&mut json);
+        Event::read(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_a_newer_version_says_is_unknown_and_no_error_of_ours() {
+        assert!(read(|_| {}).is_ok());
+        assert!(read(|json| json["data"]["more"] = "of version 1.1".into()).is_ok());
+        assert!(read(|json| json["traceparent"] = "00-4bf9".into()).is_ok());
+        let unknown = |change: fn(&mut serde_json::Value)| match read(change) {
+            Err(Unread::Unknown { kind }) => kind,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(unknown(|json| json["type"] = "stream.stop.v2".into()), "stream.stop.v2");
+        assert_eq!(unknown(|json| json["specversion"] = "2.0".into()), "CloudEvents 2.0");
+        let all_new = |json: &mut serde_json::Value| {
+            json["type"] = "stream.stop.v2".into();
+            json["data"] = 7.into();
+            json["subject"] = "not a channel".into();
+        };
+        assert_eq!(unknown(all_new), "stream.stop.v2");
+    }
+
+    #[test]
+    fn what_is_no_event_is_malformed() {
+        assert!(matches!(Event::read(b"\xff"), Err(Unread::Malformed(_))));
+        assert!(matches!(Event::read(b"{}"), Err(Unread::Malformed(_))));
+        assert!(matches!(read(|json| json["data"] = 7.into()), Err(Unread::Malformed(_))));
+    }
+
+    #[test]
+    fn every_type_that_is_named_is_one_that_is_known() {
+        for kind in EventBody::TYPES {
+            let result = read(|json| {
+                json["type"] = (*kind).into();
+                json["data"] = serde_json::Value::Null;
+            });
+            let Err(Unread::Malformed(err)) = result else { panic!("{kind}: {result:?}") };
+            assert!(!err.to_string().contains("unknown variant"), "{kind}: {err}");
+        }
+        // The error of an unknown one lists all that are known.
+        let json = serde_json::json!({ "type": "none", "data": null });
+        let known = serde_json::from_value::<EventBody>(json).unwrap_err().to_string();
+        let count = known.matches(".v1`").count();
+        assert_eq!(count, EventBody::TYPES.len(), "{known}");
     }
 }
