@@ -42,7 +42,7 @@ test-unit: setup-build web/dist/index.html ## Unit, property and corpus tests of
 test-web: web/node_modules/.package-lock.json ## Tests of the web app
 	cd web && npm test
 
-test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB
+test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB, Kafka
 	cargo test --workspace --locked --test 'e2e*'
 	MILLRACE_TEST_STORE=mongodb cargo test --workspace --locked --lib -- $(ON_MONGODB)
 

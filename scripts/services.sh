@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches a real server for the tests, checks it, and prints where it is. Quick when it is there already.
-#   scripts/services.sh mongod
+#   scripts/services.sh mongod|kafka
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/services
@@ -29,10 +29,36 @@ mongod() {
     echo "$program"
 }
 
+# The folder with the broker's jars.
+kafka() {
+    local wanted folder=$cache/kafka-4.1.1
+    wanted=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/services/kafka" && pwd)
+    if [ ! -d "$folder" ]; then
+        if ! command -v mvn >/dev/null; then
+            echo "services: mvn is missing; run scripts/setup.sh test, or set MILLRACE_TEST_KAFKA to the host:port of a broker" >&2
+            exit 1
+        fi
+        fetched=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$fetched"' EXIT
+        echo "services: fetching Apache Kafka 4.1.1 (43 MB)" >&2
+        mvn --quiet --batch-mode --file "$wanted/pom.xml" dependency:copy-dependencies \
+            -DincludeScope=runtime -DoutputDirectory="$fetched/jars" >&2
+        (cd "$fetched/jars" && sha256sum --quiet --strict --check "$wanted/sha256sums.txt") >&2
+        # Nothing that is not on the list may come along.
+        if [ "$(find "$fetched/jars" -type f | wc -l)" -ne "$(wc -l <"$wanted/sha256sums.txt")" ]; then
+            echo "services: other files than those of $wanted/sha256sums.txt came" >&2
+            exit 1
+        fi
+        mv "$fetched/jars" "$folder"
+    fi
+    echo "$folder"
+}
+
 case "${1:-}" in
 mongod) mongod ;;
+kafka) kafka ;;
 *)
-    echo "usage: $0 mongod" >&2
+    echo "usage: $0 mongod|kafka" >&2
     exit 64
     ;;
 esac

@@ -3,8 +3,8 @@
 #   scripts/setup.sh build|test|bench
 set -euo pipefail
 
-build=(gcc g++ make cmake pkg-config)
-test=("${build[@]}" python3-pip python3-venv libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js)
+build=(gcc g++ make cmake pkg-config libssl-dev)
+test=("${build[@]}" python3-pip python3-venv libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js openjdk-17-jre-headless maven)
 bench=("${test[@]}" libnginx-mod-rtmp)
 
 case "${1:-}" in

@@ -26,6 +26,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Look after what connects the parts of Millrace.
+    Bus {
+        #[command(subcommand)]
+        command: BusCommand,
+    },
     /// Make accounts and look after them, without the web page.
     User {
         #[command(subcommand)]
@@ -41,6 +46,35 @@ pub(crate) enum ConfigCommand {
     Check(ConfigFile),
     /// Print the configuration as it results from defaults, file and environment.
     Print(ConfigFile),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BusCommand {
+    /// Events that could not be handled and were put aside.
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Print them with the reasons, one JSON object a line, the oldest first.
+    List(DlqArgs),
+    /// Publish them again, the oldest first. The server may run meanwhile.
+    Redrive(DlqArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DlqArgs {
+    /// Only those of this topic, such as millrace.jobs.
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// At most so many of each topic.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 #[derive(Debug, Subcommand)]

@@ -43,8 +43,8 @@ pub(crate) struct Config {
     pub(crate) public_rtmp_url: Option<String>,
     /// `sqlite`, or the URI of a MongoDB replica set.
     pub(crate) store: millrace_store::Location,
-    /// `memory`. (`kafka://…` comes with split roles.)
-    pub(crate) bus: String,
+    /// `memory`, or the brokers of a Kafka cluster.
+    pub(crate) bus: millrace_bus::BusLocation,
     /// Who may publish.
     pub(crate) publish_auth: PublishAuth,
     /// A tracing filter: `info`, `debug`, `millrace_ingest=trace,info`.
@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) notices: millrace_api::notices::NoticesConfig,
     /// How followers-only and private channels are watched.
     pub(crate) playback: millrace_api::playback::PlaybackConfig,
+    /// What is said to the brokers of `bus`.
+    pub(crate) kafka: millrace_bus::KafkaConfig,
     /// RTMP limits and the life cycle of publishers.
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
@@ -128,7 +130,7 @@ impl Default for Config {
             public_url: None,
             public_rtmp_url: None,
             store: millrace_store::Location::Sqlite,
-            bus: "memory".into(),
+            bus: millrace_bus::BusLocation::Memory,
             publish_auth: PublishAuth::Keys,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -141,6 +143,7 @@ impl Default for Config {
             site: millrace_api::site::SiteConfig::default(),
             notices: millrace_api::notices::NoticesConfig::default(),
             playback: millrace_api::playback::PlaybackConfig::default(),
+            kafka: millrace_bus::KafkaConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
         }
@@ -205,9 +208,6 @@ impl Config {
                     .into(),
             );
         }
-        if self.bus != "memory" {
-            wrong("bus: this version only has memory; leave MILLRACE_BUS unset".into());
-        }
         for (name, addr) in [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr)] {
             if addr.is_some() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
                 wrong(format!(
@@ -250,6 +250,7 @@ impl Config {
         problems.extend(self.site.validate());
         problems.extend(self.notices.validate());
         problems.extend(self.playback.validate());
+        problems.extend(self.kafka.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
         problems
@@ -345,7 +346,9 @@ mod tests {
             ("MILLRACE_HTTP_ADR", "127.0.0.1:1", "http_adr"),
             ("MILLRACE_HTTP_ADDR", "here", "http_addr: is \"here\";"),
             ("MILLRACE_RTMP_ADDR", "1935", "such as 0.0.0.0:8080"),
-            ("MILLRACE_BUS", "kafka://localhost:9092", "MILLRACE_BUS"),
+            ("MILLRACE_BUS", "nats://localhost", "is no bus; write memory, or kafka://HOST:PORT"),
+            ("MILLRACE_BUS", "kafka://localhost", "names the broker \"localhost\"; write each as HOST:PORT"),
+            ("MILLRACE_KAFKA__OUTBOX_LIMIT", "1", "kafka.outbox_limit: must be 100 to 1000000"),
             (
                 "MILLRACE_STORE",
                 "mysql://localhost",

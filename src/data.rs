@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use millrace_store::{Engine, transfer};
 
+use crate::bus::collections;
 use crate::cli::{DataCommand, DataFile};
 use crate::config::Config;
 
@@ -30,7 +31,7 @@ async fn export(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
     let made =
         create_private(path).with_context(|| format!("failed to make the file {name}; name a new one"))?;
     let mut writer = BufWriter::new(made);
-    let result = transfer::export(engine.as_ref(), millrace_api::accounts::COLLECTIONS, &mut writer).await;
+    let result = transfer::export(engine.as_ref(), &collections(), &mut writer).await;
     let written = result.and_then(|count| {
         writer.get_ref().sync_all()?;
         Ok(count)
@@ -49,7 +50,7 @@ async fn import(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
     let name = path.display();
     let found = File::open(path).with_context(|| format!("failed to open {name}"))?;
     let mut reader = BufReader::new(found);
-    let count = transfer::import(engine.as_ref(), millrace_api::accounts::COLLECTIONS, &mut reader)
+    let count = transfer::import(engine.as_ref(), &collections(), &mut reader)
         .await
         .with_context(|| format!("failed to import {name} into {}", config.store))?;
     crate::say(&format!("read {count} documents from {name} into {}", config.store));
@@ -60,7 +61,7 @@ async fn open(file: Option<&Path>) -> anyhow::Result<(Arc<dyn Engine>, Config)> 
     let config = Config::load(file, None)?;
     let opened = millrace_store::open(&config.store, &config.data_dir).await;
     let engine = opened.with_context(|| format!("failed to open the store {}", config.store))?;
-    engine.prepare(millrace_api::accounts::COLLECTIONS).await.context("failed to prepare the store")?;
+    engine.prepare(&collections()).await.context("failed to prepare the store")?;
     Ok((engine, config))
 }
 

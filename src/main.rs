@@ -1,9 +1,11 @@
 //! The `millrace` binary: arguments, logging, configuration, run, drain, exit code.
 
+mod bus;
 mod cli;
 mod config;
 mod data;
 mod descriptors;
+mod dlq;
 mod drain;
 mod health;
 mod logging;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{BusCommand, Cli, Command, ConfigCommand};
 use crate::config::{Config, ConfigError};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             print(&toml::to_string(&Config::load(file.config.as_deref(), None)?)?);
             Ok(())
         }
+        Command::Bus { command: BusCommand::Dlq { command } } => dlq::run(command),
         Command::Data { command } => data::run(command),
         Command::User { command } => user::run(command),
         Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use millrace_api::publish::Granted;
 use millrace_core::bus::Bus;
-use millrace_core::bus::memory::MemoryBus;
 use millrace_hls_packager::{Origin, OriginConfig, PackagerService};
 use millrace_http::server::{Limits, Listener};
 use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
+use millrace_store::Store;
 use tokio::net::TcpListener;
 
+use crate::bus::{OpenBus, collections};
 use crate::config::{Config, PublishAuth};
 use crate::health::Readiness;
 use crate::{descriptors, drain, health, metrics};
@@ -40,12 +41,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let shares = descriptors::share_out();
     let recorder = metrics::start()?;
     let readiness = Readiness::default();
-    let bus: Arc<dyn Bus> = MemoryBus::new();
+    let store = open_store(&config).await?;
     let bound = Bound::bind(&config).await?;
     let node = node_name(bound.http);
+    let open_bus = OpenBus::open(&config, &store, &node).await?;
+    let bus = Arc::clone(&open_bus.bus);
 
-    let api =
-        people(&config, Arc::clone(&bus), &node, &bound).await?.counting_requests(config.hls.count_requests);
+    let api = people(&config, store, Arc::clone(&bus), &node, &bound)
+        .await?
+        .counting_requests(config.hls.count_requests);
     let origin = Origin::new(OriginConfig {
         max_blocked_requests: config.hls.max_blocked_requests,
         counts_requests: config.hls.count_requests,
@@ -141,6 +145,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     accounts.await.context("the upkeep of accounts failed")?;
     mail.await.context("the delivery of mail failed")?;
     push.await.context("pushing notices failed")?;
+    open_bus.close(config.shutdown_grace).await?;
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
     }
@@ -151,23 +156,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the store, and the API on it.
-async fn people(
-    config: &Config,
-    bus: Arc<dyn Bus>,
-    node: &str,
-    bound: &Bound,
-) -> anyhow::Result<millrace_api::ApiState> {
+/// Opens the store, with the collections of every part.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| {
         format!(
             "cannot make {}; set MILLRACE_DATA_DIR to a directory that is writable",
             config.data_dir.display()
         )
     })?;
-    let store = || format!("failed to open the store {}", config.store);
-    let engine = millrace_store::open(&config.store, &config.data_dir).await.with_context(store)?;
-    let collections = millrace_api::accounts::COLLECTIONS;
-    let store = millrace_store::Store::new(engine, collections).await.with_context(store)?;
+    let failed = || format!("failed to open the store {}", config.store);
+    let engine = millrace_store::open(&config.store, &config.data_dir).await.with_context(failed)?;
+    Store::new(engine, &collections()).await.with_context(failed)
+}
+
+/// The API on the store.
+async fn people(
+    config: &Config,
+    store: Store,
+    bus: Arc<dyn Bus>,
+    node: &str,
+    bound: &Bound,
+) -> anyhow::Result<millrace_api::ApiState> {
     let public_url = config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
     let secure = match &public_url {
         Some(url) => url.starts_with("https://"),

@@ -195,7 +195,8 @@ impl Studio {
             body,
         };
         if let Err(err) = self.bus.publish(Topic::Commands, event).await {
-            tracing::error!(stream.id = %channel, %err, "lost an order for channel {channel}");
+            // Who listens in this process has it all the same.
+            tracing::warn!(stream.id = %channel, %err, "an order for channel {channel} is not acknowledged");
         }
     }
 

@@ -18,7 +18,7 @@ use millrace_core::ids::ConnectionId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::demux::Demuxer;
@@ -386,8 +386,8 @@ fn spawn_reporter(shared: &Arc<Shared>) -> mpsc::Sender<Event> {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             if let Err(err) = bus.publish(Topic::Streams, event).await {
-                warn!(err = %err, "failed to report a broadcast's health: {err}");
-                return;
+                // The next report replaces this one.
+                debug!(err = %err, "a report of a broadcast's health is not acknowledged");
             }
         }
     });

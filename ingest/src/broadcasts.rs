@@ -103,7 +103,8 @@ async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
         let channel = event.subject.clone();
         if let Err(err) = bus.publish(Topic::Streams, event).await {
-            error!(stream.id = %channel, %err, "lost an event of channel {channel}");
+            // Who listens in this process has it all the same.
+            warn!(stream.id = %channel, %err, "an event of channel {channel} is not acknowledged");
         }
     }
 }

@@ -14,6 +14,7 @@ mod decode;
 mod fixtures;
 mod hostile;
 mod http;
+mod kafka;
 mod lifecycle;
 mod mail;
 mod nginx;

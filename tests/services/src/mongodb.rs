@@ -1,7 +1,6 @@
 //! A MongoDB replica set of one member.
 #![expect(clippy::disallowed_methods, reason = "shell: waits for a server")]
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +11,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::sync::OnceCell;
 
+use crate::free_port;
 use crate::keeper::Keeper;
 
 /// How long a server may take until it is ready.
@@ -213,11 +213,6 @@ fn program() -> String {
     let output = Command::new(script).arg("mongod").output().expect("scripts/services.sh can be run");
     assert!(output.status.success(), "mongod is not there: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
-    listener.local_addr().expect("it is bound").port()
 }
 
 #[cfg(test)]

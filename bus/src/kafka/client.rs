@@ -1,0 +1,171 @@
+//! What all clients of a broker have in common.
+#![expect(clippy::disallowed_methods, reason = "shell: waits for the broker")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_core::bus::BusError;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+
+use super::KafkaSettings;
+
+/// How long a broker is left alone that did not answer.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes what the client library says to our log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // It tries again by itself; who waits for it says so.
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A consumer of ours.
+pub(super) type Consuming = StreamConsumer<Quiet>;
+
+/// Makes clients.
+#[derive(Debug, Clone)]
+pub(super) struct Clients(Arc<KafkaSettings>);
+
+impl Clients {
+    pub(super) fn new(settings: KafkaSettings) -> Self {
+        Self(Arc::new(settings))
+    }
+
+    pub(super) fn settings(&self) -> &KafkaSettings {
+        &self.0
+    }
+
+    /// The name of a topic or a group on this cluster.
+    pub(super) fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.0.prefix)
+    }
+
+    /// What every client is told.
+    pub(super) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", self.0.brokers.join(","))
+            .set("client.id", format!("millrace {}", self.0.node))
+            // A broker that is back is noticed within a second.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            .set("socket.timeout.ms", "10000")
+            .set_log_level(RDKafkaLogLevel::Warning);
+        config
+    }
+
+    /// A consumer in this group, which never commits by itself.
+    pub(super) fn consumer(&self, group: &str, more: &[(&str, &str)]) -> Result<Consuming, BusError> {
+        let mut config = self.config();
+        config
+            .set("group.id", self.topic(group))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("queued.min.messages", "1000")
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.error.backoff.ms", "100");
+        for (name, value) in more {
+            config.set(*name, *value);
+        }
+        StreamConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)
+    }
+}
+
+/// The broker does not answer, or not as it should.
+pub(super) fn unavailable(err: KafkaError) -> BusError {
+    BusError::Unavailable(err.to_string())
+}
+
+/// Runs what blocks where it may.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, BusError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(unavailable),
+        Err(_) => Err(BusError::Closed),
+    }
+}
+
+/// The partitions of a topic and their first and next offsets. A topic that was just made has no leader for a moment,
+/// whatever its metadata say.
+pub(super) async fn watermarks(
+    consumer: &Arc<Consuming>,
+    topic: String,
+) -> Result<Vec<(i32, i64, i64)>, BusError> {
+    let asked = async {
+        loop {
+            match try_watermarks(consumer, topic.clone()).await {
+                Ok(found) => return found,
+                Err(err) => tracing::debug!(topic, %err, "asking again where the topic ends"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(super::topics::PATIENCE, asked)
+        .await
+        .map_err(|_| BusError::Unavailable(format!("nobody says where {topic} ends")))
+}
+
+async fn try_watermarks(consumer: &Arc<Consuming>, topic: String) -> Result<Vec<(i32, i64, i64)>, BusError> {
+    let consumer = Arc::clone(consumer);
+    blocking(move || {
+        let patience = super::topics::PATIENCE;
+        let metadata = consumer.fetch_metadata(Some(&topic), patience)?;
+        let partitions = metadata.topics().iter().flat_map(|found| found.partitions());
+        let ends = partitions.map(|partition| {
+            let (first, next) = consumer.fetch_watermarks(&topic, partition.id(), patience)?;
+            Ok((partition.id(), first, next))
+        });
+        ends.collect()
+    })
+    .await
+}
+
+/// An owned copy of what is needed of a message.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) key: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) headers: std::collections::BTreeMap<String, String>,
+}
+
+impl Raw {
+    pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
+        use rdkafka::Message;
+        Self {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+            payload: message.payload().unwrap_or_default().to_vec(),
+            headers: super::headers_of(message),
+        }
+    }
+}
+
+/// Lets a consumer go without holding up the runtime: leaving a group takes a moment.
+pub(super) fn let_go(consumer: Arc<Consuming>) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn_blocking(move || drop(consumer))),
+        Err(_) => drop(consumer),
+    }
+}

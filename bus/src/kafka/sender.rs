@@ -1,0 +1,452 @@
+//! The way out: one idempotent producer that never gives up, and the outbox for what it could not send yet.
+//!
+//! Every event gets a number and goes into the producer's queue in that order; the producer keeps the order of each
+//! partition whatever happens on the way. An event whose answer takes too long is also written to the outbox, and is
+//! acknowledged then; it is taken out when the broker has it. After a restart the outbox goes first, in order. Should the
+//! producer itself break, another one gets everything that waits, in order.
+#![expect(clippy::disallowed_methods, reason = "shell: tasks, clocks, pauses")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use millrace_core::bus::BusError;
+use millrace_store::{After, Changes, Order, Query, Store};
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, error, info, warn};
+
+use super::client::{Clients, Quiet, unavailable};
+use crate::journal::unavailable as store_away;
+use crate::records::Waiting;
+
+/// Most documents that are written or read at once.
+const AT_ONCE: usize = 256;
+/// How long a broken producer, or a store that is away, is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often the outboxes of the dead are looked for.
+const ADOPT_EVERY: Duration = Duration::from_secs(30);
+/// What the producer's own queue holds beside what we count.
+const SPARE: usize = 1_000;
+
+/// A message that is to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) topic: String,
+    pub(super) key: String,
+    pub(super) payload: String,
+    pub(super) headers: BTreeMap<String, String>,
+    /// Then it is acknowledged at once, and is not in the outbox.
+    pub(super) may_be_lost: bool,
+}
+
+struct Entry {
+    message: Arc<Outgoing>,
+    /// Whether it is in the outbox.
+    kept: bool,
+    answer: Option<oneshot::Sender<Result<(), BusError>>>,
+}
+
+type Producer = ThreadedProducer<Delivered>;
+
+struct State {
+    next: i64,
+    waiting: BTreeMap<i64, Entry>,
+    /// Counts the producers.
+    generation: u64,
+    producer: Option<Producer>,
+}
+
+/// What the task has to do.
+enum Note {
+    /// The broker has it: it need not be in the outbox any more.
+    Done(i64),
+    /// The producer of this generation does not work.
+    Broken(u64),
+}
+
+struct Shared {
+    clients: Clients,
+    store: Store,
+    state: Mutex<State>,
+    /// Whether the broker seems to be away.
+    away: AtomicBool,
+    /// How many events wait.
+    count: watch::Sender<usize>,
+    notes: mpsc::UnboundedSender<Note>,
+    runtime: Handle,
+}
+
+/// Sends. Clones share it.
+#[derive(Clone)]
+pub(super) struct Sender(Arc<Shared>);
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sender")
+    }
+}
+
+/// Hears what became of a message.
+struct Delivered(Weak<Shared>);
+
+impl ClientContext for Delivered {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Quiet.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Quiet.error(error, reason);
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Delivered {
+    /// The generation and the number.
+    type DeliveryOpaque = Box<(u64, i64)>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
+        if let Some(shared) = self.0.upgrade() {
+            let (generation, number) = *opaque;
+            let error = result.as_ref().err().map(|(err, _)| err.clone());
+            shared.delivered(generation, number, error);
+        }
+    }
+}
+
+/// Whether the broker will never take this message.
+fn is_hopeless(err: &KafkaError) -> bool {
+    let code = err.rdkafka_error_code();
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::PolicyViolation
+        )
+    )
+}
+
+impl Sender {
+    /// Starts with what the outbox holds of this node.
+    pub(super) async fn start(clients: &Clients, store: Store) -> Result<Self, BusError> {
+        let (notes, noted) = mpsc::unbounded_channel();
+        let state = State { next: 0, waiting: BTreeMap::new(), generation: 0, producer: None };
+        let shared = Arc::new(Shared {
+            clients: clients.clone(),
+            store,
+            state: Mutex::new(state),
+            away: AtomicBool::new(false),
+            count: watch::Sender::new(0),
+            notes,
+            runtime: Handle::current(),
+        });
+        shared.load().await?;
+        shared.renew()?;
+        if let Err(err) = shared.adopt().await {
+            // Our own may fill the outbox for now.
+            warn!(%err, "the outboxes of the dead wait");
+        }
+        tokio::spawn(keep_in_order(Arc::downgrade(&shared), noted));
+        Ok(Self(shared))
+    }
+
+    /// Sends a message; resolves when the broker or the outbox has it. Goes on when nobody waits for it any more.
+    pub(super) fn send(
+        &self,
+        message: Outgoing,
+    ) -> impl Future<Output = Result<(), BusError>> + Send + 'static {
+        let shared = Arc::clone(&self.0);
+        async move { shared.send(message).await }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        *self.0.count.borrow()
+    }
+
+    /// Sends no more. What is not in the outbox and was not acknowledged is gone.
+    pub(super) fn close(&self) {
+        let mut state = self.0.state();
+        let producer = state.producer.take();
+        for entry in state.waiting.values_mut() {
+            entry.answer = None;
+        }
+        drop(state);
+        // Its thread may wait for the state.
+        self.0.runtime.spawn_blocking(move || drop(producer));
+    }
+
+    /// Waits until nothing waits.
+    pub(super) async fn flushed(&self) {
+        let mut count = self.0.count.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(self: Arc<Self>, message: Outgoing) -> Result<(), BusError> {
+        let lossy = message.may_be_lost;
+        let (number, answer) = self.enqueue(message)?;
+        if lossy {
+            return Ok(());
+        }
+        let runtime = self.runtime.clone();
+        runtime.spawn(self.settle(number, answer)).await.map_err(|_| BusError::Closed)?
+    }
+
+    /// Gives a message its place.
+    fn enqueue(&self, message: Outgoing) -> Result<(i64, oneshot::Receiver<Result<(), BusError>>), BusError> {
+        let limit = self.clients.settings().outbox_limit;
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.state();
+        let waiting = state.waiting.len();
+        if waiting >= limit {
+            return Err(BusError::Full { waiting, limit });
+        }
+        let number = state.next;
+        let entry = Entry { message: Arc::new(message), kept: false, answer: Some(answer) };
+        match hand_over(&state, number, &entry) {
+            Ok(()) => {}
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
+                return Err(BusError::Full { waiting, limit });
+            }
+            Err(err) if is_hopeless(&err) => return Err(BusError::Refused(err.to_string())),
+            // The next producer gets it with the others.
+            Err(_) => {
+                let _ = self.notes.send(Note::Broken(state.generation));
+            }
+        }
+        state.next += 1;
+        state.waiting.insert(number, entry);
+        self.count.send_replace(state.waiting.len());
+        Ok((number, answered))
+    }
+
+    /// Waits for the broker, but not for ever: then for the outbox.
+    async fn settle(
+        self: Arc<Self>,
+        number: i64,
+        mut answer: oneshot::Receiver<Result<(), BusError>>,
+    ) -> Result<(), BusError> {
+        let closed = |_| BusError::Closed;
+        let patience = match self.away.load(Ordering::Relaxed) {
+            true => Duration::ZERO,
+            false => self.clients.settings().away_after,
+        };
+        if let Ok(answer) = tokio::time::timeout(patience, &mut answer).await {
+            return answer.map_err(closed)?;
+        }
+        let message = self.state().waiting.get(&number).map(|entry| Arc::clone(&entry.message));
+        let Some(message) = message else { return answer.await.map_err(closed)? };
+        if !self.away.swap(true, Ordering::Relaxed) {
+            warn!("the broker does not answer: events are kept in the outbox");
+        }
+        let Outgoing { topic, key, payload, headers, .. } = message.as_ref().clone();
+        let node = self.clients.settings().node.clone();
+        let at = Timestamp::now().as_millisecond();
+        let waiting = Waiting { node, number, topic, key, payload, headers, at };
+        self.store.insert(&waiting).await.map_err(store_away)?;
+        if let Some(entry) = self.state().waiting.get_mut(&number) {
+            entry.kept = true;
+            return Ok(());
+        }
+        // The broker was faster.
+        let _ = self.notes.send(Note::Done(number));
+        answer.await.map_err(closed)?
+    }
+
+    /// The broker has a message, or will not have it.
+    fn delivered(&self, generation: u64, number: i64, error: Option<KafkaError>) {
+        let mut state = self.state();
+        if state.generation != generation {
+            return;
+        }
+        if let Some(err) = &error {
+            let is_kept = state.waiting.get(&number).is_none_or(|entry| entry.kept);
+            if is_kept || !is_hopeless(err) {
+                warn!(%err, "the producer gave an event back: it is sent again");
+                let _ = self.notes.send(Note::Broken(generation));
+                return;
+            }
+        } else if self.away.swap(false, Ordering::Relaxed) {
+            info!(waiting = state.waiting.len(), "the broker is back");
+        }
+        let Some(entry) = state.waiting.remove(&number) else { return };
+        self.count.send_replace(state.waiting.len());
+        if let Some(answer) = entry.answer {
+            let result = error.map_or(Ok(()), |err| Err(BusError::Refused(err.to_string())));
+            // It was acknowledged by the outbox already.
+            let _ = answer.send(result);
+        }
+        if entry.kept {
+            let _ = self.notes.send(Note::Done(number));
+        }
+    }
+
+    /// Reads what a process of this name left.
+    async fn load(&self) -> Result<(), BusError> {
+        let node = &self.clients.settings().node;
+        let mut after = None;
+        loop {
+            let query = Query::with("node", node.as_str(), AT_ONCE).ordered("number", Order::Ascending);
+            let found = self.store.find::<Waiting>(&query.after(after)).await.map_err(store_away)?;
+            let mut state = self.state();
+            for kept in &found {
+                let Waiting { number, topic, key, payload, headers, .. } = kept.value.clone();
+                let message = Arc::new(Outgoing { topic, key, payload, headers, may_be_lost: false });
+                state.waiting.insert(number, Entry { message, kept: true, answer: None });
+                state.next = state.next.max(number + 1);
+            }
+            self.count.send_replace(state.waiting.len());
+            drop(state);
+            match found.last() {
+                Some(last) if found.len() == AT_ONCE => {
+                    let id = Waiting::id_of(node, last.value.number);
+                    after = Some(After { value: last.value.number.into(), id });
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes a producer, and gives it all that waits, in order.
+    fn renew(self: &Arc<Self>) -> Result<(), BusError> {
+        let room = self.state().waiting.len() + self.clients.settings().outbox_limit + SPARE;
+        let mut config = self.clients.config();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "zstd")
+            .set("linger.ms", "1")
+            .set("partitioner", "murmur2_random")
+            // It never gives up: what waits too long is in the outbox as well.
+            .set("message.timeout.ms", "0")
+            .set("request.timeout.ms", "10000")
+            .set("retry.backoff.ms", "50")
+            .set("retry.backoff.max.ms", "1000")
+            .set("queue.buffering.max.messages", room.to_string())
+            .set("queue.buffering.max.kbytes", "1048576");
+        let producer = Producer::from_config_and_context(&config, Delivered(Arc::downgrade(self)));
+        let producer = producer.map_err(unavailable)?;
+        let mut state = self.state();
+        state.generation += 1;
+        let old = state.producer.replace(producer);
+        let mut result = Ok(());
+        for (number, entry) in &state.waiting {
+            result = hand_over(&state, *number, entry).map_err(unavailable);
+            if result.is_err() {
+                break;
+            }
+        }
+        drop(state);
+        // Its thread may wait for the state.
+        self.runtime.spawn_blocking(move || drop(old));
+        result
+    }
+
+    /// Sends what processes left that are dead.
+    async fn adopt(self: &Arc<Self>) -> Result<(), BusError> {
+        let settings = self.clients.settings();
+        let age = i64::try_from(settings.adopt_after.as_millis()).unwrap_or(i64::MAX);
+        let old = Timestamp::now().as_millisecond().saturating_sub(age);
+        loop {
+            let query = Query::first(AT_ONCE).ordered("at", Order::Ascending);
+            let found = self.store.find::<Waiting>(&query).await.map_err(store_away)?;
+            let mut theirs: Vec<_> = found
+                .into_iter()
+                .map(|kept| kept.value)
+                .filter(|waiting| waiting.node != settings.node && waiting.at <= old)
+                .collect();
+            theirs.sort_by(|a, b| (&a.node, a.number).cmp(&(&b.node, b.number)));
+            if theirs.is_empty() {
+                return Ok(());
+            }
+            info!(events = theirs.len(), "sending what a dead process left in its outbox");
+            let mut changes = Changes::new();
+            let mut sent = Vec::new();
+            for Waiting { node, number, topic, key, payload, headers, .. } in theirs {
+                changes = changes.delete_id::<Waiting>(Waiting::id_of(&node, number));
+                let message = Outgoing { topic, key, payload, headers, may_be_lost: false };
+                let (number, answer) = self.enqueue(message)?;
+                sent.push(tokio::spawn(Arc::clone(self).settle(number, answer)));
+            }
+            for sent in sent {
+                sent.await.map_err(|_| BusError::Closed)??;
+            }
+            self.store.commit(changes).await.map_err(store_away)?;
+        }
+    }
+}
+
+/// Puts a message into the producer's queue.
+fn hand_over(state: &State, number: i64, entry: &Entry) -> Result<(), KafkaError> {
+    let Some(producer) = &state.producer else { return Err(KafkaError::Canceled) };
+    let message = entry.message.as_ref();
+    let headers = message.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    });
+    let record = BaseRecord::with_opaque_to(&message.topic, Box::new((state.generation, number)))
+        .key(&message.key)
+        .payload(&message.payload)
+        .headers(headers);
+    producer.send(record).map_err(|(err, _)| err)
+}
+
+/// Takes out of the outbox what the broker has, mends what broke, and looks after the outboxes of the dead.
+async fn keep_in_order(shared: Weak<Shared>, mut noted: mpsc::UnboundedReceiver<Note>) {
+    let mut notes = Vec::with_capacity(AT_ONCE);
+    let mut adopt_at = tokio::time::Instant::now() + ADOPT_EVERY;
+    loop {
+        let received = tokio::time::timeout_at(adopt_at, noted.recv_many(&mut notes, AT_ONCE))
+            .await
+            .unwrap_or(usize::MAX);
+        let Some(shared) = shared.upgrade().filter(|_| received > 0) else { return };
+        let mut changes = Changes::new();
+        let mut broken = false;
+        for note in notes.drain(..) {
+            match note {
+                Note::Done(number) => {
+                    let id = Waiting::id_of(&shared.clients.settings().node, number);
+                    changes = changes.delete_id::<Waiting>(id);
+                }
+                Note::Broken(generation) => broken |= shared.state().generation == generation,
+            }
+        }
+        if let Err(err) = shared.store.commit(changes).await {
+            // They are sent once more after a restart: handlers know them by their ids.
+            warn!(%err, "events that were sent stay in the outbox");
+        }
+        if broken {
+            tokio::time::sleep(PAUSE).await;
+            match shared.renew() {
+                Ok(()) => info!("a new producer has what waits"),
+                Err(err) => {
+                    error!(%err, "no producer can be made; trying again");
+                    let _ = shared.notes.send(Note::Broken(shared.state().generation));
+                }
+            }
+        }
+        if tokio::time::Instant::now() >= adopt_at {
+            if !shared.away.load(Ordering::Relaxed)
+                && let Err(err) = shared.adopt().await
+            {
+                debug!(%err, "the outboxes of the dead wait");
+            }
+            adopt_at = tokio::time::Instant::now() + ADOPT_EVERY;
+        }
+    }
+}

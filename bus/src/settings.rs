@@ -1,0 +1,195 @@
+//! `MILLRACE_BUS` and `[kafka]`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::KafkaSettings;
+
+/// `MILLRACE_BUS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BusLocation {
+    /// In this process.
+    Memory,
+    /// Brokers, as `host:port`.
+    Kafka(Vec<String>),
+}
+
+/// Why a text says no bus.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BusLocationError {
+    /// Neither.
+    #[error("is no bus; write memory, or kafka://HOST:PORT[,HOST:PORT]")]
+    Unknown,
+    /// A broker without a host or a port.
+    #[error("names the broker {0:?}; write each as HOST:PORT, with commas between them")]
+    Broker(String),
+}
+
+impl FromStr for BusLocation {
+    type Err = BusLocationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "memory" {
+            return Ok(Self::Memory);
+        }
+        let brokers = text.strip_prefix("kafka://").ok_or(BusLocationError::Unknown)?;
+        let broker = |broker: &str| {
+            let named = broker.rsplit_once(':').filter(|(host, port)| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+                !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
+            });
+            named.map(|_| broker.to_owned()).ok_or_else(|| BusLocationError::Broker(broker.to_owned()))
+        };
+        Ok(Self::Kafka(brokers.split(',').map(broker).collect::<Result<_, _>>()?))
+    }
+}
+
+impl fmt::Display for BusLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Kafka(brokers) => write!(f, "kafka://{}", brokers.join(",")),
+        }
+    }
+}
+
+impl Serialize for BusLocation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BusLocation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// `[kafka]`: what is said to the brokers of `MILLRACE_BUS`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Stands before the name of every topic and group, so that a cluster may be shared. Default empty.
+    pub prefix: String,
+    /// Copies of each partition of the topics that are made; 0 is 3, or as many as there are brokers.
+    pub replication: u16,
+    /// Most events that may wait for the broker, in memory and in the outbox. Default 10000, 100 to 1000000. Beyond it
+    /// publishing is refused.
+    pub outbox_limit: usize,
+    /// How long the broker may take for an event until it counts as away, and the outbox takes over. Default 2 s, 100 ms
+    /// to 1 min. Lower acknowledges sooner while the broker is away.
+    #[serde(with = "millrace_core::config::duration")]
+    pub away_after: Duration,
+    /// How old an event in the outbox of another process is when this one sends it, because that process is dead. Default
+    /// 5 min, 10 s to 1 day.
+    #[serde(with = "millrace_core::config::duration")]
+    pub adopt_after: Duration,
+    /// How long the brokers may take when a process starts. Default 1 min, 1 s to 1 h.
+    #[serde(with = "millrace_core::config::duration")]
+    pub connect_timeout: Duration,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            replication: 0,
+            outbox_limit: 10_000,
+            away_after: Duration::from_secs(2),
+            adopt_after: Duration::from_secs(300),
+            connect_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl KafkaConfig {
+    /// Longest [`Self::prefix`], in bytes.
+    const PREFIX_MAX: usize = 100;
+
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if self.prefix.len() > Self::PREFIX_MAX || !self.prefix.bytes().all(plain) {
+            problems.push(format!(
+                "kafka.prefix: {:?} may have letters, digits, dots, dashes and underscores, at most {}",
+                self.prefix,
+                Self::PREFIX_MAX
+            ));
+        }
+        if !(100..=1_000_000).contains(&self.outbox_limit) {
+            problems.push(format!("kafka.outbox_limit: must be 100 to 1000000, is {}", self.outbox_limit));
+        }
+        let second = Duration::from_secs(1);
+        for (name, value, least, most) in [
+            ("away_after", self.away_after, second / 10, second * 60),
+            ("adopt_after", self.adopt_after, second * 10, second * 86_400),
+            ("connect_timeout", self.connect_timeout, second, second * 3_600),
+        ] {
+            if !(least..=most).contains(&value) {
+                problems.push(format!("kafka.{name}: must be {least:?} to {most:?}, is {value:?}"));
+            }
+        }
+        problems
+    }
+
+    /// For these brokers, as the node of this name.
+    #[must_use]
+    pub fn settings(&self, brokers: &[String], node: &str) -> KafkaSettings {
+        KafkaSettings {
+            brokers: brokers.to_vec(),
+            prefix: self.prefix.clone(),
+            node: node.to_owned(),
+            replication: self.replication,
+            outbox_limit: self.outbox_limit,
+            away_after: self.away_after,
+            adopt_after: self.adopt_after,
+            connect_timeout: self.connect_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_is_named_by_its_brokers() {
+        let kafka = |text: &str| text.parse::<BusLocation>();
+        assert_eq!(kafka("memory"), Ok(BusLocation::Memory));
+        let two = BusLocation::Kafka(vec!["a.example:9092".into(), "[::1]:9093".into()]);
+        assert_eq!(kafka("kafka://a.example:9092,[::1]:9093"), Ok(two.clone()));
+        assert_eq!(two.to_string().parse(), Ok(two));
+        for wrong in ["kafka", "nats://a:1", "", "Memory"] {
+            assert_eq!(kafka(wrong), Err(BusLocationError::Unknown), "{wrong}");
+        }
+        for wrong in ["", "a", "a:", ":1", "a:0", "a:1,", "a:70000", "u:p@a:1", "a:1/x"] {
+            let result = kafka(&format!("kafka://{wrong}"));
+            assert!(matches!(result, Err(BusLocationError::Broker(_))), "{wrong}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said() {
+        assert_eq!(KafkaConfig::default().validate(), Vec::<String>::new());
+        let wrong = KafkaConfig {
+            prefix: "a b".into(),
+            replication: 0,
+            outbox_limit: 1,
+            away_after: Duration::ZERO,
+            adopt_after: Duration::ZERO,
+            connect_timeout: Duration::ZERO,
+        };
+        let problems = wrong.validate();
+        let named =
+            ["kafka.prefix", "kafka.outbox_limit", "kafka.away_after", "kafka.adopt_after", "kafka.connect"];
+        assert_eq!(problems.len(), named.len());
+        for name in named {
+            assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:?}");
+        }
+    }
+}

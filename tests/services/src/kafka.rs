@@ -1,0 +1,169 @@
+//! An Apache Kafka of one node.
+#![expect(clippy::disallowed_methods, reason = "shell: waits for a server")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+use crate::free_port;
+use crate::keeper::Keeper;
+
+/// How long a broker may take until it is ready.
+const READY: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often other ports are tried when somebody else was faster.
+const PORTS: u32 = 5;
+/// What a cluster calls itself: 16 bytes in base64.
+const CLUSTER: &str = "bWlsbHJhY2UtdGVzdHMhIQ";
+/// `ApiVersions` (key 18, version 0) without a client id: its length, then the request. Only a broker that serves
+/// answers it.
+const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+
+static SHARED: OnceCell<Kafka> = OnceCell::const_new();
+static PREFIXES: AtomicU32 = AtomicU32::new(0);
+
+/// Somewhere on a broker where nobody else is: its `host:port`, and what names begin with there.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// `host:port`.
+    pub broker: String,
+    /// Before the names of topics and groups.
+    pub prefix: String,
+}
+
+/// A place on the one broker of this test binary.
+pub async fn place() -> Place {
+    let broker = match std::env::var("MILLRACE_TEST_KAFKA") {
+        Ok(broker) => broker,
+        Err(_) => SHARED.get_or_init(Kafka::start).await.broker(),
+    };
+    Place { broker, prefix: prefix() }
+}
+
+/// What no other name begins with.
+#[must_use]
+pub fn prefix() -> String {
+    let number = PREFIXES.fetch_add(1, Ordering::Relaxed);
+    format!("test-{}-{number}.", std::process::id())
+}
+
+/// A broker of one's own, which can be killed.
+#[derive(Debug)]
+pub struct Kafka {
+    keeper: Keeper,
+    port: u16,
+}
+
+impl Kafka {
+    /// Starts one and waits until it serves.
+    ///
+    /// # Panics
+    /// It cannot be fetched, or is not ready within two minutes; its log is in the message.
+    pub async fn start() -> Self {
+        let jars = format!("{}/*", jars());
+        for _ in 0..PORTS {
+            let (port, control) = (free_port(), free_port());
+            let folder = tempfile::tempdir().expect("a temporary folder can be made");
+            let path = folder.path().to_string_lossy().into_owned();
+            let settings = format!("{path}/server.properties");
+            std::fs::write(&settings, properties(port, control, &path)).expect("the folder can be written");
+            let java = [
+                "-Xmx320m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-cp",
+                &jars,
+            ];
+            let format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", &settings];
+            let formatted = Command::new("java").args(java).args(format).output().expect("java is there");
+            assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+            let mut arguments = java.to_vec();
+            arguments.extend(["kafka.Kafka", &settings]);
+            let kafka = Self { keeper: Keeper::start(folder, "java", &arguments), port };
+            if kafka.answers().await {
+                return kafka;
+            }
+        }
+        panic!("no port is free");
+    }
+
+    /// Its `host:port`.
+    #[must_use]
+    pub fn broker(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it without warning.
+    pub fn kill(&mut self) {
+        self.keeper.order("kill");
+    }
+
+    /// Starts it again where it was, on the same port, and waits until it serves.
+    ///
+    /// # Panics
+    /// It is not ready within two minutes.
+    pub async fn restart(&mut self) {
+        self.keeper.order("start");
+        assert!(self.answers().await, "its port was taken:\n{}", self.keeper.log());
+    }
+
+    /// Lets it stand still, with its connections open.
+    pub fn freeze(&mut self) {
+        self.keeper.order("stop");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self) {
+        self.keeper.order("continue");
+    }
+
+    /// Waits until it serves; false if a port was taken.
+    async fn answers(&self) -> bool {
+        let taken = || self.keeper.log().contains("Address already in use");
+        let ready = async {
+            while !taken() && ask(self.port).await.is_err() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let in_time = tokio::time::timeout(READY, ready).await;
+        assert!(in_time.is_ok(), "kafka is not ready within {READY:?}:\n{}", self.keeper.log());
+        !taken()
+    }
+}
+
+async fn ask(port: u16) -> std::io::Result<()> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port)).await?;
+    connection.write_all(&API_VERSIONS).await?;
+    connection.read_u32().await.map(drop)
+}
+
+/// One node that is broker and controller, with the replicas of one.
+fn properties(port: u16, control: u16, folder: &str) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{control}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         log.dirs={folder}/data\n\
+         offsets.topic.replication.factor=1\n\
+         offsets.topic.num.partitions=3\n\
+         group.initial.rebalance.delay.ms=0\n\
+         auto.create.topics.enable=false\n"
+    )
+}
+
+/// The folder of its jars, fetched if need be.
+fn jars() -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services.sh");
+    let output = Command::new(script).arg("kafka").output().expect("scripts/services.sh can be run");
+    assert!(output.status.success(), "kafka is not there: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
