@@ -2,7 +2,7 @@
 //!
 //! An [`Errand`] is kept in the store, at most so many, and sent as a [`Letter`] by SMTP, again and again with growing waits,
 //! by whichever process is there. Links in letters are secrets, of which the store keeps only hashes: they are made when a
-//! letter is sent. Why: `docs/adr/0014-mail-waits-in-the-store.md`.
+//! letter is sent. Why: `docs/adr/0015-mail-waits-in-the-store.md`.
 //!
 //! | Specification | Where |
 //! |---|---|
