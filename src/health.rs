@@ -66,6 +66,7 @@ impl Readiness {
     }
 
     fn note(&self, check: Check) {
+        metrics::gauge!("millrace_ready", "part" => check.name).set(u32::from(check.ready));
         let mut checks = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let name = check.name;
         match checks.iter_mut().find(|known| known.name == name) {

@@ -10,6 +10,7 @@ mod drain;
 mod health;
 mod logging;
 mod metrics;
+mod process;
 mod roles;
 mod serve;
 mod user;

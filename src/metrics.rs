@@ -10,6 +10,8 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::process;
+
 /// Bounds of histograms of seconds: a part's way through the server is about a millisecond.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 /// How often the exporter folds recorded values into its histograms.
@@ -20,17 +22,24 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// A recorder is installed already.
 pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
         .install_recorder()
-        .context("failed to start the metrics recorder")
+        .context("failed to start the metrics recorder")?;
+    metrics::describe_gauge!("millrace_build_info", "Always 1; version and commit are in the labels");
+    metrics::gauge!("millrace_build_info", "version" => crate::VERSION, "commit" => crate::COMMIT).set(1);
+    metrics::describe_gauge!("millrace_ready", "1 while a part of the process is ready, else 0");
+    millrace_api::telemetry::register();
+    process::register();
+    Ok(handle)
 }
 
-/// Keeps the recorder's memory bounded.
+/// Keeps the recorder's memory bounded, and what the process uses known.
 pub(crate) async fn upkeep(handle: PrometheusHandle, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(UPKEEP);
     while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
         handle.run_upkeep();
+        process::record();
     }
 }
 

@@ -24,6 +24,7 @@ pub mod settings;
 pub mod site;
 mod state;
 pub mod studio;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod viewers;
