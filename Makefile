@@ -8,10 +8,10 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 	web/package-lock.json web/tsconfig.json web/vite.config.ts
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-api fuzz bench generate docs docker clean
+.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-api test-deploy fuzz bench generate docs docker release up down logs clean
 
 help: ## Print this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 run: build ## Build and run the server
 	exec $(TARGET_DIR)/release/millrace serve
@@ -32,7 +32,7 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 	cd web && npm run lint
 	scripts/deny.sh
 
-test: test-unit test-web test-e2e test-api ## All tests
+test: test-unit test-web test-e2e test-api test-deploy ## All tests
 
 # Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
 # Tests that need real servers have names that begin with e2e, and no others with e.
@@ -53,6 +53,10 @@ test-api: setup-test web/dist/index.html ## The real binary beside its OpenAPI d
 	cargo test --workspace --locked --test e2e --no-run
 	scripts/test-api.sh $(TARGET_DIR)/debug/millrace
 
+test-deploy: setup-test web/dist/index.html ## What people deploy: Compose, nginx, alerts and dashboards beside the real binary
+	cargo test --workspace --locked --test e2e --no-run
+	python3 tests/deploy/run.py $(TARGET_DIR)/debug/millrace "$$(scripts/services.sh prometheus)" "$$(scripts/services.sh hadolint)"
+
 fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust and cargo-fuzz)
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
@@ -67,7 +71,25 @@ docs: ## Build the Rust documentation
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items --locked
 
 docker: ## Build the container image (needs a Docker engine)
-	docker build -f docker_compose/Dockerfile --build-arg BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace .
+	docker build -f docker_compose/Dockerfile --build-arg BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace:local .
+
+COMPOSE := docker compose -f docker_compose/all-in-one.yaml
+
+release: build ## Debian package, archive and checksums into dist/ (RELEASE_DIR)
+	scripts/setup.sh release
+	scripts/release.sh $(TARGET_DIR)/release/millrace $(or $(RELEASE_DIR),dist)
+	python3 tests/deploy/release.py $(or $(RELEASE_DIR),dist)
+
+up: ## Build and start what docker_compose/all-in-one.yaml has, with the profiles of docker_compose/.env
+	scripts/compose-secrets.sh
+	BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) $(COMPOSE) up --build --detach --wait
+	$(COMPOSE) logs --no-log-prefix millrace | grep -A2 'Make your account' | tail -3 || true
+
+down: ## Stop it; what it keeps stays
+	$(COMPOSE) --profile '*' down
+
+logs: ## Follow its logs
+	$(COMPOSE) --profile '*' logs --follow --tail 100
 
 clean: ## Remove what was built
 	cargo clean

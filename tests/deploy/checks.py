@@ -1,0 +1,196 @@
+"""What can be said of the files without running the server."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+COMPOSE = "docker_compose"
+UNIT = "deploy/systemd/millrace.service"
+# What systemd-analyze calls exposure, times ten: 0 to 20 is "OK".
+EXPOSURE = 20
+# Metrics of ours, of the process, and of the host; `up` is Prometheus' own.
+METRIC = re.compile(r"\b(?:millrace|process|node)_[A-Za-z0-9_]+\b")
+# Grafana puts these in.
+VARIABLES = {"$instance": ".*", "$__rate_interval": "1m"}
+
+
+def wrong(what):
+    raise SystemExit(f"deploy: {what}")
+
+
+def quiet(command, **more):
+    """Runs it; what it printed is shown only when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+    if done.returncode != 0:
+        wrong(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def read(*path):
+    with open(os.path.join(*path)) as file:
+        return file.read()
+
+
+def compose():
+    """The Compose file as Docker Compose would understand it, or nothing where Go is missing."""
+    if shutil.which("go") is None:
+        print("deploy: go is missing; the Compose file was NOT checked")
+        return None
+    files = [os.path.abspath(os.path.join(COMPOSE, name)) for name in ["all-in-one.yaml", ".env.example"]]
+    project = json.loads(quiet(["go", "run", ".", *files], cwd="tests/deploy/compose"))
+    documented()
+    for name, service in project["services"].items():
+        hardened(name, service)
+    return project
+
+
+def hardened(name, service):
+    """What every container of ours has."""
+    limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
+    rules = {
+        "read_only: true": service.get("read_only"),
+        "cap_drop: [ALL]": service.get("cap_drop") == ["ALL"] and "cap_add" not in service,
+        "no-new-privileges": "no-new-privileges:true" in service.get("security_opt", []),
+        "restart": service.get("restart") == "unless-stopped",
+        "a limit of memory and of processes": int(limits.get("memory", 0)) > 0 and limits.get("pids", 0) > 0,
+        # Millrace's is in the Dockerfile.
+        "a health check": "healthcheck" in service or name == "millrace",
+        "an image of one version": re.search(r":(?!latest$)[\w.-]+$", service["image"]),
+        "no privileges": not service.get("privileged"),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            wrong(f"service {name} lacks {rule}")
+    for volume in service.get("volumes", []):
+        if volume["type"] == "bind" and not (volume.get("read_only") and os.path.exists(volume["source"])):
+            wrong(f"service {name} mounts {volume['source']}, which is missing or can be written")
+    for port in service.get("ports", []):
+        if "monitoring" in service.get("profiles", []) and port.get("host_ip") != "127.0.0.1":
+            wrong(f"service {name} is for this host only, and publishes {port}")
+    for variable, value in (service.get("environment") or {}).items():
+        if re.search("PASSWORD|SECRET|TOKEN", variable) and not str(value).startswith("/run/secrets/"):
+            wrong(f"service {name} has a secret in its environment: {variable}")
+
+
+def documented():
+    """Every variable of the Compose file is in .env.example, with the same default."""
+    used = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", read(COMPOSE, "all-in-one.yaml")))
+    # `make up` sets it.
+    used.pop("BUILD_COMMIT")
+    told = dict(re.findall(r"^([A-Z_]+)=(.*)$", read(COMPOSE, ".env.example"), re.M))
+    told.pop("COMPOSE_PROFILES")
+    if used != told:
+        wrong(f"all-in-one.yaml and .env.example disagree: {sorted(used.items() ^ told.items())}")
+
+
+def dockerfile(hadolint):
+    """It can be read, its shell too, and it ends as nobody in particular with a health check of ours."""
+    path = os.path.join(COMPOSE, "Dockerfile")
+    quiet([hadolint, "--no-color", path])
+    image = read(path).rsplit("\nFROM ", 1)[1]
+    for line in ["USER 65532:65532", 'CMD ["/usr/local/bin/millrace", "healthcheck"]']:
+        if line not in image:
+            wrong(f"{path}: the image lacks {line}")
+
+
+def unit(binary, folder):
+    """systemd takes the unit and finds it closed; users and files are made as it needs them."""
+    if shutil.which("systemd-analyze") is None:
+        print("deploy: systemd-analyze is missing; the unit was NOT checked")
+        return
+    quiet(["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE}", UNIT])
+    text = read(UNIT)
+    grace = int(re.search(r"^TimeoutStopSec=(\d+)s$", text, re.M)[1])
+    default = re.search(r'^shutdown_grace = "(\d+)s"$.*^drain_timeout = "(\d+)s"$', read("docs", "millrace.toml"), re.M | re.S)
+    if grace <= 2 * int(default[1]) + int(default[2]):
+        wrong(f"{UNIT}: TimeoutStopSec is not above what a stop may take")
+    here = os.path.join(folder, "millrace.service")
+    with open(here, "w") as file:
+        file.write(text.replace("/usr/bin/millrace", binary))
+    # Warnings have no exit code.
+    said = subprocess.run(["systemd-analyze", "verify", "--man=no", here], capture_output=True, text=True, timeout=60)
+    if said.returncode != 0 or "millrace.service" in said.stderr:
+        wrong(f"systemd-analyze verify: {said.stderr}")
+    quiet([binary, "config", "check", "--config", os.path.abspath("deploy/millrace.toml")], env={}, cwd=folder)
+
+
+def dashboards():
+    """Every expression of every dashboard, with the place where it stands."""
+    folder = os.path.join(COMPOSE, "grafana", "dashboards")
+    found = {}
+    seen = set()
+    for name in sorted(os.listdir(folder)):
+        dashboard = json.loads(read(folder, name))
+        if dashboard["uid"] in seen:
+            wrong(f"{name}: the uid {dashboard['uid']} is taken")
+        seen.add(dashboard["uid"])
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        if len(ids) != len(set(ids)):
+            wrong(f"{name}: two panels have one id")
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", []):
+                if target["datasource"]["uid"] != "prometheus":
+                    wrong(f"{name}: {panel['title']} asks another source than the one we provision")
+                expression = target["expr"]
+                for variable, value in VARIABLES.items():
+                    expression = expression.replace(variable, value)
+                found[f"{name}: {panel['title']} {target['refId']}"] = expression
+    if "uid: prometheus" not in read(COMPOSE, "grafana", "provisioning", "datasources", "prometheus.yml"):
+        wrong("grafana: the source that dashboards ask is not provisioned")
+    return found
+
+
+def alerts():
+    """The rules as docs/operations.md tells them."""
+    rules = read(COMPOSE, "prometheus", "rules", "millrace.yml")
+    names = re.findall(r"- alert: (\w+)", rules)
+    text = read("docs", "operations.md")
+    missing = [name for name in names if f"`{name}`" not in text]
+    if missing:
+        wrong(f"docs/operations.md says nothing of the alerts {missing}")
+    return set(METRIC.findall(rules))
+
+
+def prometheus(promtool):
+    """Configuration, rules and their tests, and the dashboards' expressions."""
+    quiet([promtool, "check", "config", os.path.join(COMPOSE, "prometheus", "prometheus.yml")])
+    quiet([promtool, "test", "rules", "tests/deploy/alerts_test.yml"])
+    expressions = dashboards()
+    rules = [{"record": f"panel:{index}", "expr": expr} for index, expr in enumerate(expressions.values())]
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        # JSON is YAML.
+        json.dump({"groups": [{"name": "dashboards", "rules": rules}]}, file)
+        file.flush()
+        quiet([promtool, "check", "rules", file.name])
+    return expressions
+
+
+def settings(binary, service, folder):
+    """The server takes what the Compose file and the .env.example of it set."""
+    secret = os.path.join(folder, "playback")
+    with open(secret, "w") as file:
+        file.write("0123456789abcdef0123456789abcdef\n")
+    environment = {name: value.replace("/run/secrets/playback", secret) for name, value in service["environment"].items()}
+    quiet([binary, "config", "check"], env=environment, cwd=folder)
+
+
+def edge(service, folder):
+    """nginx takes the configuration of the edge, with the paths of this machine in place of the container's."""
+    environment = service["environment"]
+    files = {volume["target"]: volume["source"] for volume in service["volumes"] if volume["type"] == "bind"}
+    site = read(files["/etc/nginx/templates/millrace.conf.template"])
+    for name, value in environment.items():
+        site = site.replace("${" + name + "}", value)
+    # The name of the origin is one of the container's network.
+    site = site.replace("server millrace:8080", "server 127.0.0.1:8080").replace("/var/cache/nginx", folder)
+    main = read(files["/etc/nginx/nginx.conf"])
+    for theirs, ours in [("/tmp/", f"{folder}/"), ("modules/", "/usr/lib/nginx/modules/")]:
+        main = main.replace(theirs, ours)
+    main = main.replace("include mime.types", "include /etc/nginx/mime.types")
+    for name, text in [("nginx.conf", main), ("millrace.conf", site), ("playback.js", read(files["/etc/nginx/playback.js"]))]:
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(text)
+    quiet(["/usr/sbin/nginx", "-t", "-c", os.path.join(folder, "nginx.conf"), "-p", folder])
