@@ -6,7 +6,7 @@
 //! Whoever needs the past reads it by [`Bus::replay`].
 //!
 //! In one process it is [`memory::MemoryBus`] on a [`journal::Journal`]: one in memory for tests, one in the store for
-//! a server. Between processes it is Apache Kafka. [`suite`] holds each of them to the same promises.
+//! a server. Between processes it is Apache Kafka. `suite` holds each of them to the same promises.
 
 pub mod consume;
 mod dead;
