@@ -286,7 +286,7 @@ fn readable(error: &figment::Error, figment: &Figment) -> String {
     }
     let value = match figment.find_value(&key) {
         // It may hold a password.
-        _ if key == "store" => String::new(),
+        _ if ["store", "bus"].contains(&key.as_str()) => String::new(),
         Ok(figment::value::Value::String(_, text)) => format!(" is {text:?};"),
         Ok(figment::value::Value::Num(_, number)) => {
             number.to_i128().map_or_else(String::new, |number| format!(" is {number};"))
@@ -348,6 +348,11 @@ mod tests {
             ("MILLRACE_RTMP_ADDR", "1935", "such as 0.0.0.0:8080"),
             ("MILLRACE_BUS", "nats://localhost", "is no bus; write memory, or kafka://HOST:PORT"),
             ("MILLRACE_BUS", "kafka://localhost", "names the broker \"localhost\"; write each as HOST:PORT"),
+            (
+                "MILLRACE_BUS",
+                "kafka://ada:secret@a:9092",
+                "bus: carries a name or a password; brokers are named",
+            ),
             ("MILLRACE_KAFKA__OUTBOX_LIMIT", "1", "kafka.outbox_limit: must be 100 to 1000000"),
             (
                 "MILLRACE_STORE",

@@ -23,6 +23,9 @@ pub enum BusLocationError {
     /// Neither.
     #[error("is no bus; write memory, or kafka://HOST:PORT[,HOST:PORT]")]
     Unknown,
+    /// Somebody's name, perhaps with a password, which is not repeated.
+    #[error("carries a name or a password; brokers are named by HOST:PORT alone")]
+    Credentials,
     /// A broker without a host or a port.
     #[error("names the broker {0:?}; write each as HOST:PORT, with commas between them")]
     Broker(String),
@@ -36,6 +39,9 @@ impl FromStr for BusLocation {
             return Ok(Self::Memory);
         }
         let brokers = text.strip_prefix("kafka://").ok_or(BusLocationError::Unknown)?;
+        if brokers.contains('@') {
+            return Err(BusLocationError::Credentials);
+        }
         let broker = |broker: &str| {
             let named = broker.rsplit_once(':').filter(|(host, port)| {
                 let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
@@ -167,9 +173,12 @@ mod tests {
         for wrong in ["kafka", "nats://a:1", "", "Memory"] {
             assert_eq!(kafka(wrong), Err(BusLocationError::Unknown), "{wrong}");
         }
-        for wrong in ["", "a", "a:", ":1", "a:0", "a:1,", "a:70000", "u:p@a:1", "a:1/x"] {
+        for wrong in ["", "a", "a:", ":1", "a:0", "a:1,", "a:70000", "a:1/x"] {
             let result = kafka(&format!("kafka://{wrong}"));
             assert!(matches!(result, Err(BusLocationError::Broker(_))), "{wrong}: {result:?}");
+        }
+        for wrong in ["u:p@a:1", "u:p,q@a:1", "a:1,u:p@b:1"] {
+            assert_eq!(kafka(&format!("kafka://{wrong}")), Err(BusLocationError::Credentials), "{wrong}");
         }
     }
 
