@@ -171,6 +171,7 @@ impl ApiState {
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let mut events = bus.subscribe(Topic::Streams);
+        let mut nodes = bus.subscribe(Topic::Nodes);
         let state = self.clone();
         async move {
             let mut count = tokio::time::interval(COUNT_VIEWERS_EVERY);
@@ -180,6 +181,10 @@ impl ApiState {
                     () = shutdown.cancelled() => return,
                     event = events.next() => match event {
                         Some(event) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&event),
+                        None => return,
+                    },
+                    lease = nodes.next() => match lease {
+                        Some(lease) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&lease),
                         None => return,
                     },
                     _ = count.tick() => state.count_viewers(),

@@ -190,7 +190,7 @@ impl Studio {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: format!("/nodes/{}", self.node),
-            subject: channel.clone(),
+            subject: channel.clone().into(),
             time: Timestamp::now(),
             body,
         };
@@ -252,7 +252,7 @@ impl Wanted {
     }
 
     fn apply(&mut self, state: &ApiState, event: &Event) {
-        let channel = &event.subject;
+        let Some(channel) = event.channel() else { return };
         let viewers =
             state.with_directory(|directory| directory.get(channel).map_or(0, |stream| stream.viewers));
         self.recorder.apply(event, viewers);

@@ -1,13 +1,16 @@
 //! What crosses the bus: CloudEvents 1.0 envelopes around one versioned enum per topic.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BroadcastId, ChannelName, StreamKeyId};
+use crate::ids::{BroadcastId, ChannelName, NodeName, StreamKeyId};
 use crate::playback::Access;
 
-/// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the channel and the
-/// bus key: events of one channel keep their order.
+/// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the bus key: events of one
+/// channel, or of one node, keep their order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Always `1.0`.
@@ -16,13 +19,71 @@ pub struct Event {
     pub id: uuid::Uuid,
     /// Which node says so: `/nodes/{name}`.
     pub source: String,
-    /// The channel.
-    pub subject: ChannelName,
+    /// What it is about.
+    pub subject: Subject,
     /// When it happened.
     pub time: Timestamp,
     /// `type` and `data`.
     #[serde(flatten)]
     pub body: EventBody,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Subject {
+    /// A channel; on the wire its name.
+    Channel(ChannelName),
+    /// A node; on the wire `nodes/{name}`, which is no channel's name.
+    Node(NodeName),
+}
+
+/// A text is the subject of none of our events.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither a channel nor nodes/NAME")]
+pub struct SubjectError(String);
+
+impl Subject {
+    const NODES: &'static str = "nodes/";
+
+    /// The key of the event on the bus.
+    #[must_use]
+    pub fn key(&self) -> Cow<'_, str> {
+        match self {
+            Self::Channel(name) => Cow::Borrowed(name.as_str()),
+            Self::Node(name) => Cow::Owned(format!("{}{name}", Self::NODES)),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key())
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = SubjectError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parsed = match text.strip_prefix(Self::NODES) {
+            Some(name) => name.parse().ok().map(Self::Node),
+            None => text.parse().ok().map(Self::Channel),
+        };
+        parsed.ok_or(SubjectError(text))
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.key().into_owned()
+    }
+}
+
+impl From<ChannelName> for Subject {
+    fn from(name: ChannelName) -> Self {
+        Self::Channel(name)
+    }
 }
 
 /// The only version of the envelope we speak.
@@ -61,6 +122,12 @@ pub enum EventBody {
     /// What is kept about the channel has changed: read it again.
     #[serde(rename = "channel.updated.v1")]
     ChannelUpdated(ChannelUpdated),
+    /// A node is there, and owns these broadcasts, until the lease runs out.
+    #[serde(rename = "node.leased.v1")]
+    NodeLeased(NodeLeased),
+    /// A node stopped; it owns nothing any more.
+    #[serde(rename = "node.left.v1")]
+    NodeLeft(NodeLeft),
 }
 
 /// Why what came over the bus is no event for us.
@@ -85,6 +152,24 @@ struct Envelope {
 }
 
 impl Event {
+    /// The channel that it is about, if it is about one.
+    #[must_use]
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match &self.subject {
+            Subject::Channel(name) => Some(name),
+            Subject::Node(_) => None,
+        }
+    }
+
+    /// The node that it is about, if it is about one.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeName> {
+        match &self.subject {
+            Subject::Node(name) => Some(name),
+            Subject::Channel(_) => None,
+        }
+    }
+
     /// Reads an event as it is on the wire.
     ///
     /// # Errors
@@ -121,6 +206,8 @@ impl EventBody {
         "stream.stop.v1",
         "key.revoked.v1",
         "channel.updated.v1",
+        "node.leased.v1",
+        "node.left.v1",
     ];
 }
 
@@ -205,6 +292,70 @@ pub struct ChannelUpdated {
     pub access: Access,
 }
 
+/// Data of `node.leased.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeLeased {
+    /// Of this life of the node: a restart makes a new one.
+    pub boot: uuid::Uuid,
+    /// Where other nodes reach its HTTP listener: `http://HOST:PORT`.
+    pub url: String,
+    /// What it runs.
+    pub roles: Vec<String>,
+    /// Milliseconds, from when this is heard until the node counts as lost.
+    pub lease_ms: u64,
+    /// Connections of publishers that it takes.
+    pub capacity: u64,
+    /// Connections of publishers that it has.
+    pub load: u64,
+    /// Its broadcasts, at most [`LEASED_STREAMS_MAX`].
+    pub streams: Vec<LeasedStream>,
+}
+
+/// Most broadcasts in a lease, so that it fits into an event. A machine carries far fewer.
+pub const LEASED_STREAMS_MAX: usize = 400;
+/// Most characters of an encoder's name in a lease.
+pub const LEASED_ENCODER_MAX: usize = 64;
+
+/// A broadcast that a node owns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeasedStream {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// When its first media arrived, by the clock of the node.
+    pub started_at: Timestamp,
+    /// Whether its media needs a playback token.
+    pub access: Access,
+    /// While the publisher is away: when the broadcast ends unless one comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_until: Option<Timestamp>,
+    /// The encoder's name, if it gave one, or the first [`LEASED_ENCODER_MAX`] characters of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// Milliseconds for which nobody may take the channel from its publisher, who took it from another.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_ms: u64,
+    /// Greater than every media sequence number used so far; 0 before the first.
+    #[serde(default)]
+    pub next_msn: u64,
+    /// Seconds between keyframes, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyframe_interval: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Data of `node.left.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeLeft {
+    /// Which life of it.
+    pub boot: uuid::Uuid,
+}
+
 /// Why a broadcast ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,6 +370,10 @@ pub enum EndReason {
     ServerStopping,
     /// Somebody stopped it: its owner, an administrator, or whoever revoked its stream key.
     Stopped,
+    /// A publisher on another node took the channel over: a broadcast goes on there.
+    TakenOver,
+    /// Its node is not heard of any more.
+    NodeLost,
 }
 
 /// What is measured of a live broadcast. Everything that is not known yet is absent.
@@ -290,7 +445,7 @@ mod tests {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::from_u128(7),
             source: "/nodes/one".into(),
-            subject: "studio".parse().unwrap(),
+            subject: Subject::Channel("studio".parse().unwrap()),
             time: "2026-11-21T03:04:05Z".parse().unwrap(),
             body: EventBody::StreamEnded(StreamEnded {
                 broadcast: BroadcastId(uuid::Uuid::from_u128(9)),
@@ -303,6 +458,46 @@ mod tests {
         assert_eq!(json["subject"], "studio");
         assert_eq!(json["data"]["reason"], "reconnect_window_elapsed");
         assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+
+    #[test]
+    fn a_subject_is_a_channel_or_a_node() {
+        let read = |text: &str| Subject::try_from(text.to_owned());
+        assert_eq!(read("studio"), Ok(Subject::Channel("studio".parse().unwrap())));
+        assert_eq!(read("nodes/media-1:8080"), Ok(Subject::Node("media-1:8080".parse().unwrap())));
+        for text in ["studio", "nodes/media-1:8080"] {
+            assert_eq!(read(text).unwrap().key(), text);
+        }
+        for bad in ["", "nodes/", "nodes", "users/7", "nodes/a/b"] {
+            // One of them is a channel's name.
+            assert_eq!(read(bad).is_ok(), bad == "nodes", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_full_lease_fits_into_an_event() {
+        let stream = LeasedStream {
+            channel: "x".repeat(crate::ids::CHANNEL_NAME_MAX).parse().unwrap(),
+            broadcast: BroadcastId(uuid::Uuid::max()),
+            started_at: "2026-11-21T03:04:05.123456789Z".parse().unwrap(),
+            access: Access::Token,
+            interrupted_until: Some("2026-11-21T03:04:05.123456789Z".parse().unwrap()),
+            encoder: Some("\u{1f3a5}".repeat(LEASED_ENCODER_MAX)),
+            held_ms: u64::MAX,
+            next_msn: u64::MAX,
+            keyframe_interval: Some(8.333_333_333_333_334),
+        };
+        let lease = NodeLeased {
+            boot: uuid::Uuid::max(),
+            url: format!("http://{}:65535", "h".repeat(253)),
+            roles: vec!["ingest".into(), "api".into(), "chat".into(), "worker".into()],
+            lease_ms: 10_000,
+            capacity: u64::MAX,
+            load: u64::MAX,
+            streams: vec![stream; LEASED_STREAMS_MAX],
+        };
+        let length = serde_json::to_vec(&EventBody::NodeLeased(lease)).unwrap().len();
+        assert!(length < crate::bus::MAX_EVENT_BYTES - 1024, "{length}");
     }
 
     fn example() -> serde_json::Value {

@@ -1,4 +1,4 @@
-//! Identifiers: channel names, broadcast and connection ids, and the stream key.
+//! Identifiers: channel and node names, broadcast and connection ids, and the stream key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,10 +88,90 @@ impl fmt::Debug for ChannelName {
     }
 }
 
+/// Most characters of a node name.
+pub const NODE_NAME_MAX: usize = 100;
+
+/// Name of a process among those that a bus connects: letters, digits and `.:_-[]`, as in `media-1:8080`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NodeName(Arc<str>);
+
+/// Why a text is no node name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a node name has 1 to {NODE_NAME_MAX} letters, digits, dots, colons, brackets, dashes and underscores"
+)]
+pub struct NodeNameError;
+
+impl NodeName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// How the node signs its events: `/nodes/{name}` (CloudEvents 1.0, `source`).
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("/nodes/{self}")
+    }
+}
+
+impl FromStr for NodeName {
+    type Err = NodeNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-[]".contains(&byte);
+        let good = (1..=NODE_NAME_MAX).contains(&text.len()) && text.bytes().all(plain);
+        if good { Ok(Self(text.into())) } else { Err(NodeNameError) }
+    }
+}
+
+impl TryFrom<String> for NodeName {
+    type Error = NodeNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<NodeName> for String {
+    fn from(name: NodeName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 /// One continuous publish, from its first media to its end; survives a reconnect within the window. UUIDv7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BroadcastId(pub uuid::Uuid);
+
+impl BroadcastId {
+    /// This id, or one that is greater than `other`: the newer broadcast of a channel has the greater id also when the
+    /// clock of the node that makes it is behind (RFC 9562 §6.2: the timestamp may run ahead of the clock).
+    #[must_use]
+    pub fn after(self, other: Self) -> Self {
+        if self > other {
+            return self;
+        }
+        /// Below the 48 bits of milliseconds.
+        const MILLISECOND: u128 = 1 << 80;
+        let time = (other.0.as_u128() / MILLISECOND).saturating_add(1);
+        Self(uuid::Uuid::from_u128(time * MILLISECOND + self.0.as_u128() % MILLISECOND))
+    }
+}
 
 impl fmt::Display for BroadcastId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,6 +264,28 @@ mod tests {
             assert!(bad.parse::<ChannelName>().is_err(), "{bad:?} was taken");
         }
         assert_eq!("ab/cd".parse::<ChannelName>(), Err(ChannelNameError::Character { found: '/', at: 2 }));
+    }
+
+    #[test]
+    fn a_node_is_named_by_host_and_port() {
+        for good in ["media-1:8080", "[::1]:80", "a", &"x".repeat(NODE_NAME_MAX)] {
+            assert_eq!(good.parse::<NodeName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a/b", "a b", "caf\u{e9}", &"x".repeat(NODE_NAME_MAX + 1)] {
+            assert_eq!(bad.parse::<NodeName>(), Err(NodeNameError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_newer_broadcast_has_the_greater_id_on_every_clock() {
+        let [early, late] = ["0193a000-0000-7abc-8def-000000000001", "0193b000-0000-7fff-8fff-ffffffffffff"]
+            .map(|id| BroadcastId(id.parse().unwrap()));
+        assert_eq!(late.after(early), late);
+        let after = early.after(late);
+        assert!(after > late, "{after}");
+        assert_eq!(after.0.get_version_num(), 7);
+        assert_eq!(after.after(after).0.get_version_num(), 7);
+        assert!(after.after(after) > after);
     }
 
     #[test]

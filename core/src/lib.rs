@@ -16,6 +16,7 @@ pub mod event;
 pub mod feed;
 pub mod flv;
 pub mod ids;
+pub mod nodes;
 pub mod playback;
 pub mod time;
 pub mod viewers;

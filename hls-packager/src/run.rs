@@ -81,8 +81,10 @@ impl PackagerService {
         let (origin, stopping) = (self.0.origin.clone(), self.0.stopping.clone());
         async move {
             while let Some(Some(event)) = stopping.run_until_cancelled(orders.next()).await {
-                if let EventBody::ChannelUpdated(ChannelUpdated { access }) = &event.body {
-                    origin.catalog().set_access(&event.subject, *access);
+                if let (EventBody::ChannelUpdated(ChannelUpdated { access }), Some(channel)) =
+                    (&event.body, event.channel())
+                {
+                    origin.catalog().set_access(channel, *access);
                 }
             }
         }
@@ -362,7 +364,7 @@ impl BroadcastTask {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: self.shared.source.clone(),
-            subject: self.start.channel.clone(),
+            subject: self.start.channel.clone().into(),
             time: Timestamp::now(),
             body: EventBody::StreamUpdated(StreamUpdated { broadcast: self.start.id, health, viewers }),
         };

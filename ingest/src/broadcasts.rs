@@ -101,7 +101,7 @@ pub(crate) fn start(config: RegistryConfig, deps: Deps) -> mpsc::Sender<ToBroadc
 
 async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
-        let channel = event.subject.clone();
+        let channel = event.subject.to_string();
         if let Err(err) = bus.publish(Topic::Streams, event).await {
             // Who listens in this process has it all the same.
             warn!(stream.id = %channel, %err, "an event of channel {channel} is not acknowledged");
@@ -113,9 +113,10 @@ async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
 async fn obey(mut orders: Subscription, task: mpsc::Sender<ToBroadcasts>, shutdown: CancellationToken) {
     while let Some(Some(event)) = shutdown.run_until_cancelled(orders.next()).await {
         let command = match &event.body {
-            EventBody::StreamStop(StreamStop { by }) => {
-                Command::StopBroadcast { channel: event.subject.clone(), by: *by }
-            }
+            EventBody::StreamStop(StreamStop { by }) => match event.channel() {
+                Some(channel) => Command::StopBroadcast { channel: channel.clone(), by: *by },
+                None => continue,
+            },
             EventBody::KeyRevoked(KeyRevoked { key }) => Command::RevokeKey { key: *key },
             _ => continue,
         };
@@ -257,7 +258,7 @@ impl Broadcasts {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: format!("/nodes/{}", self.deps.node),
-            subject: channel,
+            subject: channel.into(),
             time: Timestamp::now(),
             body,
         };

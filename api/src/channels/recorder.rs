@@ -60,13 +60,14 @@ pub struct Recorder {
 impl Recorder {
     /// Takes an event; events may come twice. `viewers` are those of the channel now.
     pub fn apply(&mut self, event: &Event, viewers: u64) {
+        let Some(channel) = event.channel() else { return };
         let at = event.time.as_millisecond();
         match &event.body {
             EventBody::StreamStarted(started) => {
                 let known = self.known.entry(started.broadcast).or_insert_with(|| Known {
                     note: Note {
                         broadcast: started.broadcast,
-                        channel: event.subject.clone(),
+                        channel: channel.clone(),
                         started_at: at,
                         seen_at: at,
                         ended_at: None,

@@ -179,7 +179,7 @@ async fn stopped(state: &ApiState, orders: &mut Subscription) -> Vec<String> {
     let mut stopped = Vec::new();
     loop {
         let event = orders.next().await.unwrap();
-        if event.subject.as_str() == "the_end" {
+        if event.subject.key() == "the_end" {
             return stopped;
         }
         if matches!(event.body, EventBody::StreamStop(_)) {

@@ -143,7 +143,7 @@ impl Bus for KafkaBus {
             position: *position,
             group,
             reason,
-            key: event.subject.as_str(),
+            key: &event.subject.key(),
             payload: event.to_json(),
             headers,
             at: Timestamp::now().as_millisecond(),

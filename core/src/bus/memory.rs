@@ -177,7 +177,7 @@ impl Shared {
     async fn append(&self, topic: Topic, events: &[Arc<Event>]) -> Result<(), BusError> {
         let mut heads = self.heads(topic).await?;
         let mut place = |event: &Arc<Event>| {
-            let partition = topic.partition(event.subject.as_str());
+            let partition = topic.partition(&event.subject.key());
             let head = &mut heads[usize::from(partition)];
             *head += 1;
             Record { partition, offset: *head - 1, event: Arc::clone(event) }

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::consume::{Failure, Handler, Retries, consume};
 use super::{Bus, BusFuture, Delivery, Member, SUBSCRIBER_QUEUE, Start, Subscription, Topic};
-use crate::event::{EndReason, Event, EventBody, SpecVersion, StreamEnded};
+use crate::event::{EndReason, Event, EventBody, SpecVersion, StreamEnded, Subject};
 use crate::ids::BroadcastId;
 
 /// How long anything may take.
@@ -41,7 +41,7 @@ pub fn event(channel: &str, number: u128) -> Event {
         specversion: SpecVersion::V1,
         id: uuid::Uuid::from_u128(number),
         source: "/nodes/test".into(),
-        subject: channel.parse().unwrap(),
+        subject: Subject::Channel(channel.parse().unwrap()),
         time: jiff::Timestamp::UNIX_EPOCH,
         body: EventBody::StreamEnded(StreamEnded {
             broadcast: BroadcastId(uuid::Uuid::from_u128(number)),

@@ -141,7 +141,7 @@ async fn a_broadcast_can_be_watched_from_its_first_part_to_its_end_and_the_next_
     let event = tokio::time::timeout(PATIENCE, server.events.next()).await.unwrap().unwrap();
     let EventBody::StreamUpdated(update) = &event.body else { panic!("{event:?}") };
     assert_eq!(
-        (event.subject.as_str(), update.health.video.as_ref().map(|video| video.width)),
+        (event.channel().unwrap().as_str(), update.health.video.as_ref().map(|video| video.width)),
         ("studio", Some(640))
     );
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscription, Topic};
-use millrace_core::event::{Event, EventBody, SpecVersion};
+use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
 use millrace_core::feed::{
     BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
 };
@@ -152,7 +152,7 @@ impl Server {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::from_u128(1),
             source: "/nodes/elsewhere".into(),
-            subject: channel.parse().expect("a name"),
+            subject: Subject::Channel(channel.parse().expect("a name")),
             time: jiff::Timestamp::UNIX_EPOCH,
             body,
         };

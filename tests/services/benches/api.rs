@@ -160,7 +160,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: "/nodes/bench".to_owned(),
-            subject: channel.name.clone(),
+            subject: channel.name.clone().into(),
             time: jiff::Timestamp::now(),
             body: EventBody::StreamStarted(started),
         };
