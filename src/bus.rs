@@ -57,6 +57,11 @@ impl OpenBus {
         }
     }
 
+    /// Whether other processes are on it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.kafka.is_some()
+    }
+
     /// Ends what was started. Whoever publishes has ended.
     pub(crate) async fn close(self, grace: Duration) -> anyhow::Result<()> {
         self.stop.cancel();

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use millrace_core::ids::NodeName;
 use serde::{Deserialize, Serialize};
 
+use crate::nodes::ClusterConfig;
 use crate::roles::Role;
 
 /// The file that is read when none is named.
@@ -45,6 +47,12 @@ pub(crate) struct Config {
     pub(crate) store: millrace_store::Location,
     /// `memory`, or the brokers of a Kafka cluster.
     pub(crate) bus: millrace_bus::BusLocation,
+    /// What this process is called among those of the bus; host name and port of `http_addr`, if absent.
+    pub(crate) node_name: Option<NodeName>,
+    /// Where other processes reach `http_addr`: `http://media-1:8080`. Host name and port, if absent.
+    pub(crate) node_url: Option<String>,
+    /// How processes that share a bus know of each other.
+    pub(crate) cluster: ClusterConfig,
     /// Who may publish.
     pub(crate) publish_auth: PublishAuth,
     /// A tracing filter: `info`, `debug`, `millrace_ingest=trace,info`.
@@ -131,6 +139,9 @@ impl Default for Config {
             public_rtmp_url: None,
             store: millrace_store::Location::Sqlite,
             bus: millrace_bus::BusLocation::Memory,
+            node_name: None,
+            node_url: None,
+            cluster: ClusterConfig::default(),
             publish_auth: PublishAuth::Keys,
             log: "info".into(),
             log_format: LogFormat::Text,
@@ -199,14 +210,25 @@ impl Config {
         let mut problems = Vec::new();
         let mut wrong = |problem: String| problems.push(problem);
         if self.roles.is_empty() {
-            wrong("roles: is empty; name at least one of ingest, api, or leave it out to run all".into());
-        } else if Role::ALL.iter().any(|role| !self.roles.contains(role)) {
             wrong(
-                "roles: split roles need a bus and a store that connect processes (MILLRACE_BUS=kafka://… and \
-                 MILLRACE_STORE=mongodb://…), which this version does not have yet; leave roles out to run all in \
-                 one process"
+                "roles: is empty; name at least one of ingest, api, worker, or leave it out to run all"
                     .into(),
             );
+        } else if Role::ALL.iter().any(|role| !self.roles.contains(role))
+            && (self.bus == millrace_bus::BusLocation::Memory
+                || self.store == millrace_store::Location::Sqlite)
+        {
+            wrong(
+                "roles: some of them are to run here, and the others in processes that this one could not reach; set \
+                 MILLRACE_BUS=kafka://HOST:PORT and MILLRACE_STORE=mongodb://HOST/DATABASE for all of them, or leave \
+                 roles out to run everything in one process"
+                    .into(),
+            );
+        }
+        if let Some(url) = self.node_url.as_ref().filter(|url| !is_node_url(url)) {
+            wrong(format!(
+                "node_url: {url:?} is no address of a listener; write it as http://media-1:8080, without a path"
+            ));
         }
         for (name, addr) in [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr)] {
             if addr.is_some() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
@@ -243,6 +265,7 @@ impl Config {
         if self.http.max_streams == 0 {
             wrong("http.max_streams: must be at least 1".into());
         }
+        problems.extend(self.cluster.validate());
         problems.extend(self.accounts.validate());
         problems.extend(millrace_api::oauth::config::validate(&self.oauth));
         problems.extend(self.mail.validate(self.public_url.as_deref()));
@@ -255,6 +278,15 @@ impl Config {
         problems.extend(self.hls.validate());
         problems
     }
+}
+
+/// Whether other processes can be told to ask here: scheme, host and perhaps a port.
+fn is_node_url(url: &str) -> bool {
+    let Some(host) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
+        return false;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    (1..=260).contains(&host.len()) && host.chars().all(plain)
 }
 
 /// `MILLRACE_` + upper-case path with `__` between levels, and the short names of the contract.
@@ -360,6 +392,9 @@ mod tests {
                 "store: is no store; write sqlite, or mongodb://HOST/DATABASE",
             ),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
+            ("MILLRACE_NODE_NAME", "a b", "a node name has 1 to 100 letters"),
+            ("MILLRACE_NODE_URL", "media-1:8080", "node_url: \"media-1:8080\" is no address"),
+            ("MILLRACE_CLUSTER__LEASE", "1ms", "cluster.lease"),
             ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
             ("MILLRACE_PUBLIC_RTMP_URL", "https://live.example.org", "public_rtmp_url:"),
             ("MILLRACE_SITE__MAX_CATEGORIES", "0", "site.max_categories is 0"),

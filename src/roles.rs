@@ -10,9 +10,20 @@ pub(crate) enum Role {
     Ingest,
     /// REST API and web app.
     Api,
+    /// What nobody waits for: the history, mail, notices.
+    Worker,
 }
 
 impl Role {
     /// Every role there is.
-    pub(crate) const ALL: [Self; 2] = [Self::Ingest, Self::Api];
+    pub(crate) const ALL: [Self; 3] = [Self::Ingest, Self::Api, Self::Worker];
+
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
 }

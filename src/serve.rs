@@ -1,25 +1,36 @@
 //! Builds the roles of this process, runs them, drains them.
-#![expect(clippy::disallowed_methods, reason = "shell: binds sockets and starts tasks")]
+#![expect(clippy::disallowed_methods, reason = "shell: starts tasks, makes ids")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use millrace_api::publish::Granted;
+use metrics_exporter_prometheus::PrometheusHandle;
+use millrace_api::playback::PlaybackLinks;
+use millrace_api::publish::{Granted, KeyAuthority};
 use millrace_core::bus::Bus;
+use millrace_core::ids::NodeName;
+use millrace_core::nodes::Me;
 use millrace_hls_packager::{Origin, OriginConfig, PackagerService};
-use millrace_http::server::{Limits, Listener};
+use millrace_http::server::Limits;
 use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
 use millrace_store::Store;
-use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::bus::{OpenBus, collections};
 use crate::config::{Config, PublishAuth};
+use crate::descriptors::Shares;
 use crate::health::Readiness;
+use crate::listen::{Addresses, Bound, announce};
+use crate::nodes::{Cluster, ThisNode};
+use crate::roles::Role;
 use crate::{descriptors, drain, health, metrics};
 
 /// Connections that may ask for metrics at once.
 const METRICS_CONNECTIONS: usize = 16;
+/// Why nothing is ready any more.
+const STOPPING: &str = "the server is stopping";
 
 /// Runs until a signal, then drains.
 ///
@@ -42,109 +53,137 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let recorder = metrics::start()?;
     let readiness = Readiness::default();
     let store = open_store(&config).await?;
-    let bound = Bound::bind(&config).await?;
-    let node = node_name(bound.http);
-    let open_bus = OpenBus::open(&config, &store, &node).await?;
+    let Bound { addresses, http, rtmp, metrics: metrics_listener } = Bound::bind(&config).await?;
+    let host = host_name();
+    let node = node_name(&config, &host, addresses.http)?;
+    let open_bus = OpenBus::open(&config, &store, node.as_str()).await?;
     let bus = Arc::clone(&open_bus.bus);
+    let mut tasks = Tasks::default();
 
-    let api = people(&config, store, Arc::clone(&bus), &node, &bound)
-        .await?
-        .counting_requests(config.hls.count_requests);
+    let cluster = open_bus.is_shared().then(|| {
+        let this = ThisNode {
+            me: Me { name: node.clone(), boot: uuid::Uuid::now_v7() },
+            url: node_url(&config, &host, addresses.http),
+            roles: config.roles.iter().map(|role| role.name().to_owned()).collect(),
+            lease: config.cluster.lease,
+            capacity: or_derived(config.ingest.max_connections, shares.rtmp) as u64,
+        };
+        Cluster::new(Arc::clone(&bus), this)
+    });
+    let playback = PlaybackLinks::open(&config.playback, &store)
+        .await
+        .context("failed to get the secret of playback tokens")?;
     let origin = Origin::new(OriginConfig {
         max_blocked_requests: config.hls.max_blocked_requests,
         counts_requests: config.hls.count_requests,
-        playback_keys: Some(api.playback().keys().clone()),
+        playback_keys: Some(playback.keys().clone()),
     });
-    let packager =
-        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown);
-    let access = tokio::spawn(packager.follow(bus.as_ref()));
-    // Until ingest has said its last word, so that what ends with the process has its end in the history.
-    let recorded = tokio_util::sync::CancellationToken::new();
-    let history = tokio::spawn(millrace_api::studio::record(&api, bus.as_ref(), recorded.clone()));
-    let keys = Arc::clone(&api.studio().authority);
-    let accounts = tokio::spawn(api.clone().upkeep(shutdown.clone()));
-    let mail = tokio::spawn(api.clone().deliver_mail(shutdown.clone()));
-    let push = tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone()));
-    let setup = api.setup_token().await.context("failed to look for an admin")?;
-    let directory = tokio::spawn(api.follow(bus.as_ref(), shutdown.clone()));
-    let store_watch =
-        tokio::spawn(health::watch_store(readiness.clone(), api.store().clone(), shutdown.clone()));
-    let upkeep = tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone()));
+    let people = if [Role::Api, Role::Worker].iter().any(|role| config.roles.contains(role)) {
+        let api = people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback).await?;
+        Some(api.counting_requests(config.hls.count_requests))
+    } else {
+        None
+    };
+    let packager = config.roles.contains(&Role::Ingest).then(|| {
+        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown)
+    });
+    let neighbours = cluster.as_ref().map(Cluster::neighbours);
+    if let Some(cluster) = cluster {
+        let joined = cluster.joined();
+        let reports = people.is_some();
+        let running = cluster.run(packager.clone(), reports, readiness.clone(), shutdown.clone());
+        tasks.add("knowing other nodes", tokio::spawn(running));
+        joined.await;
+    }
 
-    let router = millrace_http::layers::finish(
-        health::router(readiness.clone())
-            .merge(millrace_hls_packager::origin::router(origin))
-            .merge(millrace_api::router(api)),
+    // Until ingest has said its last word, so that what ends with the process has its end in the history.
+    let recorded = CancellationToken::new();
+    let mut setup = None;
+    if let Some(api) = &people {
+        tasks.add("the upkeep of accounts", tokio::spawn(api.clone().upkeep(shutdown.clone())));
+        tasks.add("the directory", tokio::spawn(api.follow(bus.as_ref(), shutdown.clone())));
+        tasks.add(
+            "showing live channels",
+            tokio::spawn(millrace_api::studio::show(api, bus.as_ref(), shutdown.clone())),
+        );
+    }
+    if let Some(api) = people.as_ref().filter(|_| config.roles.contains(&Role::Worker)) {
+        let alone = !open_bus.is_shared();
+        let history =
+            millrace_api::channels::keep_history(api.clone(), Arc::clone(&bus), alone, recorded.clone());
+        tasks.add("the history", tokio::spawn(history));
+        tasks.add("the delivery of mail", tokio::spawn(api.clone().deliver_mail(shutdown.clone())));
+        tasks
+            .add("pushing notices", tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone())));
+    }
+    tasks.add(
+        "looking after the store",
+        tokio::spawn(health::watch_store(readiness.clone(), store.clone(), shutdown.clone())),
     );
-    let limits = Limits {
-        header_timeout: config.http.header_timeout,
-        write_stall: config.http.write_stall,
-        max_connections: or_derived(config.http.max_connections, shares.http),
-        max_streams: config.http.max_streams,
-        grace: config.shutdown_grace,
-    };
-    let ingest_config = millrace_ingest::Config {
-        max_connections: or_derived(config.ingest.max_connections, shares.rtmp),
-        ..config.ingest.clone()
-    };
-    tracing::info!(
-        descriptors = shares.limit,
-        rtmp.max_connections = ingest_config.max_connections,
-        http.max_connections = limits.max_connections,
-        "limits derived from the descriptor limit"
-    );
-    let media = millrace_ingest::MediaThreads::start(ingest_config.threads, ingest_config.max_pause)
-        .context("failed to start the threads that carry media")?;
-    let deps = millrace_ingest::Deps {
-        authority: authority(config.publish_auth, keys),
-        sink: Arc::new(packager.clone()),
-        bus: Arc::clone(&bus),
-        node,
-        media: media.places(),
-    };
-    let addresses = bound.addresses();
-    let ingest =
-        tokio::spawn(millrace_ingest::run(bound.rtmp_listeners, ingest_config, deps, shutdown.clone()));
+    tasks.add("metrics upkeep", tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone())));
+
+    let mut router = health::router(readiness.clone()).merge(millrace_hls_packager::origin::router(origin));
+    if let Some(api) = people.as_ref().filter(|_| config.roles.contains(&Role::Api)) {
+        setup = api.setup_token().await.context("failed to look for an admin")?;
+        router = router.merge(millrace_api::router(api.clone()));
+    }
+    let limits = http_limits(&config, &shares);
+    let ingest = packager.clone().map(|packager| {
+        let keys = match &people {
+            Some(api) => Arc::clone(&api.studio().authority),
+            None => Arc::new(KeyAuthority::new(store, config.channels.failed_publishes_per_minute)),
+        };
+        tasks.add("learning of keys", tokio::spawn(Arc::clone(&keys).follow(bus.as_ref(), shutdown.clone())));
+        tasks.add("the origin's access", tokio::spawn(packager.follow(bus.as_ref())));
+        let ingest_config = millrace_ingest::Config {
+            max_connections: or_derived(config.ingest.max_connections, shares.rtmp),
+            ..config.ingest.clone()
+        };
+        let threads = millrace_ingest::MediaThreads::start(ingest_config.threads, ingest_config.max_pause)
+            .context("failed to start the threads that carry media")?;
+        let deps = millrace_ingest::Deps {
+            authority: authority(config.publish_auth, keys),
+            sink: Arc::new(packager),
+            bus: Arc::clone(&bus),
+            node,
+            neighbours,
+            media: threads.places(),
+        };
+        anyhow::Ok((tokio::spawn(millrace_ingest::run(rtmp, ingest_config, deps, shutdown.clone())), threads))
+    });
+    let ingest = ingest.transpose()?;
     // HTTP outlives ingest, so that viewers get the last part before they are told to come back.
-    let http_shutdown = tokio_util::sync::CancellationToken::new();
-    let http = tokio::spawn(millrace_http::server::serve(
-        bound.http_listeners,
-        router,
-        limits,
-        http_shutdown.clone(),
-    ));
-    let metrics_limits = Limits { max_connections: METRICS_CONNECTIONS, ..limits };
-    let metrics_server = tokio::spawn(millrace_http::server::serve(
-        vec![bound.metrics_listener],
-        millrace_http::layers::finish(metrics::router(recorder)),
-        metrics_limits,
-        http_shutdown.clone(),
-    ));
-    for part in ["rtmp", "hls", "api"] {
+    let http_shutdown = CancellationToken::new();
+    let router = millrace_http::layers::finish(router);
+    let http = tokio::spawn(millrace_http::server::serve(http, router, limits, http_shutdown.clone()));
+    let metrics_server = serve_metrics(metrics_listener, recorder, limits, http_shutdown.clone());
+    let parts: Vec<&'static str> = config.roles.iter().flat_map(|role| parts(*role)).copied().collect();
+    for part in &parts {
         readiness.set(part, Ok(()));
     }
     announce(&config, &addresses, setup.as_ref().map(millrace_api::auth::Secret::reveal));
 
     shutdown.cancelled().await;
-    packager.stop();
-    for part in ["rtmp", "hls", "api"] {
-        readiness.set(part, Err("the server is stopping"));
+    for part in &parts {
+        readiness.set(part, Err(STOPPING));
     }
-    ingest.await.context("the RTMP server failed")?;
+    if let Some(packager) = &packager {
+        packager.stop();
+    }
+    let mut unfinished = 0;
+    if let Some((ingest, threads)) = ingest {
+        ingest.await.context("the RTMP server failed")?;
+        recorded.cancel();
+        if let Some(packager) = &packager {
+            unfinished = packager.drain(config.shutdown_grace).await;
+        }
+        drop(threads);
+    }
     recorded.cancel();
-    history.await.context("the history failed")?;
-    let unfinished = packager.drain(config.shutdown_grace).await;
-    drop(media);
     http_shutdown.cancel();
     let cut = http.await.context("the HTTP server failed")?;
     let _ = metrics_server.await;
-    directory.await.context("the directory failed")?;
-    access.await.context("the origin's access failed")?;
-    upkeep.await.context("metrics upkeep failed")?;
-    store_watch.await.context("looking after the store failed")?;
-    accounts.await.context("the upkeep of accounts failed")?;
-    mail.await.context("the delivery of mail failed")?;
-    push.await.context("pushing notices failed")?;
+    tasks.ended().await?;
     open_bus.close(config.shutdown_grace).await?;
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
@@ -154,6 +193,61 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What runs beside the servers, until they stop.
+#[derive(Default)]
+struct Tasks(Vec<(&'static str, JoinHandle<()>)>);
+
+impl Tasks {
+    /// `what` completes the sentence "… failed".
+    fn add(&mut self, what: &'static str, task: JoinHandle<()>) {
+        self.0.push((what, task));
+    }
+
+    async fn ended(self) -> anyhow::Result<()> {
+        for (what, task) in self.0 {
+            task.await.with_context(|| format!("{what} failed"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What `/readyz` calls the parts of a role.
+fn parts(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Ingest => &["rtmp", "hls"],
+        Role::Api => &["api"],
+        Role::Worker => &["worker"],
+    }
+}
+
+fn http_limits(config: &Config, shares: &Shares) -> Limits {
+    let limits = Limits {
+        header_timeout: config.http.header_timeout,
+        write_stall: config.http.write_stall,
+        max_connections: or_derived(config.http.max_connections, shares.http),
+        max_streams: config.http.max_streams,
+        grace: config.shutdown_grace,
+    };
+    tracing::info!(
+        descriptors = shares.limit,
+        rtmp.max_connections = or_derived(config.ingest.max_connections, shares.rtmp),
+        http.max_connections = limits.max_connections,
+        "limits derived from the descriptor limit"
+    );
+    limits
+}
+
+fn serve_metrics(
+    listener: millrace_http::server::Listener,
+    recorder: PrometheusHandle,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> JoinHandle<usize> {
+    let limits = Limits { max_connections: METRICS_CONNECTIONS, ..limits };
+    let router = millrace_http::layers::finish(metrics::router(recorder));
+    tokio::spawn(millrace_http::server::serve(vec![listener], router, limits, shutdown))
 }
 
 /// Opens the store, with the collections of every part.
@@ -174,8 +268,9 @@ async fn people(
     config: &Config,
     store: Store,
     bus: Arc<dyn Bus>,
-    node: &str,
-    bound: &Bound,
+    node: &NodeName,
+    addresses: &Addresses,
+    playback: PlaybackLinks,
 ) -> anyhow::Result<millrace_api::ApiState> {
     let public_url = config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
     let secure = match &public_url {
@@ -183,15 +278,12 @@ async fn people(
         None => config.https_addr.is_some(),
     };
     let avatars = config.data_dir.join("objects").join("avatars");
-    let studio = millrace_api::studio::Studio::new(store.clone(), bus, node, config.channels.clone());
+    let studio = millrace_api::studio::Studio::new(store.clone(), bus, node.clone(), config.channels.clone());
     let studio = Arc::new(studio.with_avatars(avatars));
     let providers = millrace_api::oauth::Providers::new(&config.oauth)
         .context("failed to read the secret of a sign-in provider")?;
     let mail = millrace_api::mail::Post::new(&config.mail, public_url.as_deref().unwrap_or_default())
         .context("failed to set up mail")?;
-    let playback = millrace_api::playback::PlaybackLinks::open(&config.playback, &store)
-        .await
-        .context("failed to get the secret of playback tokens")?;
     let setup = millrace_api::Setup {
         store,
         accounts: config.accounts.clone(),
@@ -203,8 +295,9 @@ async fn people(
         site: config.site.clone(),
         ingest: millrace_api::site::IngestAddress {
             public_url: config.public_rtmp_url.clone(),
-            rtmp_port: bound.rtmp.port(),
-            rtmps_port: bound.rtmps.map(|addr| addr.port()),
+            // Where no publisher comes in, that of the processes where they do is taken to be the same.
+            rtmp_port: addresses.rtmp.unwrap_or(config.rtmp_addr).port(),
+            rtmps_port: addresses.rtmps.or(config.rtmps_addr).map(|addr| addr.port()),
         },
         playback,
     };
@@ -216,10 +309,7 @@ fn or_derived(setting: usize, derived: usize) -> usize {
     if setting == 0 { derived } else { setting }
 }
 
-fn authority(
-    auth: PublishAuth,
-    keys: Arc<millrace_api::publish::KeyAuthority>,
-) -> Arc<dyn millrace_ingest::PublishAuthority> {
+fn authority(auth: PublishAuth, keys: Arc<KeyAuthority>) -> Arc<dyn PublishAuthority> {
     match auth {
         PublishAuth::Open => {
             tracing::warn!(
@@ -233,7 +323,7 @@ fn authority(
 }
 
 /// `MILLRACE_PUBLISH_AUTH=keys`: the API knows the keys, ingest asks.
-struct Keys(Arc<millrace_api::publish::KeyAuthority>);
+struct Keys(Arc<KeyAuthority>);
 
 impl PublishAuthority for Keys {
     fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_> {
@@ -248,124 +338,29 @@ impl PublishAuthority for Keys {
     }
 }
 
-/// The name of this process on the bus.
-fn node_name(http: SocketAddr) -> String {
+/// The name of this machine.
+fn host_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host: String =
         host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).take(64).collect();
-    format!("{}:{}", if host.is_empty() { "localhost" } else { &host }, http.port())
+    if host.is_empty() { "localhost".to_owned() } else { host }
 }
 
-/// Every socket, bound before anything runs.
-struct Bound {
-    http: SocketAddr,
-    https: Option<SocketAddr>,
-    rtmp: SocketAddr,
-    rtmps: Option<SocketAddr>,
-    metrics: SocketAddr,
-    http_listeners: Vec<Listener>,
-    rtmp_listeners: Vec<millrace_ingest::Listener>,
-    metrics_listener: Listener,
-}
-
-/// Where the process really listens.
-struct Addresses {
-    http: SocketAddr,
-    https: Option<SocketAddr>,
-    rtmp: SocketAddr,
-    rtmps: Option<SocketAddr>,
-    metrics: SocketAddr,
-}
-
-impl Bound {
-    async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let tls = |alpn: &[&[u8]]| match (&config.tls_cert, &config.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(millrace_http::tls::server_config(cert, key, alpn)?)),
-            _ => anyhow::Ok(None),
-        };
-        let (http, plain) = bind("MILLRACE_HTTP_ADDR", config.http_addr).await?;
-        let mut http_listeners = vec![Listener { tcp: plain, tls: None }];
-        let mut https = None;
-        if let Some(addr) = config.https_addr {
-            let (bound, tcp) = bind("MILLRACE_HTTPS_ADDR", addr).await?;
-            http_listeners.push(Listener { tcp, tls: tls(&[b"h2", b"http/1.1"])? });
-            https = Some(bound);
-        }
-        let (rtmp, plain) = bind("MILLRACE_RTMP_ADDR", config.rtmp_addr).await?;
-        let mut rtmp_listeners = vec![millrace_ingest::Listener { tcp: plain, tls: None }];
-        let mut rtmps = None;
-        if let Some(addr) = config.rtmps_addr {
-            let (bound, tcp) = bind("MILLRACE_RTMPS_ADDR", addr).await?;
-            rtmp_listeners.push(millrace_ingest::Listener { tcp, tls: tls(&[])? });
-            rtmps = Some(bound);
-        }
-        let (metrics, tcp) = bind("MILLRACE_METRICS_ADDR", config.metrics_addr).await?;
-        let metrics_listener = Listener { tcp, tls: None };
-        Ok(Self { http, https, rtmp, rtmps, metrics, http_listeners, rtmp_listeners, metrics_listener })
-    }
-
-    fn addresses(&self) -> Addresses {
-        let Self { http, https, rtmp, rtmps, metrics, .. } = *self;
-        Addresses { http, https, rtmp, rtmps, metrics }
+/// The name of this process on the bus.
+fn node_name(config: &Config, host: &str, http: SocketAddr) -> anyhow::Result<NodeName> {
+    match &config.node_name {
+        Some(name) => Ok(name.clone()),
+        None => format!("{host}:{}", http.port())
+            .parse()
+            .context("the name of this machine is none for a node; set MILLRACE_NODE_NAME"),
     }
 }
 
-async fn bind(setting: &str, addr: SocketAddr) -> anyhow::Result<(SocketAddr, TcpListener)> {
-    let listener = TcpListener::bind(addr).await.with_context(|| {
-        format!("cannot listen on {addr}; free the port or set {setting} to another address")
-    })?;
-    Ok((listener.local_addr()?, listener))
-}
-
-fn announce(config: &Config, addresses: &Addresses, setup: Option<&str>) {
-    let shown = |addr: Option<SocketAddr>| addr.map(tracing::field::display);
-    tracing::info!(
-        version = crate::VERSION,
-        http.addr = %addresses.http,
-        rtmp.addr = %addresses.rtmp,
-        metrics.addr = %addresses.metrics,
-        https.addr = shown(addresses.https),
-        rtmps.addr = shown(addresses.rtmps),
-        "ready"
-    );
-    if config.log_format == crate::config::LogFormat::Text {
-        crate::print(&welcome(config, addresses));
+/// Where other processes reach this one.
+fn node_url(config: &Config, host: &str, http: SocketAddr) -> String {
+    match &config.node_url {
+        Some(url) => url.clone(),
+        None if http.ip().is_unspecified() => format!("http://{host}:{}", http.port()),
+        None => format!("http://{http}"),
     }
-    if let Some(token) = setup {
-        // Never in the log: who has it owns the site. In the fragment, so that no other log gets it either.
-        crate::print(&format!(
-            "  Nobody owns this site yet. Make your account:\n  {}/setup#{token}\n",
-            page(config, addresses)
-        ));
-    }
-}
-
-/// What a person needs to go live.
-fn welcome(config: &Config, addresses: &Addresses) -> String {
-    let page = page(config, addresses);
-    let server =
-        config.public_rtmp_url.clone().unwrap_or_else(|| format!("rtmp://{}/live", host(addresses.rtmp)));
-    let key = match config.publish_auth {
-        PublishAuth::Open => "studio        (any name of 3 to 25 characters a-z, 0-9 and _)",
-        PublishAuth::Keys => "from the stream manager, after signing in",
-    };
-    format!(
-        "\n  Millrace {} is running.\n\n  Watch       {page}/@studio\n  All live    {page}/\n\n  In OBS, Settings > \
-         Stream > Service: Custom...\n  Server      {server}\n  Stream key  {key}\n\n  Ctrl-C stops it.\n",
-        crate::VERSION,
-    )
-}
-
-/// Host and port as a person on this machine types them.
-fn host(addr: SocketAddr) -> String {
-    if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
-}
-
-/// The address of the web app, without a slash at the end.
-fn page(config: &Config, addresses: &Addresses) -> String {
-    let page = config.public_url.clone().unwrap_or_else(|| match addresses.https {
-        Some(https) => format!("https://{}", host(https)),
-        None => format!("http://{}", host(addresses.http)),
-    });
-    page.trim_end_matches('/').to_owned()
 }

@@ -9,12 +9,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use millrace_core::bus::{Bus, Topic};
+use millrace_core::event::{EventBody, KeyRevoked};
 use millrace_core::ids::{ChannelName, StreamKeyId};
 use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{Role, User};
 use crate::auth::secret::{same, sha256};
@@ -312,6 +315,24 @@ impl KeyAuthority {
             }
         });
         Ok(Ok(granted))
+    }
+
+    /// Learns what other processes revoke and change, until `shutdown`. Subscribes before it returns the future.
+    pub fn follow(
+        self: Arc<Self>,
+        bus: &dyn Bus,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let mut orders = bus.subscribe(Topic::Commands);
+        async move {
+            while let Some(Some(event)) = shutdown.run_until_cancelled(orders.next()).await {
+                match (&event.body, event.channel()) {
+                    (EventBody::KeyRevoked(KeyRevoked { key }), _) => self.revoke(*key),
+                    (EventBody::ChannelUpdated(_), Some(channel)) => self.forget(channel),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// A key was revoked.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use millrace_core::bus::{Bus, Topic};
+use millrace_core::bus::{Bus, Subscriptions, Topic};
 use millrace_core::event::StoppedBy;
 use millrace_core::ids::{SessionId, UserId};
 use millrace_store::{Store, StoreError};
@@ -170,8 +170,7 @@ impl ApiState {
         bus: &dyn Bus,
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let mut events = bus.subscribe(Topic::Streams);
-        let mut nodes = bus.subscribe(Topic::Nodes);
+        let mut events = Subscriptions::new(bus, &[Topic::Streams, Topic::Nodes]);
         let state = self.clone();
         async move {
             let mut count = tokio::time::interval(COUNT_VIEWERS_EVERY);
@@ -181,10 +180,6 @@ impl ApiState {
                     () = shutdown.cancelled() => return,
                     event = events.next() => match event {
                         Some(event) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&event),
-                        None => return,
-                    },
-                    lease = nodes.next() => match lease {
-                        Some(lease) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&lease),
                         None => return,
                     },
                     _ = count.tick() => state.count_viewers(),

@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
-use millrace_core::bus::{Bus, Subscription, Topic};
+use millrace_core::bus::{Bus, Subscriptions, Topic};
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop,
 };
-use millrace_core::ids::{ChannelId, ChannelName, StreamKeyId, UserId};
+use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError, Words};
 use tokio_util::sync::CancellationToken;
 
 use crate::ApiState;
 use crate::accounts::{Channel, Playback, User};
-use crate::channels::{Channels, ChannelsConfig, Follows, History, Recorder, StreamKeys};
+use crate::channels::{Channels, ChannelsConfig, Follows, History, StreamKeys};
 use crate::error::chain;
 use crate::publish::KeyAuthority;
 use crate::schedule::Schedule;
 
-/// How long the recorder waits before it asks a store again that did not answer.
+/// How long a store is left alone that did not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is shown of a channel beside its live broadcast, and who may see it.
@@ -126,14 +126,14 @@ pub struct Studio {
     pub avatars: Option<PathBuf>,
     store: Store,
     bus: Arc<dyn Bus>,
-    node: String,
+    node: NodeName,
     cards: RwLock<HashMap<ChannelName, Arc<Card>>>,
 }
 
 impl Studio {
     /// On this store and bus; `node` is this process's name in events.
     #[must_use]
-    pub fn new(store: Store, bus: Arc<dyn Bus>, node: &str, config: ChannelsConfig) -> Self {
+    pub fn new(store: Store, bus: Arc<dyn Bus>, node: NodeName, config: ChannelsConfig) -> Self {
         Self {
             channels: Channels::new(store.clone()),
             keys: StreamKeys::new(store.clone()),
@@ -145,7 +145,7 @@ impl Studio {
             avatars: None,
             store,
             bus,
-            node: node.to_owned(),
+            node,
             cards: RwLock::default(),
         }
     }
@@ -153,7 +153,7 @@ impl Studio {
     /// With nobody else on the bus.
     #[must_use]
     pub fn alone(store: Store) -> Self {
-        Self::new(store, MemoryBus::new(), "alone", ChannelsConfig::default())
+        Self::new(store, MemoryBus::new(), "alone".parse().expect("a name"), ChannelsConfig::default())
     }
 
     /// Keeps pictures in this folder.
@@ -189,7 +189,7 @@ impl Studio {
         let event = Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
-            source: format!("/nodes/{}", self.node),
+            source: self.node.source(),
             subject: channel.clone().into(),
             time: Timestamp::now(),
             body,
@@ -206,7 +206,7 @@ impl Studio {
         Ok(Card::of(channel, owner.map(|kept| kept.value)))
     }
 
-    /// Learns what is shown of a channel, as the recorder does when a broadcast begins.
+    /// Learns what is shown of a channel, as [`show`] does when a broadcast begins.
     #[cfg(test)]
     pub(crate) async fn learn_for_tests(&self, name: &str) {
         let name = name.parse().unwrap();
@@ -228,18 +228,17 @@ impl std::fmt::Debug for Studio {
     }
 }
 
-/// What the recorder has to ask the store for.
+/// The cards to ask the store for.
 #[derive(Debug, Default)]
 struct Wanted {
     cards: BTreeMap<ChannelName, Because>,
-    live: std::collections::BTreeSet<ChannelName>,
-    recorder: Recorder,
+    live: BTreeMap<ChannelName, BroadcastId>,
 }
 
 /// Why a card is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Because {
-    /// Somebody said that it changed.
+    /// Somebody said that it changed, or a lease that the channel is live.
     Changed,
     /// A broadcast began. It was let in by what was read a moment before: who may watch it is said once more.
     Began,
@@ -251,22 +250,30 @@ impl Wanted {
         *wanted = because.max(*wanted);
     }
 
-    fn apply(&mut self, state: &ApiState, event: &Event) {
+    fn apply(&mut self, studio: &Studio, event: &Event) {
+        if let EventBody::NodeLeased(lease) = &event.body {
+            for stream in &lease.streams {
+                if !self.live.contains_key(&stream.channel) {
+                    self.live.insert(stream.channel.clone(), stream.broadcast);
+                    self.want(&stream.channel, Because::Changed);
+                }
+            }
+        }
         let Some(channel) = event.channel() else { return };
-        let viewers =
-            state.with_directory(|directory| directory.get(channel).map_or(0, |stream| stream.viewers));
-        self.recorder.apply(event, viewers);
         match &event.body {
-            EventBody::StreamStarted(_) => {
-                self.live.insert(channel.clone());
+            EventBody::StreamStarted(started) => {
+                self.live.insert(channel.clone(), started.broadcast);
                 self.want(channel, Because::Began);
             }
-            EventBody::StreamEnded(_) => {
+            // A newer one may run on another node already.
+            EventBody::StreamEnded(ended)
+                if self.live.get(channel).is_none_or(|live| *live <= ended.broadcast) =>
+            {
                 self.live.remove(channel);
                 self.cards.remove(channel);
-                state.studio().drop_card(channel);
+                studio.drop_card(channel);
             }
-            EventBody::ChannelUpdated(_) if self.live.contains(channel) => {
+            EventBody::ChannelUpdated(_) if self.live.contains_key(channel) => {
                 self.want(channel, Because::Changed);
             }
             _ => {}
@@ -274,67 +281,53 @@ impl Wanted {
     }
 }
 
-/// Keeps the history and what is shown of live channels up to date until `shutdown`. Subscribes before it returns the
-/// future. Events are taken while the store is away; what they say is written when it is back.
-pub fn record(
+/// Keeps what is shown of live channels up to date until `shutdown`. Subscribes before it returns the future. Events are
+/// taken while the store is away; what they say is looked up when it is back.
+pub fn show(
     state: &ApiState,
     bus: &dyn Bus,
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let mut streams = bus.subscribe(Topic::Streams);
-    let mut commands = bus.subscribe(Topic::Commands);
+    let mut heard = Subscriptions::new(bus, &[Topic::Streams, Topic::Commands, Topic::Nodes]);
     let state = state.clone();
     async move {
+        let studio = state.studio();
         let mut wanted = Wanted::default();
-        let mut left_open = true;
-        // While it is open, events come; afterwards what they said is written, and that is the end.
+        // While it is open, events come; afterwards what they said is looked up, and that is the end.
         let mut open = true;
         loop {
             let card = wanted.cards.pop_first();
-            let note = wanted.recorder.next();
-            let idle = !left_open && card.is_none() && note.is_none();
+            let idle = card.is_none();
             if idle && !open {
                 return;
             }
-            let work = write(state.studio(), left_open, card.as_ref(), note.as_ref());
+            let work = look_up(studio, card.as_ref());
             tokio::pin!(work);
             // Events are taken while the store works.
             let done = loop {
                 tokio::select! {
                     biased;
-                    event = next(&mut streams, &mut commands), if open => match event {
-                        Some(event) => {
-                            wanted.apply(&state, &event);
-                            if idle {
-                                break Ok(());
-                            }
+                    () = shutdown.cancelled() => return,
+                    event = heard.next(), if open => {
+                        match event {
+                            Some(event) => wanted.apply(studio, &event),
+                            None => open = false,
                         }
-                        None => open = false,
-                    },
+                        if idle {
+                            break Ok(());
+                        }
+                    }
                     done = &mut work, if !idle => break done,
-                    () = shutdown.cancelled(), if open => open = false,
-                    else => break Ok(()),
                 }
             };
+            let Some((channel, because)) = &card else { continue };
             match done {
-                Ok(()) => {
-                    left_open &= idle;
-                    if let Some(note) = &note {
-                        wanted.recorder.kept(note);
-                    }
-                    // The broadcast may have ended meanwhile.
-                    if let Some((channel, _)) = card.as_ref().filter(|card| !wanted.live.contains(&card.0)) {
-                        state.studio().drop_card(channel);
-                    }
-                }
+                // The broadcast may have ended meanwhile.
+                Ok(()) if !wanted.live.contains_key(channel) => studio.drop_card(channel),
+                Ok(()) => {}
                 Err(err) => {
-                    tracing::error!(err = %chain(&err), "cannot keep the history; trying again");
-                    if !open {
-                        return;
-                    }
-                    if let Some((channel, because)) =
-                        card.as_ref().filter(|card| wanted.live.contains(&card.0))
-                    {
+                    tracing::error!(err = %chain(&err), "cannot look up a live channel; trying again");
+                    if wanted.live.contains_key(channel) {
                         wanted.want(channel, *because);
                     }
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -344,38 +337,13 @@ pub fn record(
     }
 }
 
-/// The next event of either topic; `None` once one of them is gone.
-async fn next(streams: &mut Subscription, commands: &mut Subscription) -> Option<Arc<Event>> {
-    tokio::select! {
-        biased;
-        event = streams.next() => event,
-        event = commands.next() => event,
-    }
-}
-
-/// One step of what is to be done.
-async fn write(
-    studio: &Studio,
-    left_open: bool,
-    card: Option<&(ChannelName, Because)>,
-    note: Option<&crate::channels::Note>,
-) -> Result<(), StoreError> {
-    if left_open {
-        let closed = studio.history.close_left_open().await?;
-        if closed > 0 {
-            tracing::warn!(broadcasts = closed, "closed broadcasts that the last process left open");
-        }
-    }
-    if let Some((name, because)) = card {
-        let card = studio.look_up(name).await?;
-        let access = card.playback.access();
-        studio.put(name, card);
-        if *because == Because::Began {
-            studio.order(name, EventBody::ChannelUpdated(ChannelUpdated { access })).await;
-        }
-    }
-    if let Some(note) = note {
-        studio.history.keep(note).await?;
+async fn look_up(studio: &Studio, card: Option<&(ChannelName, Because)>) -> Result<(), StoreError> {
+    let Some((name, because)) = card else { return Ok(()) };
+    let card = studio.look_up(name).await?;
+    let access = card.playback.access();
+    studio.put(name, card);
+    if *because == Because::Began {
+        studio.order(name, EventBody::ChannelUpdated(ChannelUpdated { access })).await;
     }
     Ok(())
 }

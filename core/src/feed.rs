@@ -20,7 +20,8 @@ pub const FEED_MAX_ITEMS: usize = 1024;
 /// Granularity of the byte budget.
 const PERMIT_BYTES: usize = 1024;
 
-/// What ingest says of a broadcast, in this order: `PublisherJoined`, tags, `PublisherLeft`, perhaps again, `Ended`.
+/// What ingest says of a broadcast, in this order: `PublisherJoined`, tags, `PublisherLeft`, perhaps again, `Ended` or
+/// `Moved`.
 #[derive(Debug)]
 pub enum FeedItem {
     /// A publisher begins: the first, one that came back within the reconnect window, or one that took over. Its
@@ -38,6 +39,8 @@ pub enum FeedItem {
     PublisherLeft,
     /// The broadcast is over. Nothing follows.
     Ended,
+    /// The channel is live on another node now: viewers go on there. Nothing follows.
+    Moved,
 }
 
 /// Who publishes.

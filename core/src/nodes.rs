@@ -85,10 +85,15 @@ impl FromIterator<Owner> for Elsewhere {
 }
 
 /// What an event on `millrace.nodes` comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A node that was not known, or that was restarted: it does not know of us.
-    Newcomer(NodeName),
+    Newcomer {
+        /// Which.
+        node: NodeName,
+        /// What it had in its life before, and has no more.
+        lost: Vec<LeasedStream>,
+    },
     /// Another node, once more.
     Known,
     /// This node: the bus delivers.
@@ -204,8 +209,14 @@ impl Nodes {
             heard_at: now,
             streams: lease.streams.clone(),
         };
-        self.nodes.insert(name.clone(), node);
-        if newcomer { Heard::Newcomer(name.clone()) } else { Heard::Known }
+        let before = self.nodes.insert(name.clone(), node);
+        if !newcomer {
+            return Heard::Known;
+        }
+        let has = |broadcast| lease.streams.iter().any(|stream| stream.broadcast == broadcast);
+        let mut lost = before.map(|node| node.streams).unwrap_or_default();
+        lost.retain(|stream| !has(stream.broadcast));
+        Heard::Newcomer { node: name.clone(), lost }
     }
 
     /// Takes out the nodes whose leases ran out.
@@ -228,6 +239,18 @@ impl Nodes {
             })
         });
         owners.collect()
+    }
+
+    /// How many other nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no other.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
     }
 
     /// The other nodes that run `role`, by name.
@@ -299,6 +322,10 @@ mod tests {
         event(node, EventBody::NodeLeased(lease))
     }
 
+    fn newcomer(lost: &[LeasedStream]) -> Heard {
+        Heard::Newcomer { node: "two:80".parse().unwrap(), lost: lost.to_vec() }
+    }
+
     /// Lets seconds pass in which this node hears itself, and perhaps another.
     fn pass(nodes: &mut Nodes, now: &mut Instant, seconds: u64, other: Option<&Event>) {
         for _ in 0..seconds {
@@ -314,7 +341,7 @@ mod tests {
     fn a_node_that_is_not_heard_for_a_lease_is_lost_with_its_streams() {
         let (mut nodes, mut now) = start();
         let two = lease("two:80", 2, &[stream("studio", 1)]);
-        assert_eq!(nodes.apply(now, wall(), &two), Heard::Newcomer("two:80".parse().unwrap()));
+        assert_eq!(nodes.apply(now, wall(), &two), newcomer(&[]));
         assert_eq!(nodes.apply(now, wall(), &two), Heard::Known);
         pass(&mut nodes, &mut now, 60, Some(&two));
         assert_eq!(nodes.expire(now), []);
@@ -350,8 +377,8 @@ mod tests {
         let left =
             |boot| event("two:80", EventBody::NodeLeft(NodeLeft { boot: uuid::Uuid::from_u128(boot) }));
         nodes.apply(now, wall(), &lease("two:80", 2, &[stream("studio", 1)]));
-        let newcomer = nodes.apply(now, wall(), &lease("two:80", 3, &[stream("studio", 2)]));
-        assert_eq!(newcomer, Heard::Newcomer("two:80".parse().unwrap()));
+        let anew = nodes.apply(now, wall(), &lease("two:80", 3, &[stream("studio", 2)]));
+        assert_eq!(anew, newcomer(&[stream("studio", 1)]), "what it had is lost");
         assert_eq!(nodes.apply(now, wall(), &left(2)), Heard::Nothing, "the life before");
         assert_eq!(nodes.with_role("ingest").count(), 1);
         assert_eq!(nodes.apply(now, wall(), &left(3)), Heard::Left("two:80".parse().unwrap()));

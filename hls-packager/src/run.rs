@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use millrace_core::bus::{Bus, Topic};
 use millrace_core::event::{
-    ChannelUpdated, Event, EventBody, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated,
+    ChannelUpdated, Event, EventBody, LeasedStream, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated,
 };
 use millrace_core::feed::{
     BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
 };
 use millrace_core::flv::FlvTag;
-use millrace_core::ids::ConnectionId;
+use millrace_core::ids::{ChannelName, ConnectionId, NodeName};
+use millrace_core::playback::Access;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,7 +26,7 @@ use crate::demux::Demuxer;
 use crate::model::{Output, RenditionId};
 use crate::origin::{Broadcast, Origin};
 use crate::packager::{Packager, PackagerError, PackagerStart};
-use crate::remember::ChannelMemory;
+use crate::remember::{ChannelMemory, Remembered};
 use crate::window::{Window, WindowStart, first_msn};
 
 /// Refusals that may wait for ingest: a publisher is refused once.
@@ -34,6 +35,8 @@ const REPLIES: usize = 4;
 const REPORTS_PER_ROTATION: u32 = 3;
 /// Channels whose last numbers are remembered.
 const REMEMBERED_CHANNELS: usize = 10_000;
+/// Media sequence numbers that a node may use between two leases: they are seconds apart, and so are segments.
+const NUMBERS_SINCE_A_LEASE: u64 = 16;
 
 /// Packages every broadcast that ingest opens. Clones share it.
 #[derive(Clone)]
@@ -60,14 +63,14 @@ impl PackagerService {
         config: Config,
         origin: Origin,
         bus: Arc<dyn Bus>,
-        node: &str,
+        node: &NodeName,
         shutdown: &CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
             config,
             origin,
             bus,
-            source: format!("/nodes/{node}"),
+            source: node.source(),
             memory: ChannelMemory::new(REMEMBERED_CHANNELS),
             tasks: TaskTracker::new(),
             stopping: shutdown.child_token(),
@@ -87,6 +90,26 @@ impl PackagerService {
                     origin.catalog().set_access(channel, *access);
                 }
             }
+        }
+    }
+
+    /// What other nodes must know of a channel that is packaged here: who may fetch it, a number that is greater than
+    /// every media sequence number so far, and the seconds between keyframes if that is known.
+    #[must_use]
+    pub fn describe(&self, channel: &ChannelName) -> (Access, u64, Option<f64>) {
+        let access =
+            self.0.origin.catalog().channel(channel).map_or_else(Access::default, |known| known.access());
+        let Remembered { next_msn, keyframe_interval } = self.0.memory.recall(channel);
+        (access, next_msn, keyframe_interval.map(|interval| interval.as_secs_f64()))
+    }
+
+    /// Learns what another node says of its broadcast of a channel: numbers go on from there, should the next one be
+    /// here. It may have used some since it said so.
+    pub fn learn(&self, stream: &LeasedStream) {
+        let interval = stream.keyframe_interval.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if stream.next_msn > 0 {
+            let next_msn = stream.next_msn.saturating_add(NUMBERS_SINCE_A_LEASE);
+            self.0.memory.remember(&stream.channel, next_msn, interval);
         }
     }
 
@@ -139,6 +162,8 @@ enum End {
     Over,
     /// The server stops; the broadcast goes on elsewhere or later.
     Stopped,
+    /// The channel is live on another node.
+    Moved,
 }
 
 struct BroadcastTask {
@@ -210,7 +235,7 @@ impl BroadcastTask {
         match end {
             End::Over => self.packager.handle_end(now),
             // The open part goes out; gaps that would follow do not, for nobody calls the packager again.
-            End::Stopped => self.packager.handle_publisher_left(now),
+            End::Stopped | End::Moved => self.packager.handle_publisher_left(now),
         }
         self.publish();
         self.remember();
@@ -234,6 +259,15 @@ impl BroadcastTask {
                 shared.origin.catalog().forget(&start.channel, &broadcast);
             }
             End::Stopped => broadcast.stop(),
+            End::Moved => {
+                // Whoever waits here asks again, and is answered from there.
+                shared.origin.catalog().forget(&start.channel, &broadcast);
+                broadcast.stop();
+                info!(
+                    broadcast.id = %start.id, stream.id = %start.channel,
+                    "{} goes on at another node", start.channel
+                );
+            }
         }
     }
 
@@ -267,6 +301,7 @@ impl BroadcastTask {
                     Some(FeedItem::Ended) | None => {
                         return if self.shared.stopping.is_cancelled() { End::Stopped } else { End::Over };
                     }
+                    Some(FeedItem::Moved) => return End::Moved,
                     Some(FeedItem::PublisherJoined(publisher)) => {
                         self.publisher = Some(Publisher { connection: publisher.connection, refused: false });
                         self.packager.handle_publisher_joined(Instant::now());

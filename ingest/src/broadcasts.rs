@@ -2,7 +2,7 @@
 //! the bus. It waits for none of them but the bus queue, so no connection can hold up another.
 #![expect(clippy::disallowed_methods, reason = "shell: clock, identifiers, tasks")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,10 +14,11 @@ use millrace_core::event::{
     StreamStop,
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
-use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId, NodeName};
+use millrace_core::nodes::Elsewhere;
 use millrace_core::playback::Access;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -71,11 +72,38 @@ pub(crate) enum ToBroadcasts {
     Command(Command),
 }
 
+/// A broadcast that this node has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveBroadcast {
+    /// Its channel.
+    pub channel: ChannelName,
+    /// Its id.
+    pub broadcast: BroadcastId,
+    /// When its first media arrived.
+    pub started_at: Timestamp,
+    /// While the publisher is away: when it ends unless one comes back.
+    pub interrupted_until: Option<Timestamp>,
+    /// The encoder's name, if it gave one.
+    pub encoder: Option<String>,
+    /// Until when nobody may take the channel from its publisher.
+    pub held_until: Option<Instant>,
+}
+
+/// What connects this node with others. Without them it is alone.
+#[derive(Debug, Clone)]
+pub struct Neighbours {
+    /// What they have.
+    pub elsewhere: watch::Receiver<Arc<Elsewhere>>,
+    /// Where they learn what is here.
+    pub here: watch::Sender<Vec<LiveBroadcast>>,
+}
+
 /// What the task is given.
 pub(crate) struct Deps {
     pub(crate) sink: Arc<dyn BroadcastSink>,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) node: String,
+    pub(crate) neighbours: Option<Neighbours>,
+    pub(crate) node: NodeName,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
 }
@@ -94,6 +122,7 @@ pub(crate) fn start(config: RegistryConfig, deps: Deps) -> mpsc::Sender<ToBroadc
         commands: sender.downgrade(),
         connections: HashMap::new(),
         feeds: HashMap::new(),
+        live: BTreeMap::new(),
     };
     tasks.spawn(broadcasts.run(commands));
     sender
@@ -126,10 +155,10 @@ async fn obey(mut orders: Subscription, task: mpsc::Sender<ToBroadcasts>, shutdo
     }
 }
 
-/// A broadcast's feed, and the end of its task: `true` says `Ended` on the feed.
+/// A broadcast's feed, and the end of its task, which says the last word on the feed if there is one.
 struct Feed {
     items: FeedSender,
-    end: oneshot::Sender<bool>,
+    end: oneshot::Sender<Option<FeedItem>>,
 }
 
 struct Broadcasts {
@@ -139,10 +168,15 @@ struct Broadcasts {
     commands: mpsc::WeakSender<ToBroadcasts>,
     connections: HashMap<ConnectionId, Connection>,
     feeds: HashMap<BroadcastId, Feed>,
+    live: BTreeMap<ChannelName, LiveBroadcast>,
 }
 
 impl Broadcasts {
     async fn run(mut self, mut commands: mpsc::Receiver<ToBroadcasts>) {
+        let mut elsewhere = self.deps.neighbours.as_ref().map(|neighbours| neighbours.elsewhere.clone());
+        if let Some(elsewhere) = &mut elsewhere {
+            elsewhere.mark_changed();
+        }
         while !self.registry.is_stopped() {
             let timeout = self.registry.poll_timeout();
             tokio::select! {
@@ -171,6 +205,9 @@ impl Broadcasts {
                         None => pending().await,
                     }
                 } => self.registry.handle_timeout(Instant::now()),
+                others = next(elsewhere.as_mut()) => {
+                    self.registry.handle_command(Instant::now(), Command::Elsewhere(others));
+                }
             }
             while let Some(output) = self.registry.poll_output() {
                 self.carry_out(output).await;
@@ -197,10 +234,21 @@ impl Broadcasts {
                     self.tell(connection, Control::Grant { feed, channel, broadcast });
                 }
             }
-            Output::Close { broadcast } => self.finish(broadcast, true),
-            Output::Release { broadcast } => self.finish(broadcast, false),
-            Output::Started { channel, broadcast, encoder } => {
+            Output::Close { broadcast } => self.finish(broadcast, Some(FeedItem::Ended)),
+            Output::Yield { broadcast } => self.finish(broadcast, Some(FeedItem::Moved)),
+            Output::Release { broadcast } => self.finish(broadcast, None),
+            Output::Started { channel, broadcast, encoder, held_until } => {
                 info!(stream.id = %channel, broadcast.id = %broadcast, "broadcast of channel {channel} started");
+                let live = LiveBroadcast {
+                    channel: channel.clone(),
+                    broadcast,
+                    started_at: Timestamp::now(),
+                    interrupted_until: None,
+                    encoder: encoder.clone(),
+                    held_until,
+                };
+                self.live.insert(channel.clone(), live);
+                self.show();
                 self.publish(channel, EventBody::StreamStarted(StreamStarted { broadcast, encoder })).await;
             }
             Output::Interrupted { channel, broadcast, window } => {
@@ -209,11 +257,21 @@ impl Broadcasts {
                     "publisher of channel {channel} is gone; its broadcast waits {} s", window.as_secs_f64()
                 );
                 let until = Timestamp::now().saturating_add(window).unwrap_or(Timestamp::MAX);
+                if let Some(live) = self.live.get_mut(&channel) {
+                    live.interrupted_until = Some(until);
+                }
+                self.show();
                 self.publish(channel, EventBody::StreamInterrupted(StreamInterrupted { broadcast, until }))
                     .await;
             }
-            Output::Resumed { channel, broadcast, encoder } => {
+            Output::Resumed { channel, broadcast, encoder, held_until } => {
                 info!(stream.id = %channel, broadcast.id = %broadcast, "broadcast of channel {channel} goes on");
+                if let Some(live) = self.live.get_mut(&channel) {
+                    live.encoder.clone_from(&encoder);
+                    live.interrupted_until = None;
+                    live.held_until = held_until;
+                }
+                self.show();
                 self.publish(channel, EventBody::StreamResumed(StreamResumed { broadcast, encoder })).await;
             }
             Output::Ended { channel, broadcast, reason } => {
@@ -221,6 +279,8 @@ impl Broadcasts {
                     stream.id = %channel, broadcast.id = %broadcast, reason = ?reason,
                     "broadcast of channel {channel} ended"
                 );
+                self.live.remove(&channel);
+                self.show();
                 self.publish(channel, EventBody::StreamEnded(StreamEnded { broadcast, reason })).await;
             }
         }
@@ -246,10 +306,17 @@ impl Broadcasts {
         self.feeds.insert(broadcast, Feed { items, end });
     }
 
-    fn finish(&mut self, broadcast: BroadcastId, say_ended: bool) {
+    fn finish(&mut self, broadcast: BroadcastId, last_word: Option<FeedItem>) {
         if let Some(feed) = self.feeds.remove(&broadcast) {
             // The task may be gone already, with its packager.
-            let _ = feed.end.send(say_ended);
+            let _ = feed.end.send(last_word);
+        }
+    }
+
+    /// Lets other nodes learn what is here.
+    fn show(&self) {
+        if let Some(neighbours) = &self.deps.neighbours {
+            neighbours.here.send_replace(self.live.values().cloned().collect());
         }
     }
 
@@ -257,7 +324,7 @@ impl Broadcasts {
         let event = Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
-            source: format!("/nodes/{}", self.deps.node),
+            source: self.deps.node.source(),
             subject: channel.into(),
             time: Timestamp::now(),
             body,
@@ -267,15 +334,26 @@ impl Broadcasts {
     }
 }
 
-/// Hears what the packager of one broadcast says, and says `Ended` to it at the end.
+/// What other nodes have, when that changes; never, if there are none.
+async fn next(elsewhere: Option<&mut watch::Receiver<Arc<Elsewhere>>>) -> Arc<Elsewhere> {
+    match elsewhere {
+        Some(elsewhere) => match elsewhere.changed().await {
+            Ok(()) => Arc::clone(&elsewhere.borrow_and_update()),
+            Err(_) => pending().await,
+        },
+        None => pending().await,
+    }
+}
+
+/// Hears what the packager of one broadcast says, and says the last word to it.
 async fn attend(
     items: FeedSender,
     mut replies: mpsc::Receiver<FeedReply>,
-    mut ended: oneshot::Receiver<bool>,
+    mut ended: oneshot::Receiver<Option<FeedItem>>,
     commands: mpsc::WeakSender<ToBroadcasts>,
 ) {
     let mut listening = true;
-    let say_ended = loop {
+    let last_word = loop {
         tokio::select! {
             reply = replies.recv(), if listening => match reply {
                 Some(FeedReply::Refuse { connection, sentence }) => {
@@ -285,11 +363,11 @@ async fn attend(
                 // A connection notices when the feed itself is closed.
                 None => listening = false,
             },
-            say_ended = &mut ended => break say_ended.unwrap_or(false),
+            last_word = &mut ended => break last_word.ok().flatten(),
         }
     };
-    if say_ended {
+    if let Some(last_word) = last_word {
         // A packager that is gone knows already.
-        let _ = items.send(FeedItem::Ended).await;
+        let _ = items.send(last_word).await;
     }
 }

@@ -20,6 +20,7 @@ mod telemetry;
 pub use authority::{
     Authorising, OpenAuthority, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal,
 };
+pub use broadcasts::{LiveBroadcast, Neighbours};
 pub use config::Config;
 pub use media_threads::MediaThreads;
 pub use server::{Deps, Listener, run};

@@ -12,13 +12,18 @@
 //! one has left the feed the challenger is granted it. For [`RegistryConfig::takeover_hold`] nobody can take the
 //! channel back, unless the winner leaves: encoders that reconnect by themselves would play ping-pong.
 //!
+//! Other nodes may have the channel. Of two broadcasts the one with the greater id stays: a publisher that begins one
+//! where it is live elsewhere takes over, and the other node gives way when it hears of that. Holds are kept here too.
+//!
 //! A value: after each `handle_*`, call [`Registry::poll_output`] until it is `None`. No tag passes through here.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_core::event::{EndReason, StoppedBy};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId, StreamKeyId};
+use millrace_core::nodes::{Elsewhere, Owner};
 
 /// Revoked keys that are remembered: an authority may have said yes just before the revocation arrived.
 const REVOKED_KEPT: usize = 1024;
@@ -35,7 +40,7 @@ pub struct RegistryConfig {
 }
 
 /// What connections, packagers and the server say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// An authorised publisher asks for its channel. Answered by [`Output::Accept`] or [`Output::Deny`].
     Publish {
@@ -89,6 +94,8 @@ pub enum Command {
         /// Who says so.
         by: StoppedBy,
     },
+    /// What other nodes have now.
+    Elsewhere(Arc<Elsewhere>),
     /// The server stops.
     Stop,
 }
@@ -218,6 +225,11 @@ pub enum Output {
         /// Of which broadcast.
         broadcast: BroadcastId,
     },
+    /// Say on the feed that the broadcast goes on at another node, and let go of it.
+    Yield {
+        /// Of which broadcast.
+        broadcast: BroadcastId,
+    },
     /// `stream.started`.
     Started {
         /// Where.
@@ -226,6 +238,8 @@ pub enum Output {
         broadcast: BroadcastId,
         /// By which encoder.
         encoder: Option<String>,
+        /// Until when nobody may take the channel from it.
+        held_until: Option<Instant>,
     },
     /// `stream.interrupted`.
     Interrupted {
@@ -244,6 +258,8 @@ pub enum Output {
         broadcast: BroadcastId,
         /// By which encoder.
         encoder: Option<String>,
+        /// Until when nobody may take the channel from it.
+        held_until: Option<Instant>,
     },
     /// `stream.ended`.
     Ended {
@@ -286,6 +302,13 @@ fn stopped_where(by: StoppedBy) -> &'static str {
 /// Whole seconds that are left, so that waiting for them is enough.
 fn seconds(left: Duration) -> u64 {
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
+/// How long nobody may take a channel from the node that has it.
+fn held(owner: Option<&Owner>, now: Instant) -> Option<Duration> {
+    let until =
+        owner?.held_until.filter(|_| owner.is_some_and(|owner| owner.stream.interrupted_until.is_none()))?;
+    Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
 }
 
 #[derive(Debug)]
@@ -339,6 +362,7 @@ pub struct Registry {
     connections: HashMap<ConnectionId, Holder>,
     /// The newest revoked keys.
     revoked: VecDeque<StreamKeyId>,
+    elsewhere: Arc<Elsewhere>,
     outputs: VecDeque<Output>,
     stopping: bool,
 }
@@ -352,6 +376,7 @@ impl Registry {
             channels: HashMap::new(),
             connections: HashMap::new(),
             revoked: VecDeque::new(),
+            elsewhere: Arc::default(),
             outputs: VecDeque::new(),
             stopping: false,
         }
@@ -409,6 +434,7 @@ impl Registry {
             Command::PackagerGone { broadcast } => self.packager_gone(broadcast),
             Command::RevokeKey { key } => self.revoke(now, key),
             Command::StopBroadcast { channel, by } => self.stop_broadcast(now, &channel, by),
+            Command::Elsewhere(elsewhere) => self.give_way(elsewhere),
             Command::Stop => self.stop(),
         }
     }
@@ -439,7 +465,12 @@ impl Registry {
             Some((_, Role::Live { won: Some(won) })) => hold.checked_sub(now.saturating_duration_since(*won)),
             _ => None,
         };
-        let reason = if let Some(left) = held_for.filter(|left| !left.is_zero()) {
+        // Whoever continues a broadcast of this node takes nothing from another.
+        let held_elsewhere = match channel.broadcast {
+            Some(_) => None,
+            None => held(self.elsewhere.owner(&name), now),
+        };
+        let reason = if let Some(left) = held_for.filter(|left| !left.is_zero()).or(held_elsewhere) {
             Some(Reason::Held { channel: name.clone(), seconds: seconds(left) })
         } else if channel.challenger.is_some() {
             Some(Reason::Contended { channel: name.clone() })
@@ -447,6 +478,7 @@ impl Registry {
             None
         };
         if let Some(reason) = reason {
+            self.forget_if_empty(&name);
             return self.outputs.push_back(Output::Deny { connection, reason });
         }
         let challenger = channel.current.is_some();
@@ -464,7 +496,7 @@ impl Registry {
         let Some(channel) = self.channels.get_mut(&name) else { return };
         match (&mut channel.current, &mut channel.challenger) {
             (Some((current, Role::Opening)), _) if *current == connection => {
-                self.grant(&name, connection, encoder, fresh, None);
+                self.grant(now, &name, connection, encoder, fresh, None);
             }
             (Some((current, role)), Some(challenger)) if challenger.connection == connection => {
                 challenger.ready = Some((encoder, fresh));
@@ -487,6 +519,7 @@ impl Registry {
     /// Gives `connection`, whose channel has no other publisher, the feed.
     fn grant(
         &mut self,
+        now: Instant,
         name: &ChannelName,
         connection: ConnectionId,
         encoder: Option<String>,
@@ -494,20 +527,60 @@ impl Registry {
         won: Option<Instant>,
     ) {
         let Some(channel) = self.channels.get_mut(name) else { return };
+        let (broadcast, entry, won) = match (channel.broadcast, self.elsewhere.owner(name)) {
+            (Some(broadcast), _) => (broadcast, Entry::Continues, won),
+            (None, None) => (fresh, Entry::Begins, won),
+            (None, Some(owner)) => {
+                // Another node may have been faster.
+                if let Some(left) = held(Some(owner), now) {
+                    let reason = Reason::Held { channel: name.clone(), seconds: seconds(left) };
+                    self.outputs.push_back(Output::Evict { connection, reason });
+                    channel.current = None;
+                    self.connections.remove(&connection);
+                    return self.forget_if_empty(name);
+                }
+                let publishes = owner.stream.interrupted_until.is_none();
+                (fresh.after(owner.stream.broadcast), Entry::Begins, won.or(publishes.then_some(now)))
+            }
+        };
         channel.current = Some((connection, Role::Live { won }));
         channel.key = self.connections.get(&connection).and_then(|holder| holder.key);
         channel.until = None;
-        let (broadcast, entry) = match channel.broadcast {
-            Some(broadcast) => (broadcast, Entry::Continues),
-            None => (fresh, Entry::Begins),
-        };
         channel.broadcast = Some(broadcast);
+        let held_until = won.map(|won| won + self.config.takeover_hold);
         let channel = name.clone();
         self.outputs.push_back(Output::Grant { connection, channel: channel.clone(), broadcast, entry });
         self.outputs.push_back(match entry {
-            Entry::Begins => Output::Started { channel, broadcast, encoder },
-            Entry::Continues => Output::Resumed { channel, broadcast, encoder },
+            Entry::Begins => Output::Started { channel, broadcast, encoder, held_until },
+            Entry::Continues => Output::Resumed { channel, broadcast, encoder, held_until },
         });
+    }
+
+    /// Ends every broadcast whose channel has a newer one on another node.
+    fn give_way(&mut self, elsewhere: Arc<Elsewhere>) {
+        let newer = |name: &ChannelName, mine: BroadcastId| {
+            elsewhere.owner(name).is_some_and(|owner| owner.stream.broadcast > mine)
+        };
+        let old = |(name, channel): (&ChannelName, &Channel)| {
+            channel.broadcast.is_some_and(|mine| newer(name, mine)).then(|| name.clone())
+        };
+        let names: Vec<ChannelName> = self.channels.iter().filter_map(old).collect();
+        self.elsewhere = elsewhere;
+        for name in names {
+            let Some(channel) = self.channels.get_mut(&name) else { continue };
+            match &mut channel.current {
+                Some((connection, role @ Role::Live { .. })) => {
+                    *role = Role::Leaving { then: Then::End(EndReason::TakenOver) };
+                    let reason = Reason::TakenOver { channel: name };
+                    self.outputs.push_back(Output::Evict { connection: *connection, reason });
+                }
+                Some((_, Role::Leaving { then })) => *then = Then::End(EndReason::TakenOver),
+                Some((_, Role::Opening)) | None => {
+                    self.end(&name, EndReason::TakenOver);
+                    self.forget_if_empty(&name);
+                }
+            }
+        }
     }
 
     /// `connection` is out of its channel, and so is what it fed.
@@ -559,7 +632,7 @@ impl Registry {
         let Some(Challenger { connection, ready }) = channel.challenger.take() else { return };
         channel.current = Some((connection, Role::Opening));
         if let Some((encoder, fresh)) = ready {
-            self.grant(name, connection, encoder, fresh, Some(now));
+            self.grant(now, name, connection, encoder, fresh, Some(now));
         }
     }
 
@@ -569,6 +642,7 @@ impl Registry {
         let Some(broadcast) = channel.broadcast.take() else { return };
         self.outputs.push_back(match reason {
             EndReason::ServerStopping => Output::Release { broadcast },
+            EndReason::TakenOver => Output::Yield { broadcast },
             _ => Output::Close { broadcast },
         });
         self.outputs.push_back(Output::Ended { channel: name.clone(), broadcast, reason });
@@ -616,6 +690,10 @@ impl Registry {
 
     fn stop_broadcast(&mut self, now: Instant, name: &ChannelName, by: StoppedBy) {
         let hold = self.config.stop_hold;
+        if !self.channels.contains_key(name) && self.elsewhere.owner(name).is_some() {
+            // Its encoder may come here next.
+            self.channels.insert(name.clone(), Channel::default());
+        }
         let Some(channel) = self.channels.get_mut(name) else { return };
         channel.stopped = (!hold.is_zero()).then_some(Stopped { by, at: now, until: now + hold });
         let current = channel.current.as_ref().map(|(connection, _)| *connection);
@@ -712,3 +790,7 @@ impl Registry {
 #[cfg(test)]
 #[path = "publish_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "publish_elsewhere_tests.rs"]
+mod elsewhere_tests;

@@ -31,6 +31,7 @@ impl World {
                 Output::Evict { connection, reason } => format!("evict {connection} {}", reason.label()),
                 Output::Close { broadcast } => format!("close {}", broadcast.0.as_u128()),
                 Output::Release { broadcast } => format!("release {}", broadcast.0.as_u128()),
+                Output::Yield { broadcast } => format!("yield {}", broadcast.0.as_u128()),
                 Output::Started { .. } => "started".into(),
                 Output::Interrupted { .. } => "interrupted".into(),
                 Output::Resumed { .. } => "resumed".into(),

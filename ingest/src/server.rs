@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use millrace_core::bus::Bus;
 use millrace_core::feed::BroadcastSink;
-use millrace_core::ids::ConnectionId;
+use millrace_core::ids::{ConnectionId, NodeName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::authority::PublishAuthority;
-use crate::broadcasts::{self, ToBroadcasts};
+use crate::broadcasts::{self, Neighbours, ToBroadcasts};
 use crate::config::Config;
 use crate::connection::{Context, serve};
 use crate::media_threads::MediaPlaces;
@@ -48,7 +48,9 @@ pub struct Deps {
     /// Takes events.
     pub bus: Arc<dyn Bus>,
     /// Name of this node, for events.
-    pub node: String,
+    pub node: NodeName,
+    /// Other nodes, if there are any.
+    pub neighbours: Option<Neighbours>,
     /// Where connections, and the packagers of their broadcasts, run.
     pub media: MediaPlaces,
 }
@@ -61,6 +63,7 @@ pub async fn run(listeners: Vec<Listener>, config: Config, deps: Deps, shutdown:
         sink: Arc::clone(&deps.sink),
         bus: deps.bus,
         node: deps.node,
+        neighbours: deps.neighbours,
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     };

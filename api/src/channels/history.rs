@@ -10,6 +10,8 @@ use crate::push::PushJob;
 
 /// Broadcasts that are closed at once at start.
 const CLOSED_AT_ONCE: usize = 200;
+/// Running broadcasts that are looked at for one whose end nobody heard.
+const OPEN_MAX: usize = 10_000;
 
 /// The broadcasts of this site.
 #[derive(Debug, Clone)]
@@ -79,16 +81,41 @@ impl History {
                 return Ok(closed);
             }
             for broadcast in &open {
-                let close = |mut broadcast: Broadcast| {
-                    broadcast.running = false;
-                    broadcast.ended_at =
-                        broadcast.ended_at.or(Some(broadcast.seen_at.max(broadcast.started_at)));
-                    Change::<_, std::convert::Infallible>::To(broadcast)
-                };
-                self.0.update(&broadcast.value.id.to_string(), close).await?;
+                self.close(broadcast.value.id).await?;
                 closed += 1;
             }
         }
+    }
+
+    /// Closes what was not known to run since `before`, in milliseconds since 1970, and is not live. How many it closed.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn close_unseen(
+        &self,
+        before: i64,
+        is_live: impl Fn(BroadcastId) -> bool,
+    ) -> Result<usize, StoreError> {
+        let open = self.0.find::<Broadcast>(&Query::with("running", true, OPEN_MAX)).await?;
+        let unseen = open
+            .into_iter()
+            .map(|kept| kept.value)
+            .filter(|broadcast| broadcast.seen_at < before && !is_live(broadcast.id));
+        let mut closed = 0;
+        for broadcast in unseen {
+            self.close(broadcast.id).await?;
+            closed += 1;
+        }
+        Ok(closed)
+    }
+
+    async fn close(&self, id: BroadcastId) -> Result<(), StoreError> {
+        let close = |mut broadcast: Broadcast| {
+            broadcast.running = false;
+            broadcast.ended_at = broadcast.ended_at.or(Some(broadcast.seen_at.max(broadcast.started_at)));
+            Change::<_, std::convert::Infallible>::To(broadcast)
+        };
+        self.0.update(&id.to_string(), close).await.map(drop)
     }
 
     /// The broadcasts of a channel, newest first, from behind `after`; and where the next part begins.

@@ -1,7 +1,6 @@
 //! Sans-IO: what the events of `millrace.streams` say for the history, until the store has it.
 //!
-//! Events come faster than a store that is away can take them; here they melt into one note per broadcast, so that
-//! nothing waits for the store and nothing is lost but with the process.
+//! Events come faster than they are worth writing; here they melt into one note per broadcast.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,41 +63,49 @@ impl Recorder {
         let at = event.time.as_millisecond();
         match &event.body {
             EventBody::StreamStarted(started) => {
-                let known = self.known.entry(started.broadcast).or_insert_with(|| Known {
-                    note: Note {
-                        broadcast: started.broadcast,
-                        channel: channel.clone(),
-                        started_at: at,
-                        seen_at: at,
-                        ended_at: None,
-                        peak_viewers: 0,
-                    },
-                    told_at: None,
-                });
-                known.note.started_at = known.note.started_at.min(at);
+                self.begin(channel, started.broadcast, at);
                 self.say(started.broadcast);
-                if self.known.len() > REMEMBERED
-                    && let Some((oldest, _)) = self.known.pop_first()
-                {
-                    self.due.remove(&oldest);
-                }
             }
             EventBody::StreamUpdated(updated) => {
+                // Its start may have been another process's to note; the earlier one counts.
+                self.begin(channel, updated.broadcast, at);
                 let Some(known) = self.known.get_mut(&updated.broadcast) else { return };
                 known.note.seen_at = known.note.seen_at.max(at);
                 known.note.peak_viewers =
                     known.note.peak_viewers.max(i64::try_from(viewers).unwrap_or(i64::MAX));
-                if known.told_at.is_some_and(|told| at.saturating_sub(told) >= NOTE_EVERY_MS) {
+                if known.told_at.is_none_or(|told| at.saturating_sub(told) >= NOTE_EVERY_MS) {
                     self.say(updated.broadcast);
                 }
             }
             EventBody::StreamEnded(ended) => {
+                self.begin(channel, ended.broadcast, at);
                 let Some(known) = self.known.get_mut(&ended.broadcast) else { return };
                 known.note.seen_at = known.note.seen_at.max(at);
                 known.note.ended_at = known.note.ended_at.or(Some(at));
                 self.say(ended.broadcast);
             }
             _ => {}
+        }
+    }
+
+    /// Knows the broadcast from now on.
+    fn begin(&mut self, channel: &ChannelName, broadcast: BroadcastId, at: i64) {
+        let known = self.known.entry(broadcast).or_insert_with(|| Known {
+            note: Note {
+                broadcast,
+                channel: channel.clone(),
+                started_at: at,
+                seen_at: at,
+                ended_at: None,
+                peak_viewers: 0,
+            },
+            told_at: None,
+        });
+        known.note.started_at = known.note.started_at.min(at);
+        if self.known.len() > REMEMBERED
+            && let Some((oldest, _)) = self.known.pop_first()
+        {
+            self.due.remove(&oldest);
         }
     }
 
@@ -187,6 +194,15 @@ mod tests {
         recorder.kept(&early);
         let late = recorder.next().unwrap();
         assert_eq!((late.ended_at, late.peak_viewers), (Some(10_000_000), 5), "the end is said as well");
+    }
+
+    #[test]
+    fn a_process_that_takes_over_in_the_middle_notes_the_end_all_the_same() {
+        let mut recorder = Recorder::default();
+        recorder.apply(&at(500, updated(1)), 3);
+        recorder.apply(&at(600, ended(1)), 0);
+        let note = recorder.next().unwrap();
+        assert_eq!((note.started_at, note.ended_at, note.peak_viewers), (500_000, Some(600_000), 3));
     }
 
     #[test]

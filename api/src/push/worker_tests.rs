@@ -72,7 +72,12 @@ impl World {
             setup.public_url = Some("https://live.example.org".to_owned());
         })
         .await;
-        let studio = Studio::new(state.store().clone(), MemoryBus::new(), "test", ChannelsConfig::default());
+        let studio = Studio::new(
+            state.store().clone(),
+            MemoryBus::new(),
+            "test".parse().unwrap(),
+            ChannelsConfig::default(),
+        );
         let state = state.with_studio(Arc::new(studio));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.0;
         let channel = crate::channels::testing::channel("studio", ada.id);

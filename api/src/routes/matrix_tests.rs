@@ -216,7 +216,12 @@ impl World {
             limits.register_address.burst = 0;
         })
         .await;
-        let studio = Studio::new(state.store().clone(), MemoryBus::new(), "test", ChannelsConfig::default());
+        let studio = Studio::new(
+            state.store().clone(),
+            MemoryBus::new(),
+            "test".parse().unwrap(),
+            ChannelsConfig::default(),
+        );
         let state = state.with_studio(Arc::new(studio.with_avatars(avatars.clone())));
         let mut people = [const { (UserId(uuid::Uuid::nil()), String::new()) }; 5];
         let everybody = [

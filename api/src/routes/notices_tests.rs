@@ -29,7 +29,12 @@ impl World {
     /// Ada has a studio, bob follows it.
     async fn new() -> Self {
         let state = ApiState::for_tests().await;
-        let studio = Studio::new(state.store().clone(), MemoryBus::new(), "test", ChannelsConfig::default());
+        let studio = Studio::new(
+            state.store().clone(),
+            MemoryBus::new(),
+            "test".parse().unwrap(),
+            ChannelsConfig::default(),
+        );
         let state = state.with_studio(Arc::new(studio));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;
         let (bob_user, bob) = state.sign_in_for_tests("bob", Role::Viewer).await;

@@ -169,7 +169,8 @@ async fn site() -> (ApiState, Subscription, tempfile::TempDir) {
     let pictures = tempfile::tempdir().unwrap();
     let bus = MemoryBus::new();
     let orders = bus.subscribe(Topic::Commands);
-    let studio = Studio::new(state.store().clone(), bus, "test", state.studio().config.clone());
+    let studio =
+        Studio::new(state.store().clone(), bus, "test".parse().unwrap(), state.studio().config.clone());
     (state.with_studio(Arc::new(studio.with_avatars(pictures.path().into()))), orders, pictures)
 }
 

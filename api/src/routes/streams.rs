@@ -386,12 +386,12 @@ mod tests {
         let state = ApiState::for_tests().await;
         let bus = MemoryBus::new();
         let follow = state.follow(bus.as_ref(), CancellationToken::new());
-        let record = crate::studio::record(&state, bus.as_ref(), CancellationToken::new());
+        let show = crate::studio::show(&state, bus.as_ref(), CancellationToken::new());
         for number in 1..=count {
             bus.publish(Topic::Streams, started(&format!("channel_{number}"), number)).await.unwrap();
         }
         drop(bus);
-        futures_util::future::join(follow, record).await;
+        futures_util::future::join(follow, show).await;
         state
     }
 

@@ -38,7 +38,7 @@ impl World {
         let bus = MemoryBus::new();
         let orders = bus.subscribe(Topic::Commands);
         let state = ApiState::for_tests().await;
-        let studio = Studio::new(state.store().clone(), bus, "test", config);
+        let studio = Studio::new(state.store().clone(), bus, "test".parse().unwrap(), config);
         let state = state.with_studio(Arc::new(studio.with_avatars(pictures.path().join("avatars"))));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;
         let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;

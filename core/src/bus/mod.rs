@@ -18,9 +18,10 @@ pub mod suite;
 mod topic;
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::mpsc;
 
@@ -135,6 +136,34 @@ impl Subscription {
     /// The next event; `None` once the bus is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         self.events.recv().await
+    }
+}
+
+/// Several queues as one. The order between topics is not that of publishing.
+#[derive(Debug)]
+pub struct Subscriptions(Vec<Subscription>);
+
+impl Subscriptions {
+    /// Everything that is published on these topics from now on.
+    #[must_use]
+    pub fn new(bus: &dyn Bus, topics: &[Topic]) -> Self {
+        Self(topics.iter().map(|topic| bus.subscribe(*topic)).collect())
+    }
+
+    /// The next event, of the topic that was named first if there are several; `None` once the bus is gone. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Arc<Event>> {
+        poll_fn(|context| {
+            let mut gone = true;
+            for Subscription { events } in &mut self.0 {
+                match events.poll_recv(context) {
+                    Poll::Ready(Some(event)) => return Poll::Ready(Some(event)),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => gone = false,
+                }
+            }
+            if gone { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
     }
 }
 

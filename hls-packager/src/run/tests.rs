@@ -34,7 +34,8 @@ impl Server {
         let events = bus.subscribe(Topic::Streams);
         let config = Config { latency: crate::config::Latency::Ultra, ..Config::default() };
         let origin = Origin::new(OriginConfig::default());
-        let service = PackagerService::new(config, origin.clone(), bus, "test", &CancellationToken::new());
+        let node = "test".parse().unwrap();
+        let service = PackagerService::new(config, origin.clone(), bus, &node, &CancellationToken::new());
         Self { service, origin, events }
     }
 

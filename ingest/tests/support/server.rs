@@ -53,6 +53,7 @@ impl Opened {
             },
             Some(FeedItem::PublisherLeft) => "left".to_owned(),
             Some(FeedItem::Ended) => "ended".to_owned(),
+            Some(FeedItem::Moved) => "moved".to_owned(),
             None => "closed".to_owned(),
         }
     }
@@ -114,7 +115,8 @@ impl Server {
             authority,
             sink: Arc::new(Sink(sender)),
             bus: Arc::<MemoryBus>::clone(&bus),
-            node: "test".into(),
+            node: "test".parse().expect("a name"),
+            neighbours: None,
             media: media.places(),
         };
         let shutdown = CancellationToken::new();

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use millrace_api::accounts::{COLLECTIONS, Channel, Playback, User};
+use millrace_api::channels::keep_history;
 use millrace_api::channels::{ChannelsConfig, NewKey};
 use millrace_api::config::AccountsConfig;
 use millrace_api::notices::NoticesConfig;
 use millrace_api::oauth::Providers;
 use millrace_api::playback::{PlaybackConfig, PlaybackLinks};
 use millrace_api::site::{IngestAddress, SiteConfig};
-use millrace_api::studio::{Studio, record};
+use millrace_api::studio::{Studio, show};
 use millrace_api::{ApiState, Setup};
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Topic};
@@ -104,8 +105,12 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
     let engine = millrace_store::open(location, folder).await.expect("it can be opened");
     let store = Store::new(engine, COLLECTIONS).await.expect("it can be prepared");
     let bus = MemoryBus::new();
-    let studio =
-        Studio::new(store.clone(), Arc::clone(&bus) as Arc<dyn Bus>, "bench", ChannelsConfig::default());
+    let studio = Studio::new(
+        store.clone(),
+        Arc::clone(&bus) as Arc<dyn Bus>,
+        "bench".parse().expect("a name"),
+        ChannelsConfig::default(),
+    );
     let playback = PlaybackLinks::open(&PlaybackConfig::default(), &store).await.expect("it can be prepared");
     let setup = Setup {
         store: store.clone(),
@@ -121,7 +126,13 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
     };
     let state = ApiState::new(setup).await.expect("it can be prepared").with_studio(Arc::new(studio));
     tokio::spawn(state.follow(bus.as_ref(), CancellationToken::new()));
-    tokio::spawn(record(&state, bus.as_ref(), CancellationToken::new()));
+    tokio::spawn(show(&state, bus.as_ref(), CancellationToken::new()));
+    tokio::spawn(keep_history(
+        state.clone(),
+        Arc::clone(&bus) as Arc<dyn Bus>,
+        true,
+        CancellationToken::new(),
+    ));
     let owner = millrace_core::ids::UserId(uuid::Uuid::now_v7());
     let streamer: User = serde_json::from_value(serde_json::json!({
         "id": owner, "name": "streamer", "display_name": "Streamer", "role": "streamer", "created_at": 1,
