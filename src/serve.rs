@@ -73,10 +73,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let playback = PlaybackLinks::open(&config.playback, &store)
         .await
         .context("failed to get the secret of playback tokens")?;
+    let neighbours = cluster.as_ref().map(Cluster::neighbours);
     let origin = Origin::new(OriginConfig {
         max_blocked_requests: config.hls.max_blocked_requests,
         counts_requests: config.hls.count_requests,
         playback_keys: Some(playback.keys().clone()),
+        elsewhere: neighbours.as_ref().map(|neighbours| neighbours.elsewhere.clone()),
+        hop_cache_bytes: config.hls.hop_cache_bytes,
+        hop_max_bytes: config.hls.max_stream_bytes,
     });
     let people = if [Role::Api, Role::Worker].iter().any(|role| config.roles.contains(role)) {
         let api = people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback).await?;
@@ -87,7 +91,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let packager = config.roles.contains(&Role::Ingest).then(|| {
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown)
     });
-    let neighbours = cluster.as_ref().map(Cluster::neighbours);
     if let Some(cluster) = cluster {
         let joined = cluster.joined();
         let reports = people.is_some();
@@ -122,7 +125,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     );
     tasks.add("metrics upkeep", tokio::spawn(metrics::upkeep(recorder.clone(), shutdown.clone())));
 
-    let mut router = health::router(readiness.clone()).merge(millrace_hls_packager::origin::router(origin));
+    let mut router =
+        health::router(readiness.clone()).merge(millrace_hls_packager::origin::router(origin.clone()));
     if let Some(api) = people.as_ref().filter(|_| config.roles.contains(&Role::Api)) {
         setup = api.setup_token().await.context("failed to look for an admin")?;
         router = router.merge(millrace_api::router(api.clone()));
@@ -180,6 +184,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         drop(threads);
     }
     recorded.cancel();
+    origin.catalog().stop();
     http_shutdown.cancel();
     let cut = http.await.context("the HTTP server failed")?;
     let _ = metrics_server.await;

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use millrace_core::ids::BroadcastId;
 use millrace_hls_packager::model::{Opened, Output, Part, RenditionId, RenditionInfo, SegmentStarted};
 use millrace_hls_packager::origin::View;
 use millrace_hls_packager::window::{LEADING_GAPS, Window, WindowConfig, WindowStart};
 
+/// Of the broadcast.
+pub(crate) const ID: BroadcastId = BroadcastId(uuid::Uuid::from_u128(1));
 const PART: Duration = Duration::from_micros(333_333);
 const PARTS_PER_SEGMENT: u64 = 6;
 const FIRST_MSN: u64 = 1_795_230_000;

@@ -46,7 +46,7 @@ fn render(c: &mut Criterion) {
 
 fn publish(c: &mut Criterion) {
     let mut live = Live::new();
-    let broadcast = Broadcast::new("r4nd0m1234".into(), &live.window).unwrap();
+    let broadcast = Broadcast::new(live::ID, "r4nd0m1234".into(), &live.window).unwrap();
     c.bench_function("publish_part_nobody_watches", |b| {
         b.iter(|| {
             live.part();
@@ -65,7 +65,7 @@ fn blocked_reloads(c: &mut Criterion) {
         let mut live = Live::new();
         let config = OriginConfig { max_blocked_requests: VIEWERS, ..OriginConfig::default() };
         let origin = Origin::new(config);
-        let broadcast = Arc::new(Broadcast::new("r4nd0m1234".into(), &live.window).unwrap());
+        let broadcast = Arc::new(Broadcast::new(live::ID, "r4nd0m1234".into(), &live.window).unwrap());
         let studio = "studio".parse().unwrap();
         origin.catalog().announce(&studio, Access::Open);
         origin.catalog().go_live(&studio, &broadcast);

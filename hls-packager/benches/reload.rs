@@ -58,7 +58,7 @@ fn serve() -> Server {
             let mut live = Live::new();
             let config = OriginConfig { max_blocked_requests: VIEWERS, ..OriginConfig::default() };
             let origin = Origin::new(config);
-            let broadcast = Arc::new(Broadcast::new("r4nd0m1234".into(), &live.window).unwrap());
+            let broadcast = Arc::new(Broadcast::new(live::ID, "r4nd0m1234".into(), &live.window).unwrap());
             let studio = "studio".parse().unwrap();
             origin.catalog().announce(&studio, Access::Open);
             origin.catalog().go_live(&studio, &broadcast);

@@ -31,6 +31,10 @@ pub struct Config {
     /// Most bytes of media kept per stream, default 512 MiB, at least 16 MiB. When a broadcast needs more, its oldest
     /// segments go first.
     pub max_stream_bytes: u64,
+    /// Most bytes of playlists and media of broadcasts on other nodes that are kept, for half a minute at most, so that
+    /// all viewers who come to this node cost the other one a single request for each piece. Default 128 MiB. 0 keeps
+    /// nothing: only those who ask while a piece is on its way share it. Of no effect in a process that runs alone.
+    pub hop_cache_bytes: u64,
     /// How long playlists and media of an ended broadcast can be fetched, default 60 s, at most one hour. Less frees
     /// memory sooner; viewers who are behind miss the end.
     #[serde(with = "duration")]
@@ -73,6 +77,7 @@ impl Default for Config {
             window: Duration::ZERO,
             max_blocked_requests: 20_000,
             max_stream_bytes: 512 << 20,
+            hop_cache_bytes: 128 << 20,
             ended_retention: Duration::from_secs(60),
             count_requests: true,
         }

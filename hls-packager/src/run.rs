@@ -366,9 +366,8 @@ impl BroadcastTask {
         if !playable {
             return;
         }
-        let Some(broadcast) = Broadcast::new(Arc::clone(&self.prefix), &self.window).map(Arc::new) else {
-            return;
-        };
+        let broadcast = Broadcast::new(self.start.id, Arc::clone(&self.prefix), &self.window);
+        let Some(broadcast) = broadcast.map(Arc::new) else { return };
         self.shared.origin.catalog().go_live(&self.start.channel, &broadcast);
         self.shared.origin.metrics().streams.increment(1.0);
         self.published = Some(broadcast);

@@ -38,6 +38,12 @@ impl<'a> Wish<'a> {
         Self { headers }
     }
 
+    /// Whether the request has this header, with any value.
+    #[must_use]
+    pub(super) fn has_header(&self, name: &header::HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
     fn text(&self, name: header::HeaderName) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -164,6 +170,14 @@ pub(super) fn media(
     Ok(response)
 }
 
+/// What another node refused, as it did.
+pub(super) fn refused(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
 /// Shortens `max-age` to `seconds`.
 pub(super) fn keep_at_most(response: &mut Response, seconds: u64) {
     let Some(cache) = response.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok())
@@ -204,6 +218,13 @@ pub(super) enum Refusal {
     WaitedTooLong,
     /// The server stops.
     Stopping,
+    /// The node that has the broadcast does not answer.
+    NodeAway,
+    /// The node that has the broadcast answers with more than may pass.
+    TooLarge {
+        /// Bytes that may.
+        limit: u64,
+    },
 }
 
 impl Refusal {
@@ -265,6 +286,21 @@ impl Refusal {
                 "Server is stopping",
                 "The server is about to restart. Try again in a second.",
             )),
+            Self::NodeAway => retry(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "broadcast-node-away",
+                "The broadcast's node does not answer",
+                "The node that has this broadcast does not answer at the moment. Try again in a second.",
+            )),
+            Self::TooLarge { limit } => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "media-too-large",
+                "Media is too large",
+                format!(
+                    "This piece of the broadcast lies on another node and has more than the {limit} bytes that this \
+                     node passes on. The operator can raise hls.max_stream_bytes."
+                ),
+            ),
         }
     }
 }

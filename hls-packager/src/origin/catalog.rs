@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use millrace_core::ids::ChannelName;
+use millrace_core::ids::{BroadcastId, ChannelName};
 use millrace_core::playback::Access;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::view::{MultivariantView, View};
 use super::viewers::Viewers;
@@ -19,6 +20,7 @@ use crate::window::Window;
 /// One broadcast as viewers see it. Its task publishes, requests read; neither waits for the other.
 #[derive(Debug)]
 pub struct Broadcast {
+    id: BroadcastId,
     prefix: Arc<str>,
     multivariant: ArcSwap<MultivariantView>,
     multivariant_version: AtomicU64,
@@ -37,7 +39,7 @@ struct Published {
 impl Broadcast {
     /// A broadcast whose window has been opened; `None` before.
     #[must_use]
-    pub fn new(prefix: Arc<str>, window: &Window) -> Option<Self> {
+    pub fn new(id: BroadcastId, prefix: Arc<str>, window: &Window) -> Option<Self> {
         let target_duration = window.target_duration()?;
         let published = |(index, name): (usize, &'static str)| {
             let snapshot = window.snapshot(RenditionId(index))?;
@@ -50,6 +52,7 @@ impl Broadcast {
         let satisfied_cache =
             HeaderValue::try_from(format!("public, max-age={}", u64::from(target_duration) * 6));
         Some(Self {
+            id,
             multivariant: ArcSwap::from_pointee(multivariant),
             multivariant_version: AtomicU64::new(0),
             renditions: names.map(published).collect::<Option<_>>()?,
@@ -57,6 +60,12 @@ impl Broadcast {
             satisfied_cache: satisfied_cache.expect("digits are visible ASCII"),
             prefix,
         })
+    }
+
+    /// Its id: the newer of two has the greater.
+    #[must_use]
+    pub fn id(&self) -> BroadcastId {
+        self.id
     }
 
     /// Shows what the window holds now, and wakes who waits for it. Bytes are in the snapshot, so nothing is
@@ -149,13 +158,16 @@ impl Channel {
 
 /// All channels. Reading takes no lock; broadcasts begin and end rarely.
 #[derive(Debug, Default)]
-pub struct Catalog(ArcSwap<HashMap<ChannelName, Channel>>);
+pub struct Catalog {
+    channels: ArcSwap<HashMap<ChannelName, Channel>>,
+    stopping: CancellationToken,
+}
 
 impl Catalog {
     /// The channel, if it has anything to fetch.
     #[must_use]
     pub fn channel(&self, name: &ChannelName) -> Option<Channel> {
-        self.0.load().get(name).cloned()
+        self.channels.load().get(name).cloned()
     }
 
     /// A broadcast of this channel begins, and needs this to be fetched. Until [`Self::withdraw`] the catalog knows the
@@ -210,15 +222,21 @@ impl Catalog {
 
     /// Answers everybody who waits: the server stops.
     pub fn stop(&self) {
-        for channel in self.0.load().values() {
+        self.stopping.cancel();
+        for channel in self.channels.load().values() {
             for broadcast in channel.live.iter().chain(&channel.ended) {
                 broadcast.stop();
             }
         }
     }
 
+    /// Cancelled by [`Self::stop`].
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
     fn change(&self, name: &ChannelName, change: impl Fn(&mut Channel)) {
-        self.0.rcu(|channels| {
+        self.channels.rcu(|channels| {
             let mut channels = HashMap::clone(channels);
             let mut channel = channels.remove(name).unwrap_or_default();
             change(&mut channel);

@@ -11,6 +11,8 @@
 //! | caching | RFC 8216bis-22 appendix B.1 |
 //! | ranges, validators | RFC 9110 §13, §14 |
 //! | playback tokens | [`millrace_core::playback`] |
+//!
+//! What another node has is asked there: `peer`.
 #![expect(clippy::disallowed_methods, reason = "shell: waits for media and reads the clock for its latency")]
 
 mod answer;
@@ -19,6 +21,7 @@ mod body;
 mod catalog;
 mod metrics;
 mod name;
+mod peer;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -37,6 +40,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use millrace_core::ids::ChannelName;
+use millrace_core::nodes::Elsewhere;
 use millrace_core::playback::{Access, PlaybackKeys, TokenError};
 use tokio::sync::watch;
 
@@ -48,6 +52,7 @@ pub use catalog::{Broadcast, Catalog};
 use metrics::Kind;
 pub use metrics::Metrics;
 pub use name::MediaName;
+use peer::{Peers, Want};
 pub use view::{Rendered, View};
 
 /// The origin of this process. Clones share it.
@@ -58,6 +63,8 @@ struct Shared {
     catalog: Catalog,
     blocked: Blocked,
     metrics: Metrics,
+    /// `None` where there are no other nodes.
+    peers: Option<Arc<Peers>>,
     /// Random per process: nobody can tell from the bits of a viewer count who watched.
     salt: RandomState,
     config: OriginConfig,
@@ -73,6 +80,12 @@ pub struct OriginConfig {
     pub counts_requests: bool,
     /// What verifies playback tokens; without it, nothing that needs one can be fetched.
     pub playback_keys: Option<PlaybackKeys>,
+    /// What is live on other nodes, which then are asked for it; `None` where there are none.
+    pub elsewhere: Option<watch::Receiver<Arc<Elsewhere>>>,
+    /// Bytes of other nodes' answers that are kept for those who ask a moment later.
+    pub hop_cache_bytes: u64,
+    /// Most bytes of one such answer.
+    pub hop_max_bytes: u64,
 }
 
 impl Default for OriginConfig {
@@ -82,6 +95,9 @@ impl Default for OriginConfig {
             max_blocked_requests: hls.max_blocked_requests,
             counts_requests: hls.count_requests,
             playback_keys: None,
+            elsewhere: None,
+            hop_cache_bytes: hls.hop_cache_bytes,
+            hop_max_bytes: hls.max_stream_bytes,
         }
     }
 }
@@ -105,6 +121,7 @@ impl Origin {
             catalog: Catalog::default(),
             blocked: Blocked::new(config.max_blocked_requests, metrics.blocked.clone()),
             metrics,
+            peers: Peers::new(&config),
             salt: RandomState::new(),
             config,
         }))
@@ -159,21 +176,30 @@ impl Origin {
         let name: ChannelName = target.channel.parse().map_err(|_| Refusal::NotFound)?;
         let channel = self.0.catalog.channel(&name);
         let Some(channel) = channel else { return Err(Refusal::NotLive(name)) };
-        if channel.access() == Access::Open {
-            return Ok(Opened { name, channel, seconds_left: None });
+        let seconds_left = self.admit(target.token, &name, channel.access())?;
+        Ok(Opened { name, channel, seconds_left })
+    }
+
+    /// How long who asks may fetch media of the channel; for ever if that needs no token.
+    fn admit(&self, token: Option<&str>, name: &ChannelName, access: Access) -> Answer<Option<u64>> {
+        if access == Access::Open {
+            return Ok(None);
         }
         // Whoever has no token of ours does not learn that the channel is live.
-        let (Some(token), Some(keys)) = (target.token, &self.0.config.playback_keys) else {
-            return Err(Refusal::NotLive(name));
+        let (Some(token), Some(keys)) = (token, &self.0.config.playback_keys) else {
+            return Err(Refusal::NotLive(name.clone()));
         };
-        match keys.verify(token, &name, Timestamp::now().as_second()) {
-            Ok(left) => Ok(Opened { name, channel, seconds_left: Some(left) }),
-            Err(TokenError::Invalid) => Err(Refusal::NotLive(name)),
+        match keys.verify(token, name, Timestamp::now().as_second()) {
+            Ok(left) => Ok(Some(left)),
+            Err(TokenError::Invalid) => Err(Refusal::NotLive(name.clone())),
             Err(TokenError::Expired) => Err(Refusal::TokenExpired),
         }
     }
 
-    fn multivariant(&self, target: &Target<'_>, wish: &Wish<'_>) -> Answer<Response> {
+    async fn multivariant(&self, target: &Target<'_>, wish: &Wish<'_>) -> Answer<Response> {
+        if let Some(answer) = self.ask_owner(target, Want::Multivariant, wish).await {
+            return answer;
+        }
         let opened = self.channel(target)?;
         let live = opened.channel.live().ok_or_else(|| Refusal::NotLive(opened.name.clone()))?;
         let (view, gzip) = (live.multivariant(), wish.gzip());
@@ -188,6 +214,9 @@ impl Origin {
         wish: &Wish<'_>,
         viewer: Option<u64>,
     ) -> Answer<Response> {
+        if let Some(answer) = self.ask_owner(&target, Want::Playlist(query), wish).await {
+            return answer;
+        }
         let opened = self.channel(&target)?;
         let broadcast = opened.channel.shown().ok_or_else(|| Refusal::NotLive(opened.name.clone()))?;
         let rendition = broadcast.rendition(target.rendition).ok_or(Refusal::NotFound)?;
@@ -220,6 +249,9 @@ impl Origin {
         kind: Kind,
         wish: &Wish<'_>,
     ) -> Answer<Response> {
+        if let Some(answer) = self.ask_owner(&target, Want::Media(media, kind), wish).await {
+            return answer;
+        }
         let opened = self.channel(&target).map_err(|refusal| match refusal {
             Refusal::NotLive(_) => Refusal::Gone,
             refusal => refusal,
@@ -245,9 +277,12 @@ impl Origin {
         }
     }
 
-    /// Who asks, if that is counted: our own player says so itself, by its beats.
+    /// Who asks, if that is counted: our own player says so itself, by its beats. A node is no viewer.
     fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<u64> {
-        if !self.0.config.counts_requests || headers.contains_key(OUR_PLAYER) {
+        if !self.0.config.counts_requests
+            || headers.contains_key(OUR_PLAYER)
+            || headers.contains_key(peer::HOP)
+        {
             return None;
         }
         let peer: Option<IpAddr> = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
@@ -292,13 +327,17 @@ struct Opened {
 }
 
 impl Opened {
-    /// No cache keeps what a token opened for longer than the token is good.
-    fn finish(&self, mut response: Response) -> Response {
-        if let Some(left) = self.seconds_left {
-            answer::keep_at_most(&mut response, left);
-        }
-        response
+    fn finish(&self, response: Response) -> Response {
+        shortened(response, self.seconds_left)
     }
+}
+
+/// No cache keeps what a token opened for longer than the token is good.
+fn shortened(mut response: Response, seconds_left: Option<u64>) -> Response {
+    if let Some(left) = seconds_left {
+        answer::keep_at_most(&mut response, left);
+    }
+    response
 }
 
 /// The routes `/live/{channel}/index.m3u8` and `/live/{channel}/{rendition}/{file}`, and the same below `/t/{token}`.
@@ -318,7 +357,7 @@ async fn get_multivariant(
 ) -> Response {
     let Ok(Path(channel)) = path else { return origin.unknown() };
     let target = Target { token: None, channel: &channel, rendition: "", file: "" };
-    origin.answer_multivariant(target, &request)
+    origin.answer_multivariant(target, request).await
 }
 
 async fn get_multivariant_by_token(
@@ -328,7 +367,7 @@ async fn get_multivariant_by_token(
 ) -> Response {
     let Ok(Path((token, channel))) = path else { return origin.unknown() };
     let target = Target { token: Some(&token), channel: &channel, rendition: "", file: "" };
-    origin.answer_multivariant(target, &request)
+    origin.answer_multivariant(target, request).await
 }
 
 async fn get_file(
@@ -357,8 +396,10 @@ impl Origin {
         self.finish(Kind::Unknown, Err(Refusal::NotFound))
     }
 
-    fn answer_multivariant(&self, target: Target<'_>, request: &axum::extract::Request) -> Response {
-        self.finish(Kind::Multivariant, self.multivariant(&target, &Wish::new(request.headers())))
+    async fn answer_multivariant(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
+        let (request, _) = request.into_parts();
+        let answer = self.multivariant(&target, &Wish::new(&request.headers)).await;
+        self.finish(Kind::Multivariant, answer)
     }
 
     async fn answer_file(&self, target: Target<'_>, request: axum::extract::Request) -> Response {

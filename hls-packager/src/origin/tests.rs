@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request as HttpRequest};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use millrace_core::ids::BroadcastId;
 use tower::ServiceExt;
 
 use super::*;
@@ -14,9 +15,9 @@ use crate::model::Output;
 use crate::window::tests::Studio;
 use crate::window::{LEADING_GAPS, WindowConfig};
 
-const FIRST: u64 = 1_795_230_000 + LEADING_GAPS;
+pub(super) const FIRST: u64 = 1_795_230_000 + LEADING_GAPS;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A broadcast on the channel `studio`.
 struct Stage {
@@ -34,8 +35,9 @@ impl Stage {
             max_blocked_requests: max_blocked,
             counts_requests: true,
             playback_keys,
+            ..OriginConfig::default()
         });
-        let broadcast = Arc::new(Broadcast::new("r4nd0m".into(), &studio.window).unwrap());
+        let broadcast = Arc::new(Broadcast::new(id(1), "r4nd0m".into(), &studio.window).unwrap());
         origin.catalog().announce(&channel(), Access::Open);
         origin.catalog().go_live(&channel(), &broadcast);
         Self { studio, origin, broadcast }
@@ -82,24 +84,28 @@ impl Stage {
     }
 }
 
-fn channel() -> ChannelName {
+pub(super) fn id(number: u128) -> BroadcastId {
+    BroadcastId(uuid::Uuid::from_u128(number))
+}
+
+pub(super) fn channel() -> ChannelName {
     "studio".parse().unwrap()
 }
 
-async fn body(response: Response) -> Bytes {
+pub(super) async fn body(response: Response) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
-async fn text(response: Response) -> String {
+pub(super) async fn text(response: Response) -> String {
     String::from_utf8(body(response).await.to_vec()).unwrap()
 }
 
-fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(super) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 /// The problem's slug.
-async fn problem(response: Response, status: u16) -> String {
+pub(super) async fn problem(response: Response, status: u16) -> String {
     assert_eq!(response.status(), status);
     assert_eq!(header(&response, "content-type"), "application/problem+json");
     assert_eq!(header(&response, "access-control-allow-origin"), "*");
@@ -295,7 +301,7 @@ async fn the_next_broadcast_takes_over_the_urls_while_the_last_ones_media_can_be
     let config = WindowConfig { window: None, memory_cap_bytes: u64::MAX };
     let mut studio = Studio::with(config, 4);
     studio.parts(1);
-    let next = Arc::new(Broadcast::new("next".into(), &studio.window).unwrap());
+    let next = Arc::new(Broadcast::new(id(2), "next".into(), &studio.window).unwrap());
     stage.origin.catalog().go_live(&channel(), &next);
     assert!(!text(stage.get("/live/studio/main/index.m3u8").await).await.contains("ENDLIST"));
     assert_eq!(stage.get("/live/studio/main/r4nd0m-p19.m4s").await.status(), 200);
@@ -461,7 +467,7 @@ async fn a_peer_that_goes_away_frees_its_slot() {
 }
 
 /// The prefix of addresses that a token of `studio` opens for `seconds` from now on.
-fn by_token(seconds: i64) -> String {
+pub(super) fn by_token(seconds: i64) -> String {
     let expires_at = Timestamp::now().as_second() + seconds;
     format!("/t/{}", PlaybackKeys::parse(SECRET).unwrap().sign(&channel(), expires_at))
 }
