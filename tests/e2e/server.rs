@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::topology::{self, Shared};
 use crate::wait::until;
 
 /// Log lines kept to be shown when a test fails.
@@ -19,15 +20,30 @@ const KEPT_LINES: usize = 4000;
 /// Start to ready on a busy machine; the budget (300 ms) is measured by `make bench`.
 const START: Duration = Duration::from_secs(15);
 
-/// A running server. Killed when dropped; its log is printed if the test is failing.
-pub(crate) struct Server {
+/// For the harness: where the process that answers people is to listen, if there are several.
+const API_ADDR: &str = "MILLRACE_TEST_API_ADDR";
+
+/// A process of the binary. Killed when dropped; its log is printed if the test is failing.
+pub(crate) struct Process {
     child: Child,
-    log: Arc<Mutex<VecDeque<String>>>,
-    printed: Arc<Mutex<VecDeque<String>>>,
+    log: Lines,
+    printed: Lines,
+    pub(crate) http: SocketAddr,
+    metrics: SocketAddr,
+    rtmp: Option<SocketAddr>,
+    https: Option<SocketAddr>,
+    rtmps: Option<SocketAddr>,
+}
+
+type Lines = Arc<Mutex<VecDeque<String>>>;
+
+/// A running server: one process, or several with `MILLRACE_TEST_TOPOLOGY=split`.
+pub(crate) struct Server {
+    /// The one that answers people first.
+    processes: Vec<Process>,
     data: Arc<TempDir>,
     pub(crate) http: SocketAddr,
     pub(crate) rtmp: SocketAddr,
-    pub(crate) metrics: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
     pub(crate) rtmps: Option<SocketAddr>,
 }
@@ -54,19 +70,14 @@ pub(crate) fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-impl Server {
-    /// Starts a server and waits until it is ready.
-    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_in(Arc::new(TempDir::new().unwrap()), settings).await
-    }
-
-    /// Starts a server on an existing data folder.
-    pub(crate) async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(data.path(), settings).spawn().unwrap();
-        let log = Arc::new(Mutex::new(VecDeque::new()));
+impl Process {
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let log = Lines::default();
         let stderr = child.stderr.take().unwrap();
         tokio::spawn(keep_log(BufReader::new(stderr), Arc::clone(&log)));
-        let printed = Arc::new(Mutex::new(VecDeque::new()));
+        let printed = Lines::default();
         let stdout = child.stdout.take().unwrap();
         tokio::spawn(keep_log(BufReader::new(stdout), Arc::clone(&printed)));
         let ready = {
@@ -86,23 +97,138 @@ impl Server {
         let address = |name: &str| ready["fields"][name].as_str().map(|a| a.parse().unwrap());
         Self {
             http: address("http.addr").unwrap(),
-            rtmp: address("rtmp.addr").unwrap(),
             metrics: address("metrics.addr").unwrap(),
+            rtmp: address("rtmp.addr"),
             https: address("https.addr"),
             rtmps: address("rtmps.addr"),
             child,
             log,
             printed,
+        }
+    }
+
+    /// Address of a path on the public listener.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    /// Where to publish, at a process that takes publishers.
+    pub(crate) fn publish_url(&self, key: &str) -> String {
+        format!("rtmp://{}/live/{key}", self.rtmp.unwrap())
+    }
+
+    /// A metric's value by the beginning of its line, summed over the lines that match.
+    pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
+        let text =
+            crate::http::get(format!("http://{}/metrics", self.metrics)).await.ok()?.text().await.ok()?;
+        let values: Vec<f64> = text
+            .lines()
+            .filter(|l| l.starts_with(line))
+            .filter_map(|l| l.rsplit(' ').next().and_then(|v| v.parse().ok()))
+            .collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        text(&self.log)
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = std::process::Command::new("kill").args([format!("-{name}"), id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the process to end.
+    pub(crate) async fn exited(&mut self, within: Duration) -> ExitStatus {
+        let waited = tokio::time::timeout(within, self.child.wait()).await;
+        waited
+            .unwrap_or_else(|_| panic!("the server did not exit within {within:?}\n{}", self.log()))
+            .unwrap()
+    }
+
+    /// Resident memory in bytes.
+    fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Open descriptors: sockets, mostly.
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Fails if the process wrote of a panic or an error.
+    pub(crate) fn assert_calm(&self) {
+        let log = self.log();
+        let bad: Vec<_> =
+            log.lines().filter(|l| l.contains("panicked at") || l.contains("\"level\":\"ERROR\"")).collect();
+        assert!(bad.is_empty(), "the server is not calm:\n{}", bad.join("\n"));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the server at {}\n{}", self.http, self.log());
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server and waits until it is ready.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_in(Arc::new(TempDir::new().unwrap()), settings).await
+    }
+
+    /// Starts a server on an existing data folder.
+    pub(crate) async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+        let processes = if topology::is_split() {
+            let shared = Shared::of(data.path()).await;
+            let mut with = shared.settings();
+            with.extend(settings.iter().copied());
+            let start = |roles: &'static str| Process::start(with_roles(data.path(), &with, roles));
+            let (api, ingest, worker) = tokio::join!(start("api"), start("ingest"), start("worker"));
+            vec![api, ingest, worker]
+        } else {
+            vec![Process::start(command(data.path(), settings)).await]
+        };
+        let ingest = processes.iter().find(|process| process.rtmp.is_some()).unwrap();
+        Self {
+            http: processes[0].http,
+            https: processes[0].https,
+            rtmp: ingest.rtmp.unwrap(),
+            rtmps: ingest.rtmps,
+            processes,
             data,
         }
     }
 
-    /// Kills the process as `kill -9` does and starts it again on the same ports and data.
+    /// Kills the processes as `kill -9` does and starts them again on the same ports and data.
     pub(crate) async fn restart_after_kill(mut self, settings: &[(&str, &str)]) -> Self {
-        self.child.kill().await.unwrap();
+        for process in &mut self.processes {
+            process.kill().await;
+        }
         let (http, rtmp) = (self.http.to_string(), self.rtmp.to_string());
         let mut settings = settings.to_vec();
-        settings.extend([("MILLRACE_HTTP_ADDR", http.as_str()), ("MILLRACE_RTMP_ADDR", rtmp.as_str())]);
+        settings.push(("MILLRACE_RTMP_ADDR", rtmp.as_str()));
+        if !topology::is_split() {
+            settings.push(("MILLRACE_HTTP_ADDR", http.as_str()));
+        } else {
+            settings.push((API_ADDR, http.as_str()));
+        }
         Self::start_in(Arc::clone(&self.data), &settings).await
     }
 
@@ -121,78 +247,80 @@ impl Server {
         format!("rtmp://{}/live/{key}", self.rtmp)
     }
 
-    /// A metric's value by the beginning of its line, summed over the lines that match.
+    /// A metric's value by the beginning of its line, summed over the lines that match and over processes.
     pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
-        let text =
-            crate::http::get(format!("http://{}/metrics", self.metrics)).await.ok()?.text().await.ok()?;
-        let values: Vec<f64> = text
-            .lines()
-            .filter(|l| l.starts_with(line))
-            .filter_map(|l| l.rsplit(' ').next().and_then(|v| v.parse().ok()))
-            .collect();
-        (!values.is_empty()).then(|| values.iter().sum())
+        let mut sum = None;
+        for process in &self.processes {
+            if let Some(value) = process.metric(line).await {
+                sum = Some(sum.unwrap_or(0.0) + value);
+            }
+        }
+        sum
+    }
+
+    fn ingest(&self) -> &Process {
+        self.processes.iter().find(|process| process.rtmp.is_some()).unwrap()
     }
 
     /// The first log line whose message or any field contains the text.
     pub(crate) fn logged(&self, needle: &str) -> Option<String> {
-        self.log.lock().unwrap().iter().find(|l| l.contains(needle)).cloned()
+        self.processes.iter().find_map(|process| first(&process.log, needle))
     }
 
     /// The first line for people, on standard output, that contains the text.
     pub(crate) fn printed(&self, needle: &str) -> Option<String> {
-        self.printed.lock().unwrap().iter().find(|l| l.contains(needle)).cloned()
+        self.processes.iter().find_map(|process| first(&process.printed, needle))
     }
 
     /// Everything logged so far.
     pub(crate) fn log(&self) -> String {
-        text(&self.log)
+        self.processes.iter().map(Process::log).collect::<Vec<_>>().join("\n")
     }
 
-    /// Sends a signal.
+    /// Sends a signal to every process.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap();
-        let sent =
-            std::process::Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap();
-        assert!(sent.success());
+        for process in &self.processes {
+            process.signal(name);
+        }
     }
 
-    /// Waits for the process to end.
+    /// Waits for every process to end; the status of the last that did not succeed, if any.
     pub(crate) async fn exited(&mut self, within: Duration) -> ExitStatus {
-        let waited = tokio::time::timeout(within, self.child.wait()).await;
-        waited
-            .unwrap_or_else(|_| panic!("the server did not exit within {within:?}\n{}", self.log()))
-            .unwrap()
+        let mut status = ExitStatus::default();
+        for process in &mut self.processes {
+            let ended = process.exited(within).await;
+            if !ended.success() {
+                status = ended;
+            }
+        }
+        status
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory of the process with publishers, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let id = self.child.id().unwrap();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        self.ingest().resident_bytes()
     }
 
-    /// Open descriptors: sockets, mostly.
+    /// Open descriptors of the process with publishers: sockets, mostly.
     pub(crate) fn descriptors(&self) -> usize {
-        let id = self.child.id().unwrap();
-        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+        self.ingest().descriptors()
     }
 
     /// Fails if the server wrote of a panic or an error.
     pub(crate) fn assert_calm(&self) {
-        let log = self.log();
-        let bad: Vec<_> =
-            log.lines().filter(|l| l.contains("panicked at") || l.contains("\"level\":\"ERROR\"")).collect();
-        assert!(bad.is_empty(), "the server is not calm:\n{}", bad.join("\n"));
+        self.processes.iter().for_each(Process::assert_calm);
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- log of the server at {}\n{}", self.http, self.log());
-        }
+/// The binary with some of the roles.
+pub(crate) fn with_roles(data: &Path, settings: &[(&str, &str)], roles: &str) -> Command {
+    let api = settings.iter().find(|(name, _)| *name == API_ADDR).map(|(_, address)| *address);
+    let mut command = command(data, settings);
+    command.env_remove(API_ADDR).args(["--roles", roles]);
+    if let Some(address) = api.filter(|_| roles == "api") {
+        command.env("MILLRACE_HTTP_ADDR", address);
     }
+    command
 }
 
 /// A folder for what a test keeps while it runs.
@@ -218,6 +346,10 @@ fn find(log: &Mutex<VecDeque<String>>, message: &str) -> Option<Value> {
     log.iter()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find(|line| line["fields"]["message"] == message)
+}
+
+fn first(lines: &Mutex<VecDeque<String>>, needle: &str) -> Option<String> {
+    lines.lock().unwrap().iter().find(|line| line.contains(needle)).cloned()
 }
 
 fn text(log: &Mutex<VecDeque<String>>) -> String {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::server::Server;
+use crate::topology::{self, Shared};
 use crate::wait::until;
 
 /// Longest wait for anything on a busy machine.
@@ -35,6 +36,12 @@ impl Streamer {
     /// The same on another store, which `settings` name too.
     pub(crate) async fn at(location: &Location, settings: &[(&str, &str)]) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
+        let location = match location {
+            Location::Sqlite if topology::is_split() => {
+                &Location::MongoDb(Shared::of(data.path()).await.store)
+            }
+            location => location,
+        };
         let token = Secret::random("mr_");
         let engine = millrace_store::open(location, data.path()).await.unwrap();
         let store = Store::new(engine, COLLECTIONS).await.unwrap();

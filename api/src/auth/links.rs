@@ -21,6 +21,8 @@ const LINKS_MAX: usize = 200;
 const TOKEN_MAX_BYTES: usize = 100;
 /// The id of the one link that makes the owner's account.
 const SETUP: &str = "setup";
+/// How often it is made again when other processes start at the same moment.
+const SETUP_ATTEMPTS: u32 = 20;
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,9 +96,15 @@ impl Links {
             email: None,
             expires_at: i64::MAX,
         };
-        self.0.commit(Changes::new().delete_id::<Link>(SETUP)).await?;
-        self.0.insert(&link).await?;
-        Ok(secret)
+        let mut attempts = 0;
+        loop {
+            self.0.commit(Changes::new().delete_id::<Link>(SETUP)).await?;
+            match self.0.insert(&link).await {
+                // Another process starts too; the link of the last one works.
+                Err(err) if err.is_conflict("id") && attempts < SETUP_ATTEMPTS => attempts += 1,
+                done => return done.map(|()| secret),
+            }
+        }
     }
 
     /// A new link.

@@ -1,0 +1,105 @@
+//! Processes with a role each: whatever one does, the others know.
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::browser::looped;
+use crate::publisher::Ffmpeg;
+use crate::server::{Process, with_roles};
+use crate::streamer::SOON;
+use crate::topology::Shared;
+use crate::wait::until;
+
+/// A cluster of processes.
+struct Cluster {
+    shared: Shared,
+    data: TempDir,
+}
+
+impl Cluster {
+    async fn new() -> Self {
+        Self { shared: Shared::new().await, data: TempDir::new().unwrap() }
+    }
+
+    async fn start(&self, roles: &str) -> Process {
+        let mut settings = self.shared.settings();
+        settings.push(("MILLRACE_INGEST__RECONNECT_WINDOW", "20s"));
+        Process::start(with_roles(self.data.path(), &settings, roles)).await
+    }
+}
+
+/// The channel as a process of the API shows it.
+async fn stream(api: &Process) -> Option<Value> {
+    let answer = crate::http::get(api.url("/api/v1/streams/studio")).await.ok()?;
+    if answer.status() == 200 { answer.json().await.ok() } else { None }
+}
+
+async fn live(api: &Process) -> Value {
+    until("the API shows it", SOON, || stream(api)).await
+}
+
+async fn over(api: &Process) {
+    until("the API shows it no more", SOON, || async { stream(api).await.is_none().then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_process_had_ends_for_everyone_when_its_lease_does() {
+    let fixture = looped().fixture().await;
+    let cluster = Cluster::new().await;
+    let (api, other, mut ingest) =
+        tokio::join!(cluster.start("api"), cluster.start("api,worker"), cluster.start("ingest"));
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &ingest.publish_url("studio"));
+    live(&api).await;
+    live(&other).await;
+    // A process that starts now learns what is live.
+    let late = cluster.start("api").await;
+    live(&late).await;
+    ingest.kill().await;
+    for process in [&api, &other, &late] {
+        over(process).await;
+        process.assert_calm();
+    }
+    until("they say why", SOON, || async { other.log().contains("is not heard of any more").then_some(()) })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_at_another_process_takes_over_and_the_loser_is_kept_out_everywhere() {
+    let fixture = looped().fixture().await;
+    let cluster = Cluster::new().await;
+    let (api, one, two) =
+        tokio::join!(cluster.start("api,worker"), cluster.start("ingest"), cluster.start("ingest"));
+    let publish = |process: &Process| Ffmpeg::publish_for_ever(&fixture.path, &process.publish_url("studio"));
+    let mut first = publish(&one);
+    let before = live(&api).await;
+    let _second = publish(&two);
+    let said = first.finished(SOON).await.1;
+    assert!(said.contains("Another encoder has taken over channel studio"), "{said}");
+    for process in [&one, &two] {
+        let said = publish(process).finished(SOON).await.1;
+        assert!(said.contains("Another encoder has taken over channel studio"), "{said}");
+    }
+    until("the API shows the new broadcast", SOON, || async {
+        let now = stream(&api).await?;
+        (now["broadcast"] != before["broadcast"]).then_some(())
+    })
+    .await;
+    until("the first process has let go of it", SOON, || async {
+        (one.metric("millrace_streams").await == Some(0.0)).then_some(())
+    })
+    .await;
+    assert!(stream(&api).await.is_some(), "it goes on");
+    for process in [&api, &one, &two] {
+        process.assert_calm();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_may_start_at_once_on_an_empty_store() {
+    let cluster = Cluster::new().await;
+    let start = || cluster.start("api,worker");
+    let (one, two, three, four) = tokio::join!(start(), start(), start(), start());
+    for process in [one, two, three, four] {
+        process.assert_calm();
+    }
+}
