@@ -56,6 +56,15 @@ impl Want<'_> {
             Self::Media(name, _) => here.with_prefix(name.prefix).is_none(),
         }
     }
+
+    /// Whether it can be had after the broadcast ended, and is not here.
+    pub(super) fn outlives(self, here: Option<&Channel>) -> bool {
+        match self {
+            Self::Multivariant => false,
+            Self::Playlist(_) => here.is_none_or(|here| here.shown().is_none()),
+            Self::Media(name, _) => here.is_none_or(|here| here.with_prefix(name.prefix).is_none()),
+        }
+    }
 }
 
 /// One request to another node. Equal ones have equal answers, so one serves everybody who waits for it.
@@ -253,6 +262,16 @@ mod tests {
                 there,
                 "{want:?} {here:?} {elsewhere}"
             );
+        }
+        for (want, wanted) in [
+            (Want::Multivariant, [false; 3]),
+            (Want::Playlist(""), [true, false, false]),
+            (mine, [true, false, false]),
+            (other, [true; 3]),
+        ] {
+            let outlives =
+                [None, Some(true), Some(false)].map(|here| want.outlives(here.map(channel).as_ref()));
+            assert_eq!(outlives, wanted, "{want:?}");
         }
         // A broadcast that is announced here and shows nothing yet hides nobody.
         let catalog = Catalog::default();

@@ -18,6 +18,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,13 @@ const TOKEN_SECONDS: i64 = 300;
 const OWNERS_TRIED: usize = 2;
 /// Nodes of which is known that they do not answer.
 const SILENT_MAX: usize = 1_000;
+/// How long the owner of a broadcast that ended is asked for its end: as long as it keeps that, by default. Longer is no
+/// use, and shorter lets viewers who are behind miss it.
+const FORMER_KEPT: Duration = Duration::from_secs(60);
+/// Longest pause between two looks at what is kept too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Room for former owners: some thousands.
+const FORMER_MAX_BYTES: u64 = 2 << 20;
 
 /// What came of a request; `None` while it is under way.
 type Landed = Option<Result<Arc<Piece>, Failure>>;
@@ -73,6 +81,8 @@ pub(super) struct Peers {
     elsewhere: watch::Receiver<Arc<Elsewhere>>,
     client: Client<HttpConnector, Empty<Bytes>>,
     max_bytes: u64,
+    /// Whether there are former owners.
+    formers: AtomicBool,
     desk: Mutex<Desk>,
     metrics: HopMetrics,
 }
@@ -82,10 +92,19 @@ struct Desk {
     /// Each has a viewer who waits for it.
     under_way: HashMap<Arc<Ask>, Arc<watch::Sender<Landed>>>,
     shelf: Shelf<Arc<Ask>, Arc<Piece>>,
-    /// Whether a task looks after the shelf.
+    /// Who had a channel that somebody watched here: leases do not list what has ended.
+    formers: Shelf<ChannelName, Owner>,
+    /// Whether a task looks after the shelves.
     swept: bool,
     /// Nodes that did not answer last time.
     silent: HashSet<NodeName>,
+}
+
+impl Desk {
+    /// When there is something to throw away.
+    fn next_end(&self) -> Option<Instant> {
+        [self.shelf.next_end(), self.formers.next_end()].into_iter().flatten().min()
+    }
 }
 
 /// Where a viewer's answer comes from.
@@ -103,7 +122,8 @@ impl Origin {
         wish: &Wish<'_>,
     ) -> Option<Answer<Response>> {
         let peers = self.0.peers.as_ref()?;
-        if peers.elsewhere.borrow().is_empty() || wish.has_header(&HOP) {
+        let nothing = peers.elsewhere.borrow().is_empty() && !peers.formers.load(Relaxed);
+        if nothing || wish.has_header(&HOP) {
             return None;
         }
         // Boxed: what is answered here, nearly everything, does not carry room for it.
@@ -123,6 +143,9 @@ impl Origin {
             let elsewhere = Arc::clone(&peers.elsewhere.borrow());
             let here = self.0.catalog.channel(&name);
             let owner = elsewhere.owner(&name).filter(|owner| want.is_elsewhere(here.as_ref(), owner));
+            if owner.is_none() && before.is_none() && want.outlives(here.as_ref()) {
+                return self.ask_former(peers, &name, target, want, wish).await;
+            }
             let Some(owner) = owner else {
                 // It came here, or nobody has it any more.
                 let shown = here.is_some_and(|channel| channel.shown().is_some());
@@ -138,6 +161,27 @@ impl Origin {
             }
         }
         before.map(|(_, answer)| answer)
+    }
+
+    /// Asks who had the channel a moment ago.
+    async fn ask_former(
+        &self,
+        peers: &Arc<Peers>,
+        name: &ChannelName,
+        target: &Target<'_>,
+        want: Want<'_>,
+        wish: &Wish<'_>,
+    ) -> Option<Answer<Response>> {
+        let owner = peers.desk().formers.get(now(), name).cloned()?;
+        match self.ask_once(peers, target, want, wish, &owner).await {
+            Ok(Asked::Answered(answer)) => Some(answer),
+            Ok(Asked::Unavailable(_)) => {
+                // It is gone for good, and so is what it had.
+                peers.desk().formers.remove(name);
+                None
+            }
+            Err(refusal) => Some(Err(refusal)),
+        }
     }
 
     async fn ask_once(
@@ -246,9 +290,11 @@ impl Peers {
             elsewhere,
             client,
             max_bytes: config.hop_max_bytes,
+            formers: AtomicBool::new(false),
             desk: Mutex::new(Desk {
                 under_way: HashMap::new(),
                 shelf: Shelf::new(config.hop_cache_bytes),
+                formers: Shelf::new(FORMER_MAX_BYTES),
                 swept: false,
                 silent: HashSet::new(),
             }),
@@ -263,6 +309,7 @@ impl Peers {
 
     /// Joins the request that is under way, or begins it.
     fn join(self: &Arc<Self>, ask: Ask, owner: &Owner, token: Option<String>) -> Found {
+        let is_owner = self.elsewhere.borrow().owner(&ask.channel).is_some_and(|owner| ask.is_of(owner));
         let mut desk = self.desk();
         // A request puts its answer on the shelf before it is no longer under way.
         if let Some(sender) = desk.under_way.get(&ask) {
@@ -272,6 +319,10 @@ impl Peers {
         if let Some(piece) = desk.shelf.get(now(), &ask).map(Arc::clone) {
             self.metrics.served(Served::Kept);
             return Found::Kept(piece);
+        }
+        if is_owner {
+            desk.formers.put(now(), ask.channel.clone(), owner.clone(), 0, FORMER_KEPT);
+            self.formers.store(true, Relaxed);
         }
         self.metrics.served(Served::Asked);
         let (sender, receiver) = watch::channel(None);
@@ -359,7 +410,7 @@ impl Peers {
     fn keep(self: &Arc<Self>, ask: &Arc<Ask>, piece: &Arc<Piece>) {
         let mut desk = self.desk();
         desk.shelf.put(now(), Arc::clone(ask), Arc::clone(piece), piece.bytes(), piece.kept);
-        if !desk.swept && desk.shelf.next_end().is_some() {
+        if !desk.swept && desk.next_end().is_some() {
             desk.swept = true;
             tokio::spawn(Arc::clone(self).sweep());
         }
@@ -371,12 +422,14 @@ impl Peers {
             let next = {
                 let mut desk = self.desk();
                 desk.shelf.expire(now());
-                let next = desk.shelf.next_end();
+                desk.formers.expire(now());
+                self.formers.store(desk.formers.next_end().is_some(), Relaxed);
+                let next = desk.next_end();
                 desk.swept = next.is_some();
                 next
             };
             let Some(next) = next else { return };
-            tokio::time::sleep_until(next.into()).await;
+            tokio::time::sleep_until(next.min(now() + SWEEP_EVERY).into()).await;
         }
     }
 

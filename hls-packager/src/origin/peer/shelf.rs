@@ -76,7 +76,8 @@ impl<K: Hash + Eq + Clone, V> Shelf<K, V> {
         self.by_end.keys().next().map(|end| end.0)
     }
 
-    fn remove(&mut self, key: &K) {
+    /// Throws away what is kept under `key`.
+    pub(super) fn remove(&mut self, key: &K) {
         if let Some(thing) = self.things.remove(key) {
             self.bytes -= thing.bytes;
             self.by_end.remove(&thing.end);

@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use super::super::tests::{FIRST, SECRET, body, by_token, channel, header, id, problem, text};
 use super::super::{Broadcast, router};
 use super::*;
+use crate::model::Output;
 use crate::window::tests::Studio;
 
 /// No test waits longer for anything.
@@ -129,7 +130,7 @@ struct Pair {
     studio: Studio,
     broadcast: Arc<Broadcast>,
     far: Node,
-    near: Node,
+    near: Arc<Node>,
 }
 
 impl Pair {
@@ -138,7 +139,7 @@ impl Pair {
         studio.parts(parts);
         let far = Node::start("far", OriginConfig::default());
         let broadcast = go_live(&far, 1, "r4nd0m", access, &studio);
-        let near = Node::start("near", config);
+        let near = Arc::new(Node::start("near", config));
         near.hear(Some(far.owner(1, access)));
         Self { studio, broadcast, far, near }
     }
@@ -150,6 +151,15 @@ impl Pair {
     fn part(&mut self) {
         self.studio.part();
         self.broadcast.publish(&self.studio.window);
+    }
+
+    /// The broadcast ends, and with it the node's lease of it.
+    fn end(&mut self) {
+        self.studio.window.apply(Output::SegmentEnded).unwrap();
+        self.studio.window.apply(Output::Ended).unwrap();
+        self.broadcast.publish(&self.studio.window);
+        self.far.origin.catalog().end(&channel(), &self.broadcast);
+        self.near.hear(None);
     }
 
     /// Waits until requests wait at both nodes.
@@ -281,10 +291,13 @@ async fn the_newest_playlist_is_never_an_older_one() {
 async fn two_hundred_viewers_with_their_own_tokens_cost_the_owner_one_request_for_each_piece() {
     let mut pair = Pair::with(8, Access::Token, OriginConfig::default());
     let (playlist, part) = (blocked(2), "/live/studio/main/r4nd0m-p20.m4s".to_owned());
+    let near = Arc::clone(&pair.near);
     let mut answers = Vec::new();
     for viewer in 0..200 {
         for path in [&playlist, &part] {
-            answers.push((path.clone(), pair.near.ask(&format!("{}{path}", by_token(600 + viewer))).await));
+            let near = Arc::clone(&near);
+            let tokened = format!("{}{path}", by_token(600 + viewer));
+            answers.push((path.clone(), tokio::spawn(async move { near.get(&tokened).await })));
         }
     }
     pair.waiting(400, 2).await;
@@ -399,9 +412,43 @@ async fn an_owner_that_dies_is_a_reason_to_try_again() {
     // It does not answer at all now.
     let response = pair.near.get("/live/studio/index.m3u8").await;
     assert_eq!(problem(response, 503).await, "broadcast-node-away");
+    let peers = pair.near.origin.0.peers.as_ref().unwrap();
+    assert!(peers.desk().silent.contains(&"far".parse().unwrap()), "noted, so that it is logged once");
     // Its lease ends.
     pair.near.hear(None);
     assert_eq!(problem(pair.near.get("/live/studio/index.m3u8").await, 404).await, "channel-not-live");
+}
+
+#[tokio::test]
+async fn viewers_get_the_end_of_a_broadcast_that_leases_list_no_more() {
+    let mut pair = Pair::new(8);
+    let path = blocked(2);
+    let waiting = pair.near.ask(&path).await;
+    pair.waiting(1, 1).await;
+    pair.end();
+    assert!(text(waiting.await.unwrap()).await.ends_with("#EXT-X-ENDLIST\n"));
+    // Who is behind.
+    let playlist = "/live/studio/main/index.m3u8?_HLS_msn=18446744073709551615&_HLS_part=7";
+    assert!(text(pair.near.get(playlist).await).await.ends_with("#EXT-X-ENDLIST\n"));
+    for path in [playlist, "/live/studio/main/r4nd0m-p19.m4s", "/live/studio/main/r4nd0m-p99.m4s"] {
+        assert_eq!(seen(pair.near.get(path).await).await, seen(pair.far.get(path).await).await, "{path}");
+    }
+    let asked = pair.far.asked("");
+    assert_eq!(problem(pair.near.get("/live/studio/index.m3u8").await, 404).await, "channel-not-live");
+    assert_eq!(pair.far.asked(""), asked, "who comes now is not led there");
+    // Its node is no more: what it had is gone, and nobody is told to try again.
+    pair.far.kill();
+    assert_eq!(problem(pair.near.get("/live/studio/audio/index.m3u8").await, 404).await, "channel-not-live");
+    assert_eq!(problem(pair.near.get("/live/studio/main/r4nd0m-p18.m4s").await, 404).await, "media-gone");
+    assert_eq!(pair.near.origin.0.peers.as_ref().unwrap().desk().formers.next_end(), None);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_who_never_answered_here() {
+    let mut pair = Pair::new(8);
+    pair.end();
+    assert_eq!(problem(pair.near.get("/live/studio/main/index.m3u8").await, 404).await, "channel-not-live");
+    assert_eq!(pair.far.asked(""), 0);
 }
 
 #[tokio::test]
@@ -494,6 +541,40 @@ async fn a_piece_that_is_too_large_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_by_how_they_were_served_and_by_what_came_of_them() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let mut pair = ::metrics::with_local_recorder(&recorder, || Pair::new(8));
+    let part = "/live/studio/main/r4nd0m-p19.m4s";
+    assert_eq!(pair.near.get(part).await.status(), 200);
+    assert_eq!(pair.near.get(part).await.status(), 200);
+    let (first, second) = (pair.near.ask(&blocked(2)).await, pair.near.ask(&blocked(2)).await);
+    pair.waiting(2, 1).await;
+    pair.part();
+    assert_eq!([first.await.unwrap().status(), second.await.unwrap().status()], [200, 200]);
+    assert_eq!(pair.near.get("/live/studio/main/r4nd0m-p99.m4s").await.status(), 404);
+    let given_up = pair.near.ask(&blocked(3)).await;
+    pair.waiting(1, 1).await;
+    given_up.abort();
+    pair.waiting(0, 0).await;
+    pair.far.kill();
+    assert_eq!(pair.near.get("/live/studio/index.m3u8").await.status(), 503);
+    let shown = recorder.handle().render();
+    for line in [
+        "millrace_hop_requests_total{served=\"kept\"} 1",
+        "millrace_hop_requests_total{served=\"joined\"} 1",
+        "millrace_hop_requests_total{served=\"asked\"} 5",
+        "millrace_hops_total{outcome=\"answered\"} 2",
+        "millrace_hops_total{outcome=\"refused\"} 1",
+        "millrace_hops_total{outcome=\"abandoned\"} 1",
+        "millrace_hops_total{outcome=\"unreachable\"} 1",
+        "millrace_hops_total{outcome=\"timed_out\"} 0",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    }
+    assert!(!shown.contains("millrace_hop_bytes_total 0"));
+}
+
+#[tokio::test]
 async fn what_is_no_origin_is_not_believed() {
     for (status, etag) in [(204, true), (206, true), (301, true), (304, true), (200, false)] {
         let mut response = http::Response::builder().status(status).header("cache-control", "max-age=9");
@@ -544,6 +625,5 @@ async fn what_is_kept_says_how_old_it_is_and_goes() {
     }
     assert!(ages.contains(&"1".to_owned()) && !ages.contains(&"2".to_owned()), "{ages:?}");
     let peers = pair.near.origin.0.peers.as_ref().unwrap();
-    until(|| !peers.desk().swept).await;
-    assert_eq!(peers.desk().shelf.next_end(), None, "nothing is left though nobody asks");
+    until(|| peers.desk().shelf.next_end().is_none()).await;
 }
