@@ -73,17 +73,18 @@ docs: ## Build the Rust documentation
 docker: ## Build the container image (needs a Docker engine)
 	docker build -f docker_compose/Dockerfile --build-arg BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) -t millrace:local .
 
-COMPOSE := docker compose -f docker_compose/all-in-one.yaml
+COMPOSE_FILE ?= all-in-one.yaml
+COMPOSE := docker compose -f docker_compose/$(COMPOSE_FILE)
 
 release: build ## Debian package, archive and checksums into dist/ (RELEASE_DIR)
 	scripts/setup.sh release
 	scripts/release.sh $(TARGET_DIR)/release/millrace $(or $(RELEASE_DIR),dist)
 	python3 tests/deploy/release.py $(or $(RELEASE_DIR),dist)
 
-up: ## Build and start what docker_compose/all-in-one.yaml has, with the profiles of docker_compose/.env
+up: ## Build and start what docker_compose/all-in-one.yaml has (COMPOSE_FILE=split.yaml: the other), with the profiles of docker_compose/.env
 	scripts/compose-secrets.sh
 	BUILD_COMMIT=$$(git rev-parse --short=12 HEAD) $(COMPOSE) up --build --detach --wait
-	$(COMPOSE) logs --no-log-prefix millrace | grep -A2 'Make your account' | tail -3 || true
+	$(COMPOSE) logs --no-log-prefix | grep -A2 'Make your account' | tail -3 || true
 
 down: ## Stop it; what it keeps stays
 	$(COMPOSE) --profile '*' down

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
+use millrace_api::channels::Owners;
 use millrace_api::playback::PlaybackLinks;
 use millrace_api::publish::{Granted, KeyAuthority};
 use millrace_core::bus::Bus;
 use millrace_core::ids::NodeName;
 use millrace_core::nodes::Me;
-use millrace_hls_packager::{Origin, OriginConfig, PackagerService};
+use millrace_hls_packager::{Origin, OriginConfig, PackagerService, SeenElsewhere};
 use millrace_http::server::Limits;
 use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
 use millrace_store::Store;
@@ -74,31 +75,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .context("failed to get the secret of playback tokens")?;
     let neighbours = cluster.as_ref().map(Cluster::neighbours);
+    let people = if [Role::Api, Role::Worker].iter().any(|role| config.roles.contains(role)) {
+        let api =
+            people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback.clone()).await?;
+        Some(api.counting_requests(config.hls.count_requests))
+    } else {
+        None
+    };
     let origin = Origin::new(OriginConfig {
         max_blocked_requests: config.hls.max_blocked_requests,
         counts_requests: config.hls.count_requests,
         playback_keys: Some(playback.keys().clone()),
         elsewhere: neighbours.as_ref().map(|neighbours| neighbours.elsewhere.clone()),
+        seen_elsewhere: people
+            .clone()
+            .map(|api| SeenElsewhere(Arc::new(move |channel, viewer| api.saw_request(channel, viewer)))),
         hop_cache_bytes: config.hls.hop_cache_bytes,
         hop_max_bytes: config.hls.max_stream_bytes,
     });
-    let people = if [Role::Api, Role::Worker].iter().any(|role| config.roles.contains(role)) {
-        let api = people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback).await?;
-        Some(api.counting_requests(config.hls.count_requests))
-    } else {
-        None
-    };
     let packager = config.roles.contains(&Role::Ingest).then(|| {
         PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown)
     });
-    if let Some(cluster) = cluster {
-        let joined = cluster.joined();
-        let reports = people.is_some();
-        let running = cluster.run(packager.clone(), reports, readiness.clone(), shutdown.clone());
-        tasks.add("knowing other nodes", tokio::spawn(running));
-        joined.await;
-    }
-
     // Until ingest has said its last word, so that what ends with the process has its end in the history.
     let recorded = CancellationToken::new();
     let mut setup = None;
@@ -110,10 +107,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             tokio::spawn(millrace_api::studio::show(api, bus.as_ref(), shutdown.clone())),
         );
     }
+    if let Some(cluster) = cluster {
+        let joined = cluster.joined();
+        let reports = people.is_some();
+        let running = cluster.run(packager.clone(), reports, readiness.clone(), shutdown.clone());
+        tasks.add("knowing other nodes", tokio::spawn(running));
+        joined.await;
+    }
+    if let Some(api) = people.as_ref().filter(|_| open_bus.is_shared() && config.roles.contains(&Role::Api)) {
+        tasks.add("sharing viewers", tokio::spawn(api.clone().share_viewers(shutdown.clone())));
+    }
     if let Some(api) = people.as_ref().filter(|_| config.roles.contains(&Role::Worker)) {
-        let alone = !open_bus.is_shared();
+        let owners =
+            if open_bus.is_shared() { Owners::Nodes(config.cluster.lease) } else { Owners::ThisProcess };
         let history =
-            millrace_api::channels::keep_history(api.clone(), Arc::clone(&bus), alone, recorded.clone());
+            millrace_api::channels::keep_history(api.clone(), Arc::clone(&bus), owners, recorded.clone());
         tasks.add("the history", tokio::spawn(history));
         tasks.add("the delivery of mail", tokio::spawn(api.clone().deliver_mail(shutdown.clone())));
         tasks

@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use millrace_core::bus::{Bus, Subscriptions, Topic};
-use millrace_core::event::StoppedBy;
-use millrace_core::ids::{SessionId, UserId};
+use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, StoppedBy};
+use millrace_core::ids::{ChannelName, SessionId, UserId};
+use millrace_core::viewers::ViewerSketch;
 use millrace_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -170,7 +171,7 @@ impl ApiState {
         bus: &dyn Bus,
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let mut events = Subscriptions::new(bus, &[Topic::Streams, Topic::Nodes]);
+        let mut events = Subscriptions::new(bus, &[Topic::Streams, Topic::Nodes, Topic::Activity]);
         let state = self.clone();
         async move {
             let mut count = tokio::time::interval(COUNT_VIEWERS_EVERY);
@@ -179,12 +180,43 @@ impl ApiState {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     event = events.next() => match event {
-                        Some(event) => state.directory.write().unwrap_or_else(PoisonError::into_inner).apply(&event),
+                        Some(event) => state.hear(&event),
                         None => return,
                     },
                     _ = count.tick() => state.count_viewers(),
                 }
             }
+        }
+    }
+
+    fn hear(&self, event: &Event) {
+        let (EventBody::ViewersCounted(counted), Some(channel)) = (&event.body, event.channel()) else {
+            return self.directory.write().unwrap_or_else(PoisonError::into_inner).apply(event);
+        };
+        let node = event.source.strip_prefix("/nodes/").and_then(|name| name.parse().ok());
+        let sketch = ViewerSketch::parse(&counted.sketch);
+        if let (Some(node), Some(sketch)) = (node.filter(|node| node != self.studio().node()), sketch)
+            && self.with_directory(|directory| directory.get(channel).is_some())
+        {
+            self.audience.hear(self.second(), channel, &node, sketch);
+        }
+    }
+
+    /// Says to other nodes who watches here, until `shutdown`.
+    pub async fn share_viewers(self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(STREAM_UPDATE_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
+            for (channel, sketch) in self.audience.here(self.second()) {
+                self.studio().tell_viewers(&channel, sketch).await;
+            }
+        }
+    }
+
+    /// A player that does not beat asked here for a playlist of another node.
+    pub fn saw_request(&self, channel: &ChannelName, viewer: u64) {
+        if self.with_directory(|directory| directory.get(channel).is_some()) {
+            self.audience.beat(self.second(), channel, viewer);
         }
     }
 

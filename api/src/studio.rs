@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscriptions, Topic};
 use millrace_core::event::{
-    ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop,
+    ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop, ViewersCounted,
 };
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
@@ -162,6 +162,21 @@ impl Studio {
         Self { avatars: Some(folder), ..self }
     }
 
+    /// What this process is called on the bus.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// Says to other nodes who watches a channel here.
+    pub(crate) async fn tell_viewers(&self, channel: &ChannelName, sketch: String) {
+        let event = self.event(channel, EventBody::ViewersCounted(ViewersCounted { sketch }));
+        if let Err(err) = self.bus.publish(Topic::Activity, event).await {
+            // The next one replaces it.
+            tracing::debug!(stream.id = %channel, %err, "the viewers of {channel} are not acknowledged");
+        }
+    }
+
     /// What is shown of a live channel; `None` until the store has said.
     #[must_use]
     pub fn card(&self, channel: &ChannelName) -> Option<Arc<Card>> {
@@ -186,17 +201,21 @@ impl Studio {
     }
 
     async fn order(&self, channel: &ChannelName, body: EventBody) {
-        let event = Event {
+        let event = self.event(channel, body);
+        if let Err(err) = self.bus.publish(Topic::Commands, event).await {
+            // Who listens in this process has it all the same.
+            tracing::warn!(stream.id = %channel, %err, "an order for channel {channel} is not acknowledged");
+        }
+    }
+
+    fn event(&self, channel: &ChannelName, body: EventBody) -> Event {
+        Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: self.node.source(),
             subject: channel.clone().into(),
             time: Timestamp::now(),
             body,
-        };
-        if let Err(err) = self.bus.publish(Topic::Commands, event).await {
-            // Who listens in this process has it all the same.
-            tracing::warn!(stream.id = %channel, %err, "an order for channel {channel} is not acknowledged");
         }
     }
 

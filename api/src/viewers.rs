@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use millrace_core::ids::ChannelName;
+use millrace_core::ids::{ChannelName, NodeName};
 use millrace_core::viewers::ViewerSketch;
 
 /// Seconds between two beats of a viewer of a small broadcast.
@@ -22,9 +22,24 @@ const GRACE_SECONDS: u64 = 1;
 /// Sketches per channel: the second that runs and those to come.
 const SECONDS: u64 = BEAT_MAX_SECONDS + GRACE_SECONDS + 2;
 
-/// The viewers of all live channels that beat at this node.
+/// For how many seconds what another node said counts: it says so every two.
+const ELSEWHERE_SECONDS: u64 = 6;
+/// Nodes whose viewers of a channel are known.
+const NODES_MAX: usize = 1_000;
+
+/// The viewers of all live channels: those that beat at this node, and what other nodes say of theirs.
 #[derive(Debug, Default)]
-pub struct Audience(RwLock<HashMap<ChannelName, Arc<Beats>>>);
+pub struct Audience {
+    here: RwLock<HashMap<ChannelName, Arc<Beats>>>,
+    elsewhere: RwLock<HashMap<ChannelName, HashMap<NodeName, Said>>>,
+}
+
+/// What another node said.
+#[derive(Debug)]
+struct Said {
+    at: u64,
+    sketch: ViewerSketch,
+}
 
 /// The viewers of one channel.
 #[derive(Debug)]
@@ -41,7 +56,7 @@ impl Audience {
     /// next beat is due.
     pub fn beat(&self, second: u64, channel: &ChannelName, viewer: u64) -> u64 {
         let beats = self.get(channel).unwrap_or_else(|| {
-            let mut channels = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut channels = self.here.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(channels.entry(channel.clone()).or_insert_with(|| Arc::new(Beats::new(second))))
         });
         beats.turn(second);
@@ -56,19 +71,53 @@ impl Audience {
     /// About how many viewers a channel has at this second.
     #[must_use]
     pub fn viewers(&self, second: u64, channel: &ChannelName) -> u64 {
-        self.get(channel).map_or(0, |beats| {
+        let here = self.get(channel);
+        if let Some(beats) = &here {
             beats.turn(second);
-            beats.at(second).estimate()
-        })
+        }
+        let elsewhere = self.elsewhere.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(nodes) = elsewhere.get(channel) else {
+            return here.map_or(0, |beats| beats.at(second).estimate());
+        };
+        let all = ViewerSketch::default();
+        if let Some(beats) = here {
+            all.merge(beats.at(second));
+        }
+        for said in nodes.values().filter(|said| second.saturating_sub(said.at) < ELSEWHERE_SECONDS) {
+            all.merge(&said.sketch);
+        }
+        all.estimate()
+    }
+
+    /// Takes what another node says of a channel at this second.
+    pub fn hear(&self, second: u64, channel: &ChannelName, node: &NodeName, sketch: ViewerSketch) {
+        let mut elsewhere = self.elsewhere.write().unwrap_or_else(PoisonError::into_inner);
+        let nodes = elsewhere.entry(channel.clone()).or_default();
+        if nodes.len() < NODES_MAX || nodes.contains_key(node) {
+            nodes.insert(node.clone(), Said { at: second, sketch });
+        }
+    }
+
+    /// Who beats here at this second, for other nodes, per channel that has any.
+    #[must_use]
+    pub fn here(&self, second: u64) -> Vec<(ChannelName, String)> {
+        let here = self.here.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let sketches = here.into_iter().filter_map(|(channel, beats)| {
+            beats.turn(second);
+            let sketch = beats.at(second);
+            (sketch.estimate() > 0).then(|| (channel, sketch.to_text()))
+        });
+        sketches.collect()
     }
 
     /// Forgets channels that are not live any more.
     pub fn keep(&self, is_live: impl Fn(&ChannelName) -> bool) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|channel, _| is_live(channel));
+        self.here.write().unwrap_or_else(PoisonError::into_inner).retain(|channel, _| is_live(channel));
+        self.elsewhere.write().unwrap_or_else(PoisonError::into_inner).retain(|channel, _| is_live(channel));
     }
 
     fn get(&self, channel: &ChannelName) -> Option<Arc<Beats>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
+        self.here.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
     }
 }
 
@@ -143,6 +192,26 @@ mod tests {
         assert_eq!(audience.viewers(13, &studio()), 1);
         audience.beat(13, &studio(), viewer(1));
         assert_eq!(audience.viewers(14, &studio()), 1);
+    }
+
+    #[test]
+    fn viewers_of_all_nodes_are_counted_once_while_their_nodes_say_so() {
+        let (one, two) = (Audience::default(), Audience::default());
+        for number in 0..300 {
+            one.beat(10, &studio(), viewer(number));
+            two.beat(50, &studio(), viewer(number + 200));
+        }
+        let node = "two:80".parse().expect("a name");
+        let said = two.here(50);
+        assert_eq!(said.len(), 1);
+        one.hear(10, &studio(), &node, ViewerSketch::parse(&said[0].1).expect("a sketch"));
+        assert!(one.viewers(10, &studio()).abs_diff(500) <= 25, "{}", one.viewers(10, &studio()));
+        assert!(one.viewers(13, &studio()).abs_diff(500) <= 25);
+        assert!(one.viewers(15, &studio()).abs_diff(300) <= 15, "only those elsewhere");
+        assert_eq!(one.viewers(16, &studio()), 0);
+        assert_eq!(two.here(60), [], "nobody beats there any more");
+        one.keep(|_| false);
+        assert_eq!(one.viewers(11, &studio()), 0);
     }
 
     #[test]

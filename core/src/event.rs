@@ -122,6 +122,9 @@ pub enum EventBody {
     /// What is kept about the channel has changed: read it again.
     #[serde(rename = "channel.updated.v1")]
     ChannelUpdated(ChannelUpdated),
+    /// Who watches a channel, as one node sees it, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
+    #[serde(rename = "viewers.counted.v1")]
+    ViewersCounted(ViewersCounted),
     /// A node is there, and owns these broadcasts, until the lease runs out.
     #[serde(rename = "node.leased.v1")]
     NodeLeased(NodeLeased),
@@ -206,6 +209,7 @@ impl EventBody {
         "stream.stop.v1",
         "key.revoked.v1",
         "channel.updated.v1",
+        "viewers.counted.v1",
         "node.leased.v1",
         "node.left.v1",
     ];
@@ -290,6 +294,14 @@ pub struct KeyRevoked {
 pub struct ChannelUpdated {
     /// Whether its media needs a playback token from now on.
     pub access: Access,
+}
+
+/// Data of `viewers.counted.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ViewersCounted {
+    /// Of everybody who watches through the node: [`ViewerSketch::to_text`](crate::viewers::ViewerSketch::to_text).
+    /// Those of all nodes merge.
+    pub sketch: String,
 }
 
 /// Data of `node.leased.v1`.

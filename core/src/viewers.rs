@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 /// Bits of a sketch: 2 KiB. Linear counting in them is good to about one in a hundred up to 40,000 viewers.
 pub const SKETCH_BITS: usize = 16_384;
 const WORDS: usize = SKETCH_BITS / 64;
@@ -43,6 +46,49 @@ impl ViewerSketch {
         }
     }
 
+    /// As text, for [`Self::parse`]: base64 of the numbers of the bits that are set, two bytes each, or of all bits where
+    /// that is shorter.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let words = self.0.iter().map(|word| word.load(Relaxed));
+        let set: Vec<u16> = (0_u16..)
+            .zip(words.clone())
+            .flat_map(|(index, word)| {
+                (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index * 64 + bit)
+            })
+            .collect();
+        let bytes: Vec<u8> = if set.len() * 2 < SKETCH_BITS / 8 {
+            set.into_iter().flat_map(u16::to_le_bytes).collect()
+        } else {
+            words.flat_map(u64::to_le_bytes).collect()
+        };
+        BASE64.encode(bytes)
+    }
+
+    /// The sketch of a text; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > SKETCH_BITS / 4 {
+            return None;
+        }
+        let bytes = BASE64.decode(text).ok()?;
+        let sketch = Self::default();
+        if bytes.len() == SKETCH_BITS / 8 {
+            for (word, bytes) in sketch.0.iter().zip(bytes.chunks_exact(8)) {
+                word.store(u64::from_le_bytes(bytes.try_into().ok()?), Relaxed);
+            }
+            return Some(sketch);
+        }
+        if bytes.len() % 2 == 1 {
+            return None;
+        }
+        for bytes in bytes.chunks_exact(2) {
+            let bit = u16::from_le_bytes([bytes[0], bytes[1]]);
+            sketch.0.get(usize::from(bit / 64))?.fetch_or(1 << (bit % 64), Relaxed);
+        }
+        Some(sketch)
+    }
+
     /// About how many there are.
     #[must_use]
     #[expect(
@@ -78,6 +124,20 @@ mod tests {
         for count in [0u64, 1, 10, 1_000, 20_000] {
             let estimate = sketch(0..count).estimate();
             assert!(estimate.abs_diff(count) * 20 <= count, "{estimate} instead of {count}");
+        }
+    }
+
+    #[test]
+    fn a_sketch_crosses_the_bus_and_nonsense_is_none() {
+        for count in [0, 1, 500, 1_200, 20_000] {
+            let there = sketch(0..count);
+            let text = there.to_text();
+            assert!(text.len() <= SKETCH_BITS / 8 * 4 / 3 + 4, "{}", text.len());
+            assert_eq!(ViewerSketch::parse(&text).unwrap().to_text(), text, "{count}");
+        }
+        // A half of a number, a bit that is not there, no base64, and too much.
+        for bad in ["AA==", "//8=", "!", &"AAAA".repeat(2_000)] {
+            assert!(ViewerSketch::parse(bad).is_none(), "{bad}");
         }
     }
 

@@ -18,5 +18,5 @@ pub mod timeline;
 pub mod window;
 
 pub use config::{Config, Latency};
-pub use origin::{Origin, OriginConfig};
+pub use origin::{Origin, OriginConfig, SeenElsewhere};
 pub use run::PackagerService;

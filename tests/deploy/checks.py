@@ -39,25 +39,49 @@ def compose():
     if shutil.which("go") is None:
         print("deploy: go is missing; the Compose file was NOT checked")
         return None
-    files = [os.path.abspath(os.path.join(COMPOSE, name)) for name in ["all-in-one.yaml", ".env.example"]]
-    project = json.loads(quiet(["go", "run", ".", *files], cwd="tests/deploy/compose"))
     documented()
-    for name, service in project["services"].items():
-        hardened(name, service)
-    return project
+    projects = {}
+    for file in ["all-in-one.yaml", "split.yaml"]:
+        files = [os.path.abspath(os.path.join(COMPOSE, name)) for name in [file, ".env.example"]]
+        projects[file] = json.loads(quiet(["go", "run", ".", *files], cwd="tests/deploy/compose"))
+        for name, service in projects[file]["services"].items():
+            hardened(name, service)
+    split(projects["split.yaml"])
+    return projects["all-in-one.yaml"]
+
+
+def split(project):
+    """Each role is there as often as it should be, with an address of its own, which Prometheus and the edge know."""
+    services = project["services"]
+    roles = {name: service["command"][2] for name, service in services.items() if "--roles" in (service.get("command") or [])}
+    if sorted(roles.values()) != ["api", "api", "ingest", "ingest", "ingest", "worker"]:
+        wrong(f"split.yaml has these roles: {roles}")
+    for name in roles:
+        settings = services[name]["environment"]
+        if services[name]["hostname"] != name or settings["MILLRACE_NODE_URL"] != f"http://{name}:8080":
+            wrong(f"split.yaml: others do not reach {name} by its name")
+    scraped = set(re.findall(r"- ([\w-]+):9464", read(COMPOSE, "prometheus", "split.yml")))
+    if scraped != set(roles):
+        wrong(f"prometheus/split.yml and split.yaml disagree: {scraped ^ set(roles)}")
+    publishers = set(re.findall(r"server ([\w-]+):1935", read(COMPOSE, "nginx", "split.conf")))
+    if publishers != {name for name, role in roles.items() if role == "ingest"}:
+        wrong(f"nginx/split.conf has these processes for publishers: {publishers}")
+    if not project["networks"]["data"]["internal"] or any("ports" in services[name] for name in [*roles, "kafka", "mongodb-1"]):
+        wrong("split.yaml: more than the edge is reached from outside")
 
 
 def hardened(name, service):
     """What every container of ours has."""
     limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
     rules = {
-        "read_only: true": service.get("read_only"),
-        "cap_drop: [ALL]": service.get("cap_drop") == ["ALL"] and "cap_add" not in service,
+        # Not ours: their images write beside their volumes, and MongoDB's begins as root to give its volume away.
+        "read_only: true": service.get("read_only") or name.startswith(("mongodb", "kafka")),
+        "cap_drop: [ALL]": service.get("cap_drop") == ["ALL"] and ("cap_add" not in service or name.startswith("mongodb")),
         "no-new-privileges": "no-new-privileges:true" in service.get("security_opt", []),
         "restart": service.get("restart") == "unless-stopped",
         "a limit of memory and of processes": int(limits.get("memory", 0)) > 0 and limits.get("pids", 0) > 0,
         # Millrace's is in the Dockerfile.
-        "a health check": "healthcheck" in service or name == "millrace",
+        "a health check": "healthcheck" in service or service["image"].startswith("millrace:"),
         "an image of one version": re.search(r":(?!latest$)[\w.-]+$", service["image"]),
         "no privileges": not service.get("privileged"),
     }
@@ -76,8 +100,8 @@ def hardened(name, service):
 
 
 def documented():
-    """Every variable of the Compose file is in .env.example, with the same default."""
-    used = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", read(COMPOSE, "all-in-one.yaml")))
+    """Every variable of the Compose files is in .env.example, with the same default."""
+    used = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", read(COMPOSE, "all-in-one.yaml") + read(COMPOSE, "split.yaml")))
     # `make up` sets it.
     used.pop("BUILD_COMMIT")
     told = dict(re.findall(r"^([A-Z_]+)=(.*)$", read(COMPOSE, ".env.example"), re.M))

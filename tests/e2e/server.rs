@@ -20,9 +20,6 @@ const KEPT_LINES: usize = 4000;
 /// Start to ready on a busy machine; the budget (300 ms) is measured by `make bench`.
 const START: Duration = Duration::from_secs(15);
 
-/// For the harness: where the process that answers people is to listen, if there are several.
-const API_ADDR: &str = "MILLRACE_TEST_API_ADDR";
-
 /// A process of the binary. Killed when dropped; its log is printed if the test is failing.
 pub(crate) struct Process {
     child: Child,
@@ -223,12 +220,7 @@ impl Server {
         }
         let (http, rtmp) = (self.http.to_string(), self.rtmp.to_string());
         let mut settings = settings.to_vec();
-        settings.push(("MILLRACE_RTMP_ADDR", rtmp.as_str()));
-        if !topology::is_split() {
-            settings.push(("MILLRACE_HTTP_ADDR", http.as_str()));
-        } else {
-            settings.push((API_ADDR, http.as_str()));
-        }
+        settings.extend([("MILLRACE_HTTP_ADDR", http.as_str()), ("MILLRACE_RTMP_ADDR", rtmp.as_str())]);
         Self::start_in(Arc::clone(&self.data), &settings).await
     }
 
@@ -256,10 +248,6 @@ impl Server {
             }
         }
         sum
-    }
-
-    fn ingest(&self) -> &Process {
-        self.processes.iter().find(|process| process.rtmp.is_some()).unwrap()
     }
 
     /// The first log line whose message or any field contains the text.
@@ -296,14 +284,14 @@ impl Server {
         status
     }
 
-    /// Resident memory of the process with publishers, in bytes.
+    /// Resident memory of all processes, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.ingest().resident_bytes()
+        self.processes.iter().map(Process::resident_bytes).sum()
     }
 
-    /// Open descriptors of the process with publishers: sockets, mostly.
+    /// Open descriptors of all processes: sockets, mostly.
     pub(crate) fn descriptors(&self) -> usize {
-        self.ingest().descriptors()
+        self.processes.iter().map(Process::descriptors).sum()
     }
 
     /// Fails if the server wrote of a panic or an error.
@@ -312,13 +300,12 @@ impl Server {
     }
 }
 
-/// The binary with some of the roles.
+/// The binary with some of the roles. Addresses of pages in the settings are those of the process with the API.
 pub(crate) fn with_roles(data: &Path, settings: &[(&str, &str)], roles: &str) -> Command {
-    let api = settings.iter().find(|(name, _)| *name == API_ADDR).map(|(_, address)| *address);
     let mut command = command(data, settings);
-    command.env_remove(API_ADDR).args(["--roles", roles]);
-    if let Some(address) = api.filter(|_| roles == "api") {
-        command.env("MILLRACE_HTTP_ADDR", address);
+    command.args(["--roles", roles]);
+    if !roles.contains("api") {
+        command.env("MILLRACE_HTTP_ADDR", "127.0.0.1:0").env_remove("MILLRACE_HTTPS_ADDR");
     }
     command
 }

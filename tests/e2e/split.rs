@@ -1,14 +1,17 @@
 //! Processes with a role each: whatever one does, the others know.
 
+use std::time::Instant;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::browser::looped;
+use crate::node::Viewer;
 use crate::publisher::Ffmpeg;
 use crate::server::{Process, with_roles};
 use crate::streamer::SOON;
 use crate::topology::Shared;
-use crate::wait::until;
+use crate::wait::{quiet, until};
 
 /// A cluster of processes.
 struct Cluster {
@@ -102,4 +105,30 @@ async fn processes_may_start_at_once_on_an_empty_store() {
     for process in [one, two, three, four] {
         process.assert_calm();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_goes_on_by_itself_when_the_encoder_comes_back_to_another_process() {
+    let fixture = looped().fixture().await;
+    let _quiet = quiet().await;
+    let cluster = Cluster::new().await;
+    let (api, mut one, two) =
+        tokio::join!(cluster.start("api,worker"), cluster.start("ingest"), cluster.start("ingest"));
+    let publish = |process: &Process| Ffmpeg::publish_for_ever(&fixture.path, &process.publish_url("studio"));
+    let mut first = publish(&one);
+    live(&api).await;
+    let page = Viewer::page(&api.url("/@studio")).await;
+    page.plays_for(4.0, SOON).await;
+    one.kill().await;
+    first.finished(SOON).await;
+    let back = Instant::now();
+    let _second = publish(&two);
+    page.plays_for(1.0, SOON).await;
+    eprintln!(
+        "the page plays {:.1} s after the encoder is back at another process",
+        back.elapsed().as_secs_f64()
+    );
+    page.plays_for(5.0, SOON).await;
+    page.assert_never_went_back();
+    api.assert_calm();
 }

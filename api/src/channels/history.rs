@@ -10,7 +10,7 @@ use crate::push::PushJob;
 
 /// Broadcasts that are closed at once at start.
 const CLOSED_AT_ONCE: usize = 200;
-/// Running broadcasts that are looked at for one whose end nobody heard.
+/// Running broadcasts that are looked at at once.
 const OPEN_MAX: usize = 10_000;
 
 /// The broadcasts of this site.
@@ -87,29 +87,20 @@ impl History {
         }
     }
 
-    /// Closes what was not known to run since `before`, in milliseconds since 1970, and is not live. How many it closed.
+    /// What runs, as far as is known here.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn close_unseen(
-        &self,
-        before: i64,
-        is_live: impl Fn(BroadcastId) -> bool,
-    ) -> Result<usize, StoreError> {
+    pub async fn running(&self) -> Result<Vec<BroadcastId>, StoreError> {
         let open = self.0.find::<Broadcast>(&Query::with("running", true, OPEN_MAX)).await?;
-        let unseen = open
-            .into_iter()
-            .map(|kept| kept.value)
-            .filter(|broadcast| broadcast.seen_at < before && !is_live(broadcast.id));
-        let mut closed = 0;
-        for broadcast in unseen {
-            self.close(broadcast.id).await?;
-            closed += 1;
-        }
-        Ok(closed)
+        Ok(open.into_iter().map(|kept| kept.value.id).collect())
     }
 
-    async fn close(&self, id: BroadcastId) -> Result<(), StoreError> {
+    /// Closes a broadcast at the moment at which it was last known to run.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn close(&self, id: BroadcastId) -> Result<(), StoreError> {
         let close = |mut broadcast: Broadcast| {
             broadcast.running = false;
             broadcast.ended_at = broadcast.ended_at.or(Some(broadcast.seen_at.max(broadcast.started_at)));

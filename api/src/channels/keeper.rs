@@ -1,11 +1,12 @@
 //! Keeps the history: what the group of all processes that do this gets of `millrace.streams`.
 #![expect(clippy::disallowed_methods, reason = "shell: pauses and the clock")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_core::bus::{Bus, BusError, Delivery, Member, Position, Topic};
+use millrace_core::ids::BroadcastId;
 use millrace_store::StoreError;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,26 +25,41 @@ const COMMIT_EVERY: Duration = Duration::from_secs(5);
 const LAST_EVENTS: Duration = Duration::from_millis(100);
 /// How long all of that may take.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How often one looks for broadcasts whose end nobody heard.
-const CLOSE_EVERY: Duration = Duration::from_secs(60);
-/// For how long such a broadcast has not been seen: several times as long as between two notes of a running one.
-const UNSEEN_MS: i64 = 300_000;
+
+/// Who has broadcasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// This process alone: what ran when it began runs no more.
+    ThisProcess,
+    /// Nodes that are lost when they are not heard of for so long.
+    Nodes(Duration),
+}
 
 /// Keeps the history until `shutdown`, and what comes right after that. Events that come while the store is away wait on
-/// the bus. `alone`: no other process has broadcasts, so what ran when this one began runs no more.
-pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, alone: bool, shutdown: CancellationToken) {
-    if alone && shutdown.run_until_cancelled(close_left_open(&state)).await.is_none() {
+/// the bus.
+pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, owners: Owners, shutdown: CancellationToken) {
+    if owners == Owners::ThisProcess && shutdown.run_until_cancelled(close_left_open(&state)).await.is_none()
+    {
         return;
     }
-    let mut keeper =
-        Keeper { state, recorder: Recorder::default(), done: BTreeMap::new(), told: Instant::now() };
+    let lease = match owners {
+        Owners::ThisProcess => None,
+        Owners::Nodes(lease) => Some(lease),
+    };
+    let mut keeper = Keeper {
+        state,
+        recorder: Recorder::default(),
+        done: BTreeMap::new(),
+        told: Instant::now(),
+        suspects: BTreeSet::new(),
+    };
     loop {
         let member = tokio::select! {
             () = shutdown.cancelled() => return,
             member = bus.join(GROUP, &[Topic::Streams]) => member,
         };
         let err = match member {
-            Ok(mut member) => match keeper.follow(member.as_mut(), alone, &shutdown).await {
+            Ok(mut member) => match keeper.follow(member.as_mut(), lease, &shutdown).await {
                 Ok(()) => return,
                 Err(err) => err,
             },
@@ -79,6 +95,8 @@ struct Keeper {
     /// How far each partition is done with.
     done: BTreeMap<u16, Position>,
     told: Instant,
+    /// Running by the history, and no node's, when one looked last.
+    suspects: BTreeSet<BroadcastId>,
 }
 
 impl Keeper {
@@ -86,20 +104,20 @@ impl Keeper {
     async fn follow(
         &mut self,
         member: &mut dyn Member,
-        alone: bool,
+        lease: Option<Duration>,
         shutdown: &CancellationToken,
     ) -> Result<(), BusError> {
-        let mut close = tokio::time::interval_at(Instant::now() + CLOSE_EVERY, CLOSE_EVERY);
-        close.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = Instant::now();
         loop {
             let delivery = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                delivery = member.next() => delivery?,
-                _ = close.tick(), if !alone => {
-                    self.close_unseen().await;
+                () = next_look(lease, look) => {
+                    self.close_ownerless().await;
+                    look = Instant::now();
                     continue;
                 }
+                delivery = member.next() => delivery?,
             };
             let kept = shutdown.run_until_cancelled(self.take(member, &delivery)).await;
             match kept {
@@ -154,17 +172,38 @@ impl Keeper {
         Ok(())
     }
 
-    /// Closes what no node has, and nobody has seen for a while.
-    async fn close_unseen(&self) {
-        let before = self.state.now_ms().saturating_sub(UNSEEN_MS);
-        let live: std::collections::BTreeSet<_> =
-            self.state.with_directory(|directory| directory.iter().map(|stream| stream.broadcast).collect());
-        match self.state.studio().history.close_unseen(before, |broadcast| live.contains(&broadcast)).await {
-            Ok(0) => {}
-            Ok(closed) => tracing::warn!(broadcasts = closed, "closed broadcasts whose end nobody heard"),
+    /// Closes what no node had one lease ago and none has now: nobody heard of its end.
+    async fn close_ownerless(&mut self) {
+        let history = &self.state.studio().history;
+        let running = match history.running().await {
+            Ok(running) => running,
             Err(err) => {
-                tracing::warn!(err = %chain(&err), "cannot look for broadcasts whose end nobody heard")
+                tracing::warn!(err = %chain(&err), "cannot look for broadcasts whose end nobody heard");
+                return;
+            }
+        };
+        let live: BTreeSet<_> =
+            self.state.with_directory(|directory| directory.iter().map(|stream| stream.broadcast).collect());
+        let ownerless: BTreeSet<_> =
+            running.into_iter().filter(|broadcast| !live.contains(broadcast)).collect();
+        for broadcast in ownerless.intersection(&self.suspects) {
+            match history.close(*broadcast).await {
+                Ok(()) => {
+                    tracing::warn!(broadcast.id = %broadcast, "closed a broadcast whose end nobody heard")
+                }
+                Err(err) => {
+                    tracing::warn!(err = %chain(&err), "cannot close a broadcast whose end nobody heard")
+                }
             }
         }
+        self.suspects = ownerless;
+    }
+}
+
+/// A lease after `last`; never, if there are none.
+async fn next_look(lease: Option<Duration>, last: Instant) {
+    match lease {
+        Some(lease) => tokio::time::sleep_until(last + lease).await,
+        None => std::future::pending().await,
     }
 }

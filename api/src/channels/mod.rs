@@ -22,7 +22,7 @@ pub use config::ChannelsConfig;
 pub use fields::{CATEGORY_MAX, ChannelEdit, KEY_NAME_MAX, TITLE_MAX, language, line, paragraphs};
 pub use follows::{FollowError, Follows};
 pub use history::History;
-pub use keeper::keep_history;
+pub use keeper::{Owners, keep_history};
 pub use keys::{KeyError, NewKey, StreamKeys};
 pub use recorder::{Note, Recorder};
 pub use search::{Place, live_found};

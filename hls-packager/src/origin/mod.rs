@@ -70,6 +70,19 @@ struct Shared {
     config: OriginConfig,
 }
 
+/// Takes a channel and the hash of a viewer.
+type Seen = dyn Fn(&ChannelName, u64) + Send + Sync;
+
+/// Who is told of viewers of what is live on other nodes.
+#[derive(Clone)]
+pub struct SeenElsewhere(pub Arc<Seen>);
+
+impl std::fmt::Debug for SeenElsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SeenElsewhere")
+    }
+}
+
 /// What an origin is told.
 #[derive(Debug, Clone)]
 pub struct OriginConfig {
@@ -82,6 +95,8 @@ pub struct OriginConfig {
     pub playback_keys: Option<PlaybackKeys>,
     /// What is live on other nodes, which then are asked for it; `None` where there are none.
     pub elsewhere: Option<watch::Receiver<Arc<Elsewhere>>>,
+    /// Is told of players that are counted by their requests for what is live on other nodes.
+    pub seen_elsewhere: Option<SeenElsewhere>,
     /// Bytes of other nodes' answers that are kept for those who ask a moment later.
     pub hop_cache_bytes: u64,
     /// Most bytes of one such answer.
@@ -96,6 +111,7 @@ impl Default for OriginConfig {
             counts_requests: hls.count_requests,
             playback_keys: None,
             elsewhere: None,
+            seen_elsewhere: None,
             hop_cache_bytes: hls.hop_cache_bytes,
             hop_max_bytes: hls.max_stream_bytes,
         }
@@ -215,6 +231,11 @@ impl Origin {
         viewer: Option<u64>,
     ) -> Answer<Response> {
         if let Some(answer) = self.ask_owner(&target, Want::Playlist(query), wish).await {
+            if let (Ok(_), Some(viewer), Some(seen)) = (&answer, viewer, &self.0.config.seen_elsewhere)
+                && let Ok(channel) = target.channel.parse()
+            {
+                (seen.0)(&channel, viewer);
+            }
             return answer;
         }
         let opened = self.channel(&target)?;

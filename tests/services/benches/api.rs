@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use millrace_api::accounts::{COLLECTIONS, Channel, Playback, User};
-use millrace_api::channels::keep_history;
 use millrace_api::channels::{ChannelsConfig, NewKey};
+use millrace_api::channels::{Owners, keep_history};
 use millrace_api::config::AccountsConfig;
 use millrace_api::notices::NoticesConfig;
 use millrace_api::oauth::Providers;
@@ -130,7 +130,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
     tokio::spawn(keep_history(
         state.clone(),
         Arc::clone(&bus) as Arc<dyn Bus>,
-        true,
+        Owners::ThisProcess,
         CancellationToken::new(),
     ));
     let owner = millrace_core::ids::UserId(uuid::Uuid::now_v7());

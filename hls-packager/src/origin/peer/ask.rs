@@ -20,7 +20,7 @@ const RENDITION_MAX_BYTES: usize = 32;
 pub(super) const MEDIA_KEPT: Duration = Duration::from_secs(30);
 /// How long a playlist is kept that lists what was asked for: for viewers whose way is longer than that of others. What
 /// was rendered then is true for ever, but later there is a newer one.
-pub(super) const PLAYLIST_KEPT: Duration = Duration::from_secs(2);
+pub(super) const PLAYLIST_KEPT: Duration = Duration::from_millis(100);
 /// How long "there is no such playlist" is kept.
 const ABSENCE_KEPT: Duration = Duration::from_secs(1);
 
@@ -336,35 +336,35 @@ mod tests {
 
     #[test]
     fn answers_are_kept_while_they_are_fresh_and_no_longer_than_is_good() {
-        let seconds = |media, status, cache_control: &'static str| {
+        let millis = |media, status, cache_control: &'static str| {
             let value = HeaderValue::from_static(cache_control);
-            kept(media, StatusCode::from_u16(status).unwrap(), Some(&value)).as_secs()
+            kept(media, StatusCode::from_u16(status).unwrap(), Some(&value)).as_millis()
         };
         let table = [
-            (true, 200, "public, max-age=86400, immutable", 30),
-            (true, 200, "public, max-age=7", 7),
+            (true, 200, "public, max-age=86400, immutable", 30_000),
+            (true, 200, "public, max-age=7", 7_000),
             (true, 200, "no-store", 0),
             (true, 404, "public, max-age=1", 0),
             (true, 416, "public, max-age=1", 0),
-            (false, 200, "public, max-age=24", 2),
-            (false, 200, "public, max-age=1", 1),
+            (false, 200, "public, max-age=24", 100),
+            (false, 200, "public, max-age=1", 100),
             (false, 200, "public, max-age=0, must-revalidate", 0),
-            (false, 200, "MAX-AGE=\"1\"", 1),
-            (false, 200, "max-age=1, max-age=9", 1),
+            (false, 200, "MAX-AGE=\"1\"", 100),
+            (false, 200, "max-age=1, max-age=9", 100),
             (false, 200, "max-age=9, no-cache", 0),
             (false, 200, "private, max-age=9", 0),
             (false, 200, "max-age=soon", 0),
             (false, 200, "max-age", 0),
             (false, 200, "public", 0),
             (false, 200, "", 0),
-            (false, 404, "public, max-age=1", 1),
-            (false, 404, "public, max-age=60", 1),
+            (false, 404, "public, max-age=1", 1_000),
+            (false, 404, "public, max-age=60", 1_000),
             (false, 404, "no-store", 0),
             (false, 400, "public, max-age=60", 0),
             (false, 503, "public, max-age=60", 0),
         ];
         for (media, status, cache_control, wanted) in table {
-            assert_eq!(seconds(media, status, cache_control), wanted, "{media} {status} {cache_control}");
+            assert_eq!(millis(media, status, cache_control), wanted, "{media} {status} {cache_control}");
         }
         assert_eq!(kept(true, StatusCode::OK, None), Duration::ZERO);
     }

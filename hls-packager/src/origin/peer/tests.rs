@@ -613,7 +613,7 @@ async fn a_stopping_node_lets_viewers_wait_for_another_one_a_moment_longer() {
 }
 
 #[tokio::test]
-async fn what_is_kept_says_how_old_it_is_and_goes() {
+async fn a_playlist_that_is_kept_goes_before_it_is_old() {
     let mut pair = Pair::new(8);
     let path = blocked(1);
     assert_eq!(header(&pair.near.get(&path).await, "age"), "");
@@ -623,7 +623,7 @@ async fn what_is_kept_says_how_old_it_is_and_goes() {
         ages.push(header(&pair.near.get(&path).await, "age").to_owned());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(ages.contains(&"1".to_owned()) && !ages.contains(&"2".to_owned()), "{ages:?}");
+    assert!(ages.len() > 1 && ages.iter().all(|age| matches!(age.as_str(), "" | "0")), "{ages:?}");
     let peers = pair.near.origin.0.peers.as_ref().unwrap();
     until(|| peers.desk().shelf.next_end().is_none()).await;
 }
