@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches a real server for the tests, checks it, and prints where it is. Quick when it is there already.
-#   scripts/services.sh mongod|kafka|prometheus|hadolint
+#   scripts/services.sh mongod|kafka|prometheus|hadolint|pebble
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/services
@@ -98,13 +98,33 @@ hadolint() {
     echo "$program"
 }
 
+# The folder with the ACME server of Let's Encrypt for tests, and its DNS server. Go checks the sums of what it fetches.
+pebble() {
+    local folder=$cache/pebble-2.10.1
+    if [ ! -x "$folder/pebble-challtestsrv" ]; then
+        if ! command -v go >/dev/null; then
+            echo "services: go is missing; install Go 1.23 or newer" >&2
+            exit 1
+        fi
+        built=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$built"' EXIT
+        echo "services: building Pebble 2.10.1" >&2
+        (cd "$built" && GOBIN=$built/bin GOFLAGS= go install github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1 \
+            github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1) >&2
+        rm -rf "$folder"
+        mv "$built/bin" "$folder"
+    fi
+    echo "$folder"
+}
+
 case "${1:-}" in
 mongod) mongod ;;
 kafka) kafka ;;
 prometheus) prometheus ;;
 hadolint) hadolint ;;
+pebble) pebble ;;
 *)
-    echo "usage: $0 mongod|kafka|prometheus|hadolint" >&2
+    echo "usage: $0 mongod|kafka|prometheus|hadolint|pebble" >&2
     exit 64
     ;;
 esac

@@ -1,6 +1,6 @@
 //! Composes the configuration of every crate: defaults < file < environment < flags.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::roles::Role;
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "millrace.toml";
 const PREFIX: &str = "MILLRACE_";
+/// Where HTTPS is if nothing is said but the names of the certificate.
+const HTTPS_ADDR: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 443));
 
 /// Everything that can be set. `docs/configuration.md` describes each key for people; `docs/millrace.toml` is the
 /// same as a file, and a test keeps it equal to the defaults.
@@ -27,11 +29,12 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Web, API and HLS.
     pub(crate) http_addr: SocketAddr,
-    /// The same over TLS, HTTP/2 by ALPN. Off if absent; needs `tls_cert` and `tls_key`.
+    /// The same over TLS, HTTP/2 by ALPN. Off if absent, port 443 if `acme` is on; needs `tls_cert` and `tls_key`, or
+    /// `acme`.
     pub(crate) https_addr: Option<SocketAddr>,
     /// RTMP.
     pub(crate) rtmp_addr: SocketAddr,
-    /// RTMP over TLS. Off if absent; needs `tls_cert` and `tls_key`.
+    /// RTMP over TLS. Off if absent; needs `tls_cert` and `tls_key`, or `acme`.
     pub(crate) rtmps_addr: Option<SocketAddr>,
     /// Prometheus text at `/metrics`, never on the public listener.
     pub(crate) metrics_addr: SocketAddr,
@@ -64,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) shutdown_grace: Duration,
     /// HTTP limits.
     pub(crate) http: HttpConfig,
+    /// A certificate that comes and renews by itself.
+    pub(crate) acme: millrace_http::acme::AcmeConfig,
     /// Who gets in, and for how long.
     pub(crate) accounts: millrace_api::config::AccountsConfig,
     /// Providers that people may sign in with.
@@ -120,6 +125,8 @@ pub(crate) struct HttpConfig {
     pub(crate) max_connections: usize,
     /// HTTP/2 streams at once per connection.
     pub(crate) max_streams: u32,
+    /// Whether plain requests are sent to https where that is on.
+    pub(crate) redirect_to_https: bool,
 }
 
 impl Default for Config {
@@ -147,6 +154,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             shutdown_grace: Duration::from_secs(10),
             http: HttpConfig::default(),
+            acme: millrace_http::acme::AcmeConfig::default(),
             accounts: millrace_api::config::AccountsConfig::default(),
             oauth: millrace_api::oauth::OauthConfig::default(),
             mail: millrace_api::mail::MailConfig::default(),
@@ -169,6 +177,7 @@ impl Default for HttpConfig {
             write_stall: limits.write_stall,
             max_connections: 0,
             max_streams: limits.max_streams,
+            redirect_to_https: true,
         }
     }
 }
@@ -201,6 +210,9 @@ impl Config {
         if let Some(roles) = roles {
             config.roles = roles;
         }
+        if config.acme.is_on() && config.https_addr.is_none() {
+            config.https_addr = Some(HTTPS_ADDR);
+        }
         let problems = config.validate();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
@@ -231,11 +243,19 @@ impl Config {
             ));
         }
         for (name, addr) in [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr)] {
-            if addr.is_some() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
+            if addr.is_some() && !self.acme.is_on() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
                 wrong(format!(
-                    "{name}: needs a certificate; set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY to PEM files"
+                    "{name}: needs a certificate; set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY to PEM files, or \
+                     MILLRACE_ACME_DOMAINS to have one made"
                 ));
             }
+        }
+        if self.acme.is_on() && (self.tls_cert.is_some() || self.tls_key.is_some()) {
+            wrong(
+                "acme.domains: there is a certificate already; set either MILLRACE_ACME_DOMAINS, or MILLRACE_TLS_CERT \
+                 and MILLRACE_TLS_KEY"
+                    .into(),
+            );
         }
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
@@ -266,6 +286,7 @@ impl Config {
             wrong("http.max_streams: must be at least 1".into());
         }
         problems.extend(self.cluster.validate());
+        problems.extend(self.acme.validate());
         problems.extend(self.accounts.validate());
         problems.extend(millrace_api::oauth::config::validate(&self.oauth));
         problems.extend(self.mail.validate(self.public_url.as_deref()));
@@ -300,6 +321,7 @@ fn environment() -> Env {
                 "latency" => "hls__latency".into(),
                 "hls_target_duration" => "hls__target_duration".into(),
                 "hls_window" => "hls__window".into(),
+                "acme_domains" | "acme_email" | "acme_directory" => key.replacen('_', "__", 1).into(),
                 _ => key.into(),
             }
         })
@@ -349,6 +371,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "figment's own error type")]
+    fn automatic_https_needs_names_only_and_no_other_certificate() {
+        Jail::expect_with(|jail| {
+            jail.set_env("MILLRACE_ACME_DOMAINS", "live.example.org,www.example.org");
+            jail.set_env("MILLRACE_ACME_EMAIL", "you@example.org");
+            jail.set_env("MILLRACE_ACME_DIRECTORY", "https://ca.example.org/directory");
+            jail.set_env("MILLRACE_RTMPS_ADDR", "127.0.0.1:1936");
+            let config = Config::load(None, None).unwrap();
+            assert_eq!(config.https_addr, Some(HTTPS_ADDR));
+            assert_eq!(config.acme.domains.0, ["live.example.org", "www.example.org"]);
+            assert_eq!(config.acme.email.as_deref(), Some("you@example.org"));
+            assert_eq!(config.acme.directory, "https://ca.example.org/directory");
+            jail.set_env("MILLRACE_HTTPS_ADDR", "127.0.0.1:8443");
+            assert_eq!(Config::load(None, None).unwrap().https_addr.unwrap().port(), 8443);
+            jail.set_env("MILLRACE_TLS_CERT", "cert.pem");
+            let problem = Config::load(None, None).unwrap_err().to_string();
+            assert!(problem.contains("acme.domains: there is a certificate already"), "{problem}");
+            Ok(())
+        });
     }
 
     #[test]

@@ -4,12 +4,13 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use millrace_http::tls::Certificates;
 use millrace_store::Store;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,14 @@ const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// What `/readyz` and the log say of a store that does not.
 const STORE_AWAY: &str = "the store does not answer: broadcasts that are live go on, new ones and everything about \
                           accounts wait for it";
+/// How often the certificate is looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
+/// What `/readyz` says while there is none.
+const NO_CERTIFICATE: &str =
+    "there is no certificate yet: the log says why; HTTP goes on, HTTPS and RTMPS wait for it";
+/// What it says of one whose time is over.
+const OLD_CERTIFICATE: &str = "the certificate's time is over: browsers and encoders refuse it; the log says why it was \
+                               not renewed";
 /// How long the health check waits for the server.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,8 +44,8 @@ struct Check {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// Another server, which all processes share: were this one not ready without it, a load balancer would take away
-    /// all of them, and the broadcasts that go on with them.
+    /// Another server, which all processes share, or what comes from one: were this one not ready without it, a load
+    /// balancer would take away all of them, and the broadcasts that go on with them.
     #[serde(skip)]
     shared: bool,
 }
@@ -96,6 +105,23 @@ pub(crate) async fn watch_store(readiness: Readiness, store: Store, shutdown: Ca
             _ => {}
         }
         was = is;
+    }
+}
+
+/// Looks every second whether there is a certificate to show, where there should be one.
+pub(crate) async fn watch_certificate(
+    readiness: Readiness,
+    certificates: Arc<Certificates>,
+    shutdown: CancellationToken,
+) {
+    let mut interval = tokio::time::interval(CERTIFICATE_EVERY);
+    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        let state = match certificates.current() {
+            None => Err(NO_CERTIFICATE),
+            Some(current) if current.not_after < SystemTime::now() => Err(OLD_CERTIFICATE),
+            Some(_) => Ok(()),
+        };
+        readiness.set_shared("certificate", state);
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::config::{Config, PublishAuth};
 use crate::roles::Role;
+use crate::tls::Tls;
 
 /// Every socket, bound before anything runs.
 pub(crate) struct Bound {
@@ -29,17 +30,14 @@ pub(crate) struct Addresses {
 }
 
 impl Bound {
-    pub(crate) async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let tls = |alpn: &[&[u8]]| match (&config.tls_cert, &config.tls_key) {
-            (Some(cert), Some(key)) => Ok(Some(millrace_http::tls::server_config(cert, key, alpn)?)),
-            _ => anyhow::Ok(None),
-        };
+    pub(crate) async fn bind(config: &Config, tls: &Tls) -> anyhow::Result<Self> {
         let (http_addr, tcp) = bind("MILLRACE_HTTP_ADDR", config.http_addr).await?;
-        let mut http = vec![Listener { tcp, tls: None }];
+        let mut http = vec![Listener { tcp, tls: None, redirect: None }];
         let mut https = None;
         if let Some(addr) = config.https_addr {
             let (bound, tcp) = bind("MILLRACE_HTTPS_ADDR", addr).await?;
-            http.push(Listener { tcp, tls: tls(&[b"h2", b"http/1.1"])? });
+            http[0].redirect = tls.redirect(config, bound);
+            http.push(Listener { tcp, tls: tls.https(), redirect: None });
             https = Some(bound);
         }
         let mut rtmp = Vec::new();
@@ -50,12 +48,12 @@ impl Bound {
             rtmp_addr = Some(bound);
             if let Some(addr) = config.rtmps_addr {
                 let (bound, tcp) = bind("MILLRACE_RTMPS_ADDR", addr).await?;
-                rtmp.push(millrace_ingest::Listener { tcp, tls: tls(&[])? });
+                rtmp.push(millrace_ingest::Listener { tcp, tls: tls.rtmps() });
                 rtmps = Some(bound);
             }
         }
         let (metrics_addr, tcp) = bind("MILLRACE_METRICS_ADDR", config.metrics_addr).await?;
-        let metrics = Listener { tcp, tls: None };
+        let metrics = Listener { tcp, tls: None, redirect: None };
         let addresses = Addresses { http: http_addr, https, rtmp: rtmp_addr, rtmps, metrics: metrics_addr };
         Ok(Self { addresses, http, rtmp, metrics })
     }
@@ -127,7 +125,11 @@ fn host(addr: SocketAddr) -> String {
 /// The address of the web app, without a slash at the end.
 fn page(config: &Config, addresses: &Addresses) -> String {
     let page = config.public_url.clone().unwrap_or_else(|| match addresses.https {
-        Some(https) => format!("https://{}", host(https)),
+        Some(https) => match config.acme.domains.0.first() {
+            Some(domain) if https.port() == 443 => format!("https://{domain}"),
+            Some(domain) => format!("https://{domain}:{}", https.port()),
+            None => format!("https://{}", host(https)),
+        },
         None => format!("http://{}", host(addresses.http)),
     });
     page.trim_end_matches('/').to_owned()

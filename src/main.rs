@@ -15,6 +15,7 @@ mod nodes;
 mod process;
 mod roles;
 mod serve;
+mod tls;
 mod user;
 
 use std::io::Write;

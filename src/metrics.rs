@@ -29,6 +29,18 @@ pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_gauge!("millrace_build_info", "Always 1; version and commit are in the labels");
     metrics::gauge!("millrace_build_info", "version" => crate::VERSION, "commit" => crate::COMMIT).set(1);
     metrics::describe_gauge!("millrace_ready", "1 while a part of the process is ready, else 0");
+    metrics::describe_gauge!(
+        "millrace_tls_certificate_expires_timestamp_seconds",
+        "When the certificate that is shown ends"
+    );
+    metrics::describe_gauge!(
+        "millrace_tls_certificate_renewal_timestamp_seconds",
+        "When automatic HTTPS replaces the certificate that is shown"
+    );
+    metrics::describe_counter!(
+        "millrace_acme_orders_total",
+        "Certificates that were ordered by what became of it"
+    );
     millrace_api::telemetry::register();
     process::register();
     Ok(handle)

@@ -26,6 +26,7 @@ use crate::health::Readiness;
 use crate::listen::{Addresses, Bound, announce};
 use crate::nodes::{Cluster, ThisNode};
 use crate::roles::Role;
+use crate::tls::Tls;
 use crate::{descriptors, drain, health, metrics};
 
 /// Connections that may ask for metrics at once.
@@ -54,7 +55,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let recorder = metrics::start()?;
     let readiness = Readiness::default();
     let store = open_store(&config).await?;
-    let Bound { addresses, http, rtmp, metrics: metrics_listener } = Bound::bind(&config).await?;
+    let tls = Tls::open(&config)?;
+    let Bound { addresses, http, rtmp, metrics: metrics_listener } = Bound::bind(&config, &tls).await?;
     let host = host_name();
     let node = node_name(&config, &host, addresses.http)?;
     let open_bus = OpenBus::open(&config, &store, node.as_str()).await?;
@@ -138,6 +140,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Some(api) = people.as_ref().filter(|_| config.roles.contains(&Role::Api)) {
         setup = api.setup_token().await.context("failed to look for an admin")?;
         router = router.merge(millrace_api::router(api.clone()));
+    }
+    let (challenges, keepers) = tls.keep(readiness.clone(), addresses.http, addresses.https, &shutdown);
+    router = router.merge(challenges);
+    for keeper in keepers {
+        tasks.add("looking after the certificate", keeper);
     }
     let limits = http_limits(&config, &shares);
     let ingest = packager.clone().map(|packager| {

@@ -23,6 +23,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::guard::Guarded;
+use crate::redirect::{self, HttpsRedirect};
+use crate::tls::ACME_ALPN;
 
 /// One bound address.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Listener {
     pub tcp: TcpListener,
     /// TLS, or plain.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What is sent to https instead of being answered here.
+    pub redirect: Option<HttpsRedirect>,
 }
 
 /// Time and number limits of HTTP connections.
@@ -128,6 +132,10 @@ struct Shared {
 
 async fn accept_loop(listener: Listener, shared: Arc<Shared>) {
     let tls = listener.tls.map(TlsAcceptor::from);
+    let router = match listener.redirect {
+        Some(rule) => redirect::layer(shared.router.clone(), rule),
+        None => shared.router.clone(),
+    };
     loop {
         let accepted = tokio::select! {
             () = shared.shutdown.cancelled() => return,
@@ -142,11 +150,11 @@ async fn accept_loop(listener: Listener, shared: Arc<Shared>) {
                 continue;
             }
         };
-        let tls = tls.clone();
+        let (tls, router) = (tls.clone(), router.clone());
         let task = Arc::clone(&shared);
         shared.connections.spawn(async move {
             let _slot = slot;
-            let connection = connection(stream, peer, tls, &task);
+            let connection = connection(stream, peer, tls, router, &task);
             tokio::select! {
                 () = task.cut.cancelled() => {}
                 () = connection => {}
@@ -164,25 +172,35 @@ async fn accept(
     Ok((stream, peer, slot))
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, shared: &Shared) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    shared: &Shared,
+) {
     // Parts are small and late is worse than many packets.
     let _ = stream.set_nodelay(true);
     let Limits { header_timeout, write_stall, .. } = shared.limits;
     match tls {
-        None => exchange(Guarded::new(stream, header_timeout, write_stall), peer, shared).await,
+        None => exchange(Guarded::new(stream, header_timeout, write_stall), peer, router, shared).await,
         Some(acceptor) => match tokio::time::timeout(header_timeout, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => exchange(Guarded::new(stream, header_timeout, write_stall), peer, shared).await,
+            // Who looked for the answer to a challenge has seen it (RFC 8737 §3).
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_ALPN) => {}
+            Ok(Ok(stream)) => {
+                exchange(Guarded::new(stream, header_timeout, write_stall), peer, router, shared).await;
+            }
             Ok(Err(error)) => tracing::debug!(peer.addr = %peer, err = %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer.addr = %peer, "TLS handshake took too long"),
         },
     }
 }
 
-async fn exchange<S>(stream: Guarded<S>, peer: SocketAddr, shared: &Shared)
+async fn exchange<S>(stream: Guarded<S>, peer: SocketAddr, router: Router, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let router = shared.router.clone().map_request(move |mut request: Request<Incoming>| {
+    let router = router.map_request(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request
     });
@@ -214,7 +232,12 @@ mod tests {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(vec![Listener { tcp, tls: None }], router, limits, shutdown.clone()));
+        let server = tokio::spawn(serve(
+            vec![Listener { tcp, tls: None, redirect: None }],
+            router,
+            limits,
+            shutdown.clone(),
+        ));
         (address, shutdown, server)
     }
 

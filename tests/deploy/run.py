@@ -113,14 +113,30 @@ def configuration(millrace, host, folder):
     return path
 
 
+def automatic_https(folder):
+    """A certificate that an ACME server gave, so that there is something to measure; and the settings for it."""
+    name, kept = "live.millrace.test", os.path.join(folder, "acme", "127.0.0.1-9-directory")
+    os.makedirs(kept)
+    pem = os.path.join(kept, "certificate.pem")
+    checks.quiet(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                  "-days", "90", "-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{name}",
+                  "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", f"{pem}.key", "-out", f"{pem}.chain"])
+    with open(pem, "w") as whole:
+        for part in ["key", "chain"]:
+            whole.write(checks.read(f"{pem}.{part}"))
+            os.remove(f"{pem}.{part}")
+    return {"MILLRACE_ACME_DOMAINS": name, "MILLRACE_ACME_DIRECTORY": "https://127.0.0.1:9/directory"}
+
+
 def live(binary, tools, expressions, named, folder):
     """Runs it all, and asks Prometheus what each panel asks."""
-    http, rtmp, metrics, host, own = (free_port() for _ in range(5))
+    http, https, rtmp, metrics, host, own = (free_port() for _ in range(6))
     started = Processes(folder)
     try:
         started.start("millrace", [binary, "serve"], MILLRACE_DATA_DIR=folder, MILLRACE_PUBLISH_AUTH="open",
                       MILLRACE_HTTP_ADDR=f"127.0.0.1:{http}", MILLRACE_RTMP_ADDR=f"127.0.0.1:{rtmp}",
-                      MILLRACE_METRICS_ADDR=f"127.0.0.1:{metrics}")
+                      MILLRACE_METRICS_ADDR=f"127.0.0.1:{metrics}", MILLRACE_HTTPS_ADDR=f"127.0.0.1:{https}",
+                      **automatic_https(folder))
         answers(f"http://127.0.0.1:{http}/readyz")
         publish = ["ffmpeg", "-v", "error", "-re", *PICTURE, *ENCODE, "-f", "flv"]
         started.start("ffmpeg", [*publish, f"rtmp://127.0.0.1:{rtmp}/live/studio"])

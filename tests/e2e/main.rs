@@ -8,6 +8,7 @@
 mod accounts_abuse;
 mod accounts_pages;
 mod accounts_publish;
+mod acme;
 mod api;
 mod browser;
 mod decode;

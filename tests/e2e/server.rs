@@ -19,6 +19,8 @@ use crate::wait::until;
 const KEPT_LINES: usize = 4000;
 /// Start to ready on a busy machine; the budget (300 ms) is measured by `make bench`.
 const START: Duration = Duration::from_secs(15);
+/// Signal to exit, with nothing that has to be waited for.
+const STOP: Duration = Duration::from_secs(40);
 
 /// A process of the binary. Killed when dropped; its log is printed if the test is failing.
 pub(crate) struct Process {
@@ -202,6 +204,16 @@ impl Server {
         } else {
             vec![Process::start(command(data.path(), settings)).await]
         };
+        Self::of(processes, data)
+    }
+
+    /// Starts one process with all roles on an existing data folder, whatever the others of the suite are.
+    pub(crate) async fn alone_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+        let process = Process::start(command(data.path(), settings)).await;
+        Self::of(vec![process], data)
+    }
+
+    fn of(processes: Vec<Process>, data: Arc<TempDir>) -> Self {
         let ingest = processes.iter().find(|process| process.rtmp.is_some()).unwrap();
         Self {
             http: processes[0].http,
@@ -282,6 +294,18 @@ impl Server {
             }
         }
         status
+    }
+
+    /// Stops it as an operator does, and waits until it is gone: its ports are free then.
+    pub(crate) async fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.exited(STOP).await;
+        assert!(status.success(), "{status:?}\n{}", self.log());
+    }
+
+    /// Where the process with publishers tells its metrics.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.processes.iter().find(|process| process.rtmp.is_some()).unwrap().metrics
     }
 
     /// Resident memory of all processes, in bytes.

@@ -6,8 +6,14 @@
 pub mod kafka;
 mod keeper;
 pub mod mongodb;
+pub mod pebble;
 
-fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port is free");
     listener.local_addr().expect("it is bound").port()
 }
