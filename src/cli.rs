@@ -21,7 +21,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Back up everything that is kept about people and channels, or move it to another store.
+    /// Write everything that the site is (the store, pictures, certificates) into a new file. The server may run meanwhile.
+    Backup(BackupFile),
+    /// Put such a file in the place of an empty site. The server must not run meanwhile.
+    Restore(RestoreFile),
+    /// Move what is kept about people and channels to another store.
     Data {
         #[command(subcommand)]
         command: DataCommand,
@@ -83,6 +87,25 @@ pub(crate) enum DataCommand {
     Export(DataFile),
     /// Read such a file into a store that is empty. The server must not run meanwhile.
     Import(DataFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupFile {
+    /// The new file, such as backup.tar.gz.
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreFile {
+    /// The file of a backup.
+    pub(crate) path: PathBuf,
+    /// Put the site that is there aside, into a folder of the data directory.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

@@ -13,20 +13,26 @@ use crate::cli::{DataCommand, DataFile};
 use crate::config::Config;
 
 pub(crate) fn run(command: DataCommand) -> anyhow::Result<()> {
+    blocking(async {
+        match command {
+            DataCommand::Export(file) => export(&file).await,
+            DataCommand::Import(file) => import(&file).await,
+        }
+    })
+}
+
+/// Does it with a runtime of its own.
+pub(crate) fn blocking<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?
-        .block_on(async {
-            match command {
-                DataCommand::Export(file) => export(&file).await,
-                DataCommand::Import(file) => import(&file).await,
-            }
-        })
+        .block_on(work)
 }
 
 async fn export(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
-    let (engine, config) = open(file.config.as_deref()).await?;
+    let config = Config::load(file.config.as_deref(), None)?;
+    let engine = open(&config).await?;
     let name = path.display();
     let made =
         create_private(path).with_context(|| format!("failed to make the file {name}; name a new one"))?;
@@ -46,7 +52,8 @@ async fn export(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
 }
 
 async fn import(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
-    let (engine, config) = open(file.config.as_deref()).await?;
+    let config = Config::load(file.config.as_deref(), None)?;
+    let engine = open(&config).await?;
     let name = path.display();
     let found = File::open(path).with_context(|| format!("failed to open {name}"))?;
     let mut reader = BufReader::new(found);
@@ -57,16 +64,16 @@ async fn import(DataFile { path, file }: &DataFile) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open(file: Option<&Path>) -> anyhow::Result<(Arc<dyn Engine>, Config)> {
-    let config = Config::load(file, None)?;
+/// Opens the store, with the collections of every part.
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Engine>> {
     let opened = millrace_store::open(&config.store, &config.data_dir).await;
     let engine = opened.with_context(|| format!("failed to open the store {}", config.store))?;
     engine.prepare(&collections()).await.context("failed to prepare the store")?;
-    Ok((engine, config))
+    Ok(engine)
 }
 
 /// A new file that only its owner can read.
-fn create_private(path: &Path) -> std::io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -115,7 +122,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = configured(folder.path(), "first", "backup.jsonl");
         {
-            let (engine, _) = open(first.file.config.as_deref()).await.unwrap();
+            let config = Config::load(first.file.config.as_deref(), None).unwrap();
+            let engine = open(&config).await.unwrap();
             let store = Store::new(engine, COLLECTIONS).await.unwrap();
             for number in 0..3 {
                 store.insert(&user(number)).await.unwrap();

@@ -1,5 +1,6 @@
 //! The `millrace` binary: arguments, logging, configuration, run, drain, exit code.
 
+mod backup;
 mod bus;
 mod cli;
 mod config;
@@ -68,6 +69,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Bus { command: BusCommand::Dlq { command } } => dlq::run(command),
+        Command::Backup(file) => backup::backup(&file),
+        Command::Restore(file) => backup::restore(&file),
         Command::Data { command } => data::run(command),
         Command::User { command } => user::run(command),
         Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),

@@ -68,7 +68,7 @@ pub(crate) struct Page {
 }
 
 impl Browser {
-    async fn send(&mut self, method: Method, url: &Url, body: Option<(&str, String)>) -> Page {
+    async fn send(&mut self, method: Method, url: &Url, body: Option<(&str, reqwest::Body)>) -> Page {
         let client = crate::http::client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let site = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
         let of_site = self.cookies.iter().filter(|((owner, _), _)| *owner == site);
@@ -102,8 +102,12 @@ impl Browser {
     }
 
     pub(crate) async fn json(&mut self, method: Method, url: &str, body: Value) -> Page {
-        let body = Some(("application/json", body.to_string()));
+        let body = Some(("application/json", body.to_string().into()));
         self.send(method, &url.parse().unwrap(), body).await
+    }
+
+    pub(crate) async fn put(&mut self, url: &str, kind: &str, body: Vec<u8>) -> Page {
+        self.send(Method::PUT, &url.parse().unwrap(), Some((kind, body.into()))).await
     }
 
     /// Follows redirects, and answers the questions of the certified provider as `login`, until a page of `server` that
@@ -123,7 +127,7 @@ impl Browser {
                     let prompt = if page.text.contains("name=\"password\"") { "login" } else { "consent" };
                     let form = format!("prompt={prompt}&login={login}&password=any");
                     let kind = "application/x-www-form-urlencoded";
-                    self.send(Method::POST, &page.url, Some((kind, form))).await
+                    self.send(Method::POST, &page.url, Some((kind, form.into()))).await
                 }
             };
             page = next;
