@@ -76,7 +76,7 @@ docker: ## Build the container image (needs a Docker engine)
 COMPOSE_FILE ?= all-in-one.yaml
 COMPOSE := docker compose -f docker_compose/$(COMPOSE_FILE)
 
-release: build ## Debian package, archive and checksums into dist/ (RELEASE_DIR)
+release: build ## Debian package, archive, bill of materials and checksums into dist/ (RELEASE_DIR)
 	scripts/setup.sh release
 	scripts/release.sh $(TARGET_DIR)/release/millrace $(or $(RELEASE_DIR),dist)
 	python3 tests/deploy/release.py $(or $(RELEASE_DIR),dist)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what is released out of a built binary: a Debian package, an archive, the debug information apart, and
-# checksums.
+# Makes what is released out of a built binary: a Debian package, an archive, the debug information apart, a bill of
+# materials, and checksums.
 #   scripts/release.sh path/to/millrace path/to/folder
 set -euo pipefail
 
@@ -98,5 +98,6 @@ package() {
 rm -f "$out"/millrace[-_]* "$out/SHA256SUMS"
 archive
 package
+scripts/sbom.py "$out/$name.cdx.json" "$(uname -m)-unknown-linux-gnu"
 (cd "$out" && sha256sum millrace[-_]* >SHA256SUMS)
 (cd "$out" && ls -l --block-size=K millrace[-_]* SHA256SUMS | awk '{ printf "  %8s  %s\n", $5, $9 }')

@@ -109,6 +109,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="millrace-release-") as work:
         tree = package(folder, work)
         program = same_program(folder, tree, work)
+        checks.quiet([sys.executable, "tests/deploy/sbom.py", one(folder, "*.cdx.json")])
         alone(program, work)
         serves(program, tree, work)
     print(f"release: good. {', '.join(sorted(listed))}")
