@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     },
     /// Ask a running server on this machine whether it is healthy; the exit code tells.
     Healthcheck(ConfigFile),
+    /// Wait until nobody publishes to the running server on this machine: before it is stopped.
+    WaitIdle(WaitIdle),
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,6 +170,15 @@ pub(crate) struct Serve {
     /// The roles this process runs, of: ingest, api, worker. All, if absent.
     #[arg(long, value_delimiter = ',')]
     pub(crate) roles: Option<Vec<crate::roles::Role>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitIdle {
+    /// At most so long: 30m, 4h.
+    #[arg(long, default_value = "1h", value_parser = millrace_core::config::duration::parse)]
+    pub(crate) within: Duration,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod descriptors;
 mod dlq;
 mod drain;
 mod health;
+mod idle;
 mod listen;
 mod logging;
 mod metrics;
@@ -73,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Restore(file) => backup::restore(&file),
         Command::Data { command } => data::run(command),
         Command::User { command } => user::run(command),
+        Command::WaitIdle(args) => idle::wait(&args),
         Command::Healthcheck(file) => health::ask(Config::load(file.config.as_deref(), None)?.http_addr),
     }
 }

@@ -99,6 +99,88 @@ def hardened(name, service):
             wrong(f"service {name} has a secret in its environment: {variable}")
 
 
+def kubernetes():
+    """The Kustomize folder as kubectl would apply it, read strictly into Kubernetes' own types; how many objects."""
+    if shutil.which("go") is None:
+        print("deploy: go is missing; deploy/kubernetes was NOT checked")
+        return 0
+    folder = os.path.abspath("deploy/kubernetes/base")
+    objects = json.loads(quiet(["go", "run", ".", folder], cwd="tests/deploy/kubernetes"))
+    by_kind = {}
+    for one in objects:
+        by_kind.setdefault(one["kind"], {})[one["metadata"]["name"]] = one
+    workloads = {**by_kind["StatefulSet"], **by_kind["Deployment"]}
+    if sorted(workloads) != [f"millrace-{role}" for role in ["api", "edge", "ingest", "worker"]]:
+        wrong(f"deploy/kubernetes runs {sorted(workloads)}")
+    for name, workload in workloads.items():
+        pod(name, workload, by_kind)
+    for name, scaler in by_kind["HorizontalPodAutoscaler"].items():
+        if scaler["spec"]["scaleTargetRef"]["name"] not in workloads or "replicas" in workloads[name]["spec"]:
+            wrong(f"{name} is scaled, and has replicas of its own")
+        if scaler["spec"]["minReplicas"] < 2:
+            wrong(f"{name}: one alone cannot go without anybody noticing")
+    if set(by_kind["HorizontalPodAutoscaler"]) != {"millrace-api", "millrace-edge"}:
+        wrong("api and edge are what is scaled")
+    everything = [policy for policy in by_kind["NetworkPolicy"].values() if not policy["spec"].get("ingress")]
+    if not any(policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "millrace"} for policy in everything):
+        wrong("no NetworkPolicy closes what is not opened")
+    return len(objects)
+
+
+def pod(name, workload, by_kind):
+    """What every pod of ours has."""
+    spec = workload["spec"]["template"]["spec"]
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    (container,) = spec["containers"]
+    security, whole = container["securityContext"], spec["securityContext"]
+    ports = {port["name"] for port in container["ports"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    environment = {one["name"]: one.get("value", "") for one in container["env"]}
+    grace = spec["terminationGracePeriodSeconds"]
+    budgets = [one for one in by_kind["PodDisruptionBudget"].values() if one["spec"]["selector"]["matchLabels"].items() <= labels.items()]
+    rules = {
+        "readOnlyRootFilesystem": security.get("readOnlyRootFilesystem") is True,
+        "no privileges to gain": security.get("allowPrivilegeEscalation") is False,
+        "no capabilities": security["capabilities"] == {"drop": ["ALL"]},
+        "a user that is not root": whole.get("runAsNonRoot") is True and whole.get("runAsUser", 0) > 0,
+        "seccomp": whole["seccompProfile"]["type"] == "RuntimeDefault",
+        "no token of the cluster": spec.get("automountServiceAccountToken") is False,
+        "requests and a limit of memory": "memory" in container["resources"].get("limits", {}) and "cpu" in container["resources"].get("requests", {}),
+        "probes": all(probe in container for probe in ["startupProbe", "livenessProbe", "readinessProbe"]),
+        "an image of one version": re.search(r":(?!latest$)[\w.-]+$", container["image"]),
+        "one PodDisruptionBudget": len(budgets) == 1,
+        "time to stop": grace >= 60,
+        "its volumes": {mount["name"] for mount in container["volumeMounts"]} == set(volumes),
+        "secrets by file": not any(re.search("PASSWORD|TOKEN|STORE$|BUS$", one) for one in environment),
+    }
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"]:
+        for kind in ["httpGet", "tcpSocket"]:
+            if kind in container[probe]:
+                rules[f"a port for its {probe}"] = container[probe][kind]["port"] in ports
+    selector = workload["spec"]["selector"]["matchLabels"]
+    rules["labels that it selects"] = selector.items() <= labels.items()
+    if name == "millrace-ingest":
+        hook = container["lifecycle"]["preStop"]["exec"]["command"]
+        waits = int(re.fullmatch(r"(\d+)h", hook[hook.index("--within") + 1])[1]) * 3600
+        rules["a hook that waits for broadcasts"] = hook[1] == "wait-idle" and grace >= waits + 45
+        rules["a name for each node"] = workload["spec"]["serviceName"] in by_kind["Service"]
+        rules["an address for other nodes"] = environment["MILLRACE_NODE_URL"] == "http://$(POD_NAME).millrace-ingest:8080"
+    elif name != "millrace-worker":
+        rules["a pause before it stops"] = container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5
+    if name == "millrace-edge":
+        used = set(re.findall(r"\$\{(MILLRACE_\w+)\}", read(COMPOSE, "nginx", "millrace.conf.template")))
+        rules["what its template needs"] = used <= set(environment)
+        origin, port = environment["MILLRACE_ORIGIN"].split(":")
+        rules["an origin that is there"] = any(str(one["port"]) == port for one in by_kind["Service"][origin]["spec"]["ports"])
+        config = next(volume["configMap"]["name"] for volume in volumes.values() if "configMap" in volume)
+        rules["its configuration"] = config in by_kind["ConfigMap"]
+    else:
+        rules["a role"] = container["args"][-2:] == ["--roles", name.removeprefix("millrace-")]
+    for rule, kept in rules.items():
+        if not kept:
+            wrong(f"deploy/kubernetes: {name} lacks {rule}")
+
+
 def documented():
     """Every variable of the Compose files is in .env.example, with the same default."""
     used = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", read(COMPOSE, "all-in-one.yaml") + read(COMPOSE, "split.yaml")))

@@ -200,12 +200,13 @@ def main():
         if project is not None:
             checks.settings(binary, project["services"]["millrace"], folder)
             checks.edge(project["services"]["edge"], folder)
+        objects = checks.kubernetes()
         checks.dockerfile(hadolint)
         checks.unit(binary, folder)
         named = checks.alerts()
         expressions = checks.prometheus(f"{tools}/usr/bin/promtool")
         rules = live(binary, tools, expressions, named, folder)
-    print(f"deploy: good. {len(expressions)} expressions of dashboards, {rules} alerts")
+    print(f"deploy: good. {len(expressions)} expressions of dashboards, {rules} alerts, {objects} objects of Kubernetes")
 
 
 if __name__ == "__main__":

@@ -121,3 +121,43 @@ async fn a_key_that_nobody_made_does_not_publish() {
         .unwrap();
     assert!(help.status.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_waits_until_nobody_publishes() {
+    let fixture = looped().fixture().await;
+    let server = Server::start(&[]).await;
+    let metrics = server.metrics().to_string();
+    let wait = |within: &str| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
+            .args(["wait-idle", "--within", within])
+            .env_clear()
+            .env("MILLRACE_METRICS_ADDR", &metrics)
+            .kill_on_drop(true)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let said = |output: std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let idle = wait("1m").wait_with_output().await.unwrap();
+    assert!(idle.status.success() && said(idle).contains("nobody publishes"));
+
+    let mut publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    until("somebody publishes", Duration::from_secs(20), || async {
+        server.metric("millrace_publishers").await.filter(|count| *count == 1.0)
+    })
+    .await;
+    let late = wait("2s").wait_with_output().await.unwrap();
+    assert!(late.status.success());
+    let late = said(late);
+    assert!(late.contains("1 publish still, and time is up"), "{late}");
+    let mut waiting = wait("1m");
+    let early = tokio::time::timeout(Duration::from_secs(2), waiting.wait()).await;
+    assert!(early.is_err(), "it ended while somebody published");
+    publisher.kill().await;
+    let done = tokio::time::timeout(Duration::from_secs(30), waiting.wait_with_output()).await;
+    let done = said(done.expect("it ends").unwrap());
+    assert!(done.contains("nobody publishes"), "{done}");
+    drop(server);
+    let gone = wait("1m").wait_with_output().await.unwrap();
+    assert!(!gone.status.success() && said(gone).contains("no server answers"));
+}
