@@ -310,8 +310,9 @@ impl Origin {
         Some(self.0.salt.hash_one((peer, headers.get(header::USER_AGENT).map(HeaderValue::as_bytes))))
     }
 
-    fn finish(&self, kind: Kind, answer: Answer<Response>) -> Response {
+    fn finish(&self, kind: Kind, answer: Answer<Response>, request: &HeaderMap) -> Response {
         let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+        peer::unshared(request, &mut response);
         self.0.metrics.request(kind, response.status());
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -414,13 +415,13 @@ async fn get_file_by_token(
 
 impl Origin {
     fn unknown(&self) -> Response {
-        self.finish(Kind::Unknown, Err(Refusal::NotFound))
+        self.finish(Kind::Unknown, Err(Refusal::NotFound), &HeaderMap::new())
     }
 
     async fn answer_multivariant(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
         let (request, _) = request.into_parts();
         let answer = self.multivariant(&target, &Wish::new(&request.headers)).await;
-        self.finish(Kind::Multivariant, answer)
+        self.finish(Kind::Multivariant, answer, &request.headers)
     }
 
     async fn answer_file(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
@@ -432,7 +433,7 @@ impl Origin {
             let viewer = self.viewer(&request.extensions, &request.headers);
             let query = request.uri.query().unwrap_or_default();
             let answer = self.playlist(target, query, &wish, viewer).await;
-            return self.finish(Kind::Playlist, answer);
+            return self.finish(Kind::Playlist, answer, &request.headers);
         }
         let Some(media) = MediaName::parse(target.file) else { return self.unknown() };
         let kind = match media.request {
@@ -441,7 +442,7 @@ impl Origin {
             Request::Segment(_) | Request::Playlist(_) => Kind::Segment,
         };
         let answer = self.media(target, media, kind, &wish).await;
-        self.finish(kind, answer)
+        self.finish(kind, answer, &request.headers)
     }
 }
 

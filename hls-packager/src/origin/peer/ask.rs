@@ -21,8 +21,6 @@ pub(super) const MEDIA_KEPT: Duration = Duration::from_secs(30);
 /// How long a playlist is kept that lists what was asked for: for viewers whose way is longer than that of others. What
 /// was rendered then is true for ever, but later there is a newer one.
 pub(super) const PLAYLIST_KEPT: Duration = Duration::from_millis(100);
-/// How long "there is no such playlist" is kept.
-const ABSENCE_KEPT: Duration = Duration::from_secs(1);
 
 /// What a viewer wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,13 +156,11 @@ impl std::fmt::Display for Query {
 /// How long an answer may be given to others who ask for the same: while it is fresh (RFC 9111 §4.2), and no longer than
 /// we care. Zero: only to those who wait for it already.
 pub(super) fn kept(media: bool, status: StatusCode, cache_control: Option<&HeaderValue>) -> Duration {
-    let longest = match (media, status) {
-        (true, StatusCode::OK) => MEDIA_KEPT,
-        (false, StatusCode::OK) => PLAYLIST_KEPT,
-        // The next part is absent until it is hinted: that must not outlive the moment.
-        (true, _) => Duration::ZERO,
-        (false, StatusCode::NOT_FOUND) => ABSENCE_KEPT,
-        (false, _) => Duration::ZERO,
+    // What is absent may be there in a moment: the next part, the playlist of a broadcast that begins.
+    let longest = match (status, media) {
+        (StatusCode::OK, true) => MEDIA_KEPT,
+        (StatusCode::OK, false) => PLAYLIST_KEPT,
+        _ => Duration::ZERO,
     };
     freshness(cache_control).min(longest)
 }
@@ -357,9 +353,7 @@ mod tests {
             (false, 200, "max-age", 0),
             (false, 200, "public", 0),
             (false, 200, "", 0),
-            (false, 404, "public, max-age=1", 1_000),
-            (false, 404, "public, max-age=60", 1_000),
-            (false, 404, "no-store", 0),
+            (false, 404, "public, max-age=60", 0),
             (false, 400, "public, max-age=60", 0),
             (false, 503, "public, max-age=60", 0),
         ];

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderName, HeaderValue, Request, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -45,7 +45,7 @@ use metrics::{HopMetrics, Served};
 use piece::{Failure, Piece, chain};
 use shelf::Shelf;
 
-/// Marks a request of a node, with any value. Whoever else sends it gets what is here, and nothing more.
+/// Marks a request of a node, with any value. Whoever else sends it gets what is here, and nothing more: [`unshared`].
 pub(super) const HOP: HeaderName = HeaderName::from_static("millrace-hop");
 /// How long connecting may take: nodes are near each other.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -309,7 +309,7 @@ impl Peers {
 
     /// Joins the request that is under way, or begins it.
     fn join(self: &Arc<Self>, ask: Ask, owner: &Owner, token: Option<String>) -> Found {
-        let is_owner = self.elsewhere.borrow().owner(&ask.channel).is_some_and(|owner| ask.is_of(owner));
+        let is_owner = self.is_owner(&ask);
         let mut desk = self.desk();
         // A request puts its answer on the shelf before it is no longer under way.
         if let Some(sender) = desk.under_way.get(&ask) {
@@ -361,7 +361,10 @@ impl Peers {
             }
         };
         self.metrics.landed(Some(&landed));
-        self.note(&node, landed.as_ref().err());
+        // A node whose lease has ended owes no answer.
+        if landed.is_ok() || self.is_owner(&ask) {
+            self.note(&node, landed.as_ref().err());
+        }
         if let Ok(piece) = &landed {
             self.keep(&ask, piece);
         }
@@ -389,6 +392,11 @@ impl Peers {
         Piece::read(response, ask.media, self.max_bytes, now).await
     }
 
+    /// Whether a lease says that who is asked has the broadcast.
+    fn is_owner(&self, ask: &Ask) -> bool {
+        self.elsewhere.borrow().owner(&ask.channel).is_some_and(|owner| ask.is_of(owner))
+    }
+
     /// Comes back when the node is not the channel's owner any more, and a while after.
     async fn lost(&self, ask: &Ask) {
         let mut elsewhere = self.elsewhere.clone();
@@ -400,7 +408,7 @@ impl Peers {
                 return std::future::pending().await;
             }
             tokio::time::sleep(LOST_AFTER).await;
-            if !is_of(&elsewhere.borrow()) {
+            if !self.is_owner(ask) {
                 return;
             }
         }
@@ -460,6 +468,14 @@ impl Peers {
                 }
             }
         }
+    }
+}
+
+/// Lets no cache keep for all what is refused to a node, or to who says to be one: the same address may have an answer for
+/// everybody else, on another node.
+pub(super) fn unshared(request: &HeaderMap, response: &mut Response) {
+    if request.contains_key(HOP) && !response.status().is_success() {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 

@@ -87,6 +87,10 @@ impl Piece {
                         headers.insert(name, value.clone());
                     }
                 }
+                if status == StatusCode::NOT_FOUND {
+                    // To a node it says that nobody keeps that; to viewers we say what we say of ours.
+                    headers.insert(header::CACHE_CONTROL, answer::ONE_SECOND);
+                }
                 What::Refused { status, headers, body: whole(body, limit.min(PROBLEM_MAX_BYTES)).await? }
             }
             status => return Err(Failure::Strange(status.to_string())),

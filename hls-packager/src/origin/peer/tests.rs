@@ -440,7 +440,9 @@ async fn viewers_get_the_end_of_a_broadcast_that_leases_list_no_more() {
     pair.far.kill();
     assert_eq!(problem(pair.near.get("/live/studio/audio/index.m3u8").await, 404).await, "channel-not-live");
     assert_eq!(problem(pair.near.get("/live/studio/main/r4nd0m-p18.m4s").await, 404).await, "media-gone");
-    assert_eq!(pair.near.origin.0.peers.as_ref().unwrap().desk().formers.next_end(), None);
+    let peers = pair.near.origin.0.peers.as_ref().unwrap();
+    assert_eq!(peers.desk().formers.next_end(), None);
+    assert!(peers.desk().silent.is_empty(), "its lease had ended: nothing to complain of");
 }
 
 #[tokio::test]
@@ -514,6 +516,26 @@ async fn two_nodes_that_each_believe_the_other_has_it_ask_once() {
     two.hear(Some(one.owner(1, Access::Open)));
     assert_eq!(problem(one.get("/live/studio/index.m3u8").await, 404).await, "channel-not-live");
     assert_eq!((one.asked(""), two.asked("")), (0, 1));
+}
+
+#[tokio::test]
+async fn who_pretends_to_be_a_node_spoils_no_cache() {
+    let pair = Pair::new(8);
+    for path in
+        ["/live/studio/index.m3u8", "/live/studio/main/index.m3u8", "/live/studio/main/r4nd0m-p19.m4s"]
+    {
+        let request = Request::get(path).header(HOP, "1").body(Body::empty()).unwrap();
+        let response = pair.near.send(request).await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "cache-control")),
+            (404, "no-store"),
+            "{path}"
+        );
+        assert_eq!(pair.near.get(path).await.status(), 200, "{path}");
+        // What is there may be kept, whoever asks.
+        let request = Request::get(path).header(HOP, "1").body(Body::empty()).unwrap();
+        assert_eq!(seen(pair.far.send(request).await).await, seen(pair.far.get(path).await).await, "{path}");
+    }
 }
 
 #[tokio::test]
