@@ -67,6 +67,64 @@ async fn what_a_killed_process_had_ends_for_everyone_when_its_lease_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_asks_once_for_all_its_viewers_what_another_one_has() {
+    const VIEWERS: usize = 50;
+    const PARTS: u64 = 6;
+    let fixture = looped().fixture().await;
+    let cluster = Cluster::new().await;
+    let (api, mut ingest) = tokio::join!(cluster.start("api,worker"), cluster.start("ingest"));
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &ingest.publish_url("studio"));
+    live(&api).await;
+    let playlist =
+        |process: &Process, query: &str| process.url(&format!("/live/studio/main/index.m3u8{query}"));
+    let newest =
+        async |url: String| crate::http::get(url).await.unwrap().error_for_status().ok()?.text().await.ok();
+    until("the process that has it shows a part", SOON, || async {
+        newest(playlist(&ingest, "")).await.filter(|text| text.contains("#EXT-X-PART:"))
+    })
+    .await;
+    let text = newest(playlist(&api, "")).await.expect("the other one shows it, too");
+    let first = next_part(&text);
+    let before = asked(&ingest).await;
+    // Each follows the hints, as players do.
+    let viewers = (0..VIEWERS).map(|_| async {
+        for number in first..first + PARTS {
+            let name = part_name(&text, number);
+            let answer = crate::http::get(api.url(&format!("/live/studio/main/{name}"))).await.unwrap();
+            assert_eq!(answer.status(), 200, "{name}");
+            assert!(!answer.bytes().await.unwrap().is_empty());
+        }
+    });
+    futures_util::future::join_all(viewers).await;
+    assert_eq!(asked(&ingest).await - before, PARTS as f64, "one request for each part");
+    let served = api.metric("millrace_hop_requests_total").await.unwrap();
+    assert!(served >= (VIEWERS as u64 * PARTS) as f64, "{served}");
+    ingest.kill().await;
+    over(&api).await;
+    assert_eq!(crate::http::get(playlist(&api, "")).await.unwrap().status(), 404);
+    api.assert_calm();
+}
+
+/// Requests for parts that a process was asked for.
+async fn asked(process: &Process) -> f64 {
+    process.metric("millrace_hls_requests_total{kind=\"part\",status=\"2xx\"}").await.unwrap_or_default()
+}
+
+/// The number of the part that a playlist hints.
+fn next_part(playlist: &str) -> u64 {
+    let hint = playlist.lines().find(|line| line.starts_with("#EXT-X-PRELOAD-HINT")).unwrap();
+    let (_, name) = hint.split_once("URI=\"").unwrap();
+    let (_, number) = name.split_once("-p").unwrap();
+    number.split_once('.').unwrap().0.parse().unwrap()
+}
+
+/// What a part of the same broadcast is called.
+fn part_name(playlist: &str, number: u64) -> String {
+    let (_, name) = playlist.split_once("URI=\"").unwrap();
+    format!("{}-p{number}.m4s", name.split_once('-').unwrap().0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_at_another_process_takes_over_and_the_loser_is_kept_out_everywhere() {
     let fixture = looped().fixture().await;
     let cluster = Cluster::new().await;
