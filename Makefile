@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 	web/package-lock.json web/tsconfig.json web/vite.config.ts
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-api test-deploy fuzz bench generate docs docker release up down logs clean
+.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-services test-api test-deploy fuzz bench generate docs docker release up down logs clean
 
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -32,7 +32,11 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 	cd web && npm run lint
 	scripts/deny.sh
 
-test: test-unit test-web test-e2e test-api test-deploy ## All tests
+# All is built once, with both processors. Then the black-box tests, which mostly wait, run beside the others, which mostly
+# compute. What two of these would make at once is made before.
+test: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## All tests
+	cargo test --workspace --locked --no-run
+	scripts/side-by-side.sh test-e2e 'test-unit test-services test-deploy' 'test-web test-api'
 
 # Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
 # Tests that need real servers have names that begin with e2e, and no others with e.
@@ -42,13 +46,18 @@ test-unit: setup-build web/dist/index.html ## Unit, property and corpus tests of
 test-web: web/node_modules/.package-lock.json ## Tests of the web app
 	cd web && npm test
 
-test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, MongoDB, Kafka
-	cargo test --workspace --locked --test 'e2e*'
+# More at once than there are processors: they wait for media most of the time, and take turns where they do not.
+test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, nginx, MongoDB, Kafka
+	cargo test --workspace --locked --test e2e -- --test-threads=8
+
+test-services: setup-test ## Tests of what talks to MongoDB and Kafka, with real ones
+	cargo test --workspace --locked --test 'e2e_*'
 	MILLRACE_TEST_STORE=mongodb cargo test --workspace --locked --lib -- $(ON_MONGODB)
 
 # The tests of what is kept, which hold on either store. Not the table of who may do what: it makes a site for every row.
 ON_MONGODB := accounts:: auth:: channels:: mail:: notices:: oauth:: playback:: publish:: push:: reports:: routes:: \
 	schedule:: site:: studio:: --skip matrix_tests
+
 test-api: setup-test web/dist/index.html ## The real binary beside its OpenAPI description, as an admin, a viewer and nobody
 	cargo test --workspace --locked --test e2e --no-run
 	scripts/test-api.sh $(TARGET_DIR)/debug/millrace

@@ -53,5 +53,8 @@ export default defineConfig({
     setupFiles: ['./src/testing/setup.ts'],
     css: { modules: { classNameStrategy: 'non-scoped' } },
     restoreMocks: true,
+    // Deadlines, for a machine that does other things beside.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -147,6 +147,7 @@ async fn two_hundred_passwords_at_once_leave_memory_and_time_for_others() {
     /// What one argon2id hash takes, and what everything else may while two hundred wait.
     const HASH_BYTES: u64 = 19 * 1024 * 1024;
     const OTHER_BYTES: u64 = 96 * 1024 * 1024;
+    let _quiet = quiet().await;
     let server = Server::start(&[]).await;
     let idle = server.resident_bytes();
     let flood = (0..200).map(|number| {

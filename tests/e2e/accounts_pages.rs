@@ -8,7 +8,7 @@ use crate::browser::looped;
 use crate::node::Viewer;
 use crate::publisher::Ffmpeg;
 use crate::server::{Server, scratch};
-use crate::wait::{quiet, until};
+use crate::wait::{share, until};
 
 /// One order to the browser, with Chromium starting on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ impl Owner {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_sets_up_goes_live_stops_and_revokes_the_key_all_in_the_browser() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[("MILLRACE_PUBLISH_AUTH", "keys")]).await;
     let line = until("the set-up link is printed", SOON, || async { server.printed("/setup#") }).await;
     let link = line.split_whitespace().find(|word| word.contains("/setup#")).unwrap();

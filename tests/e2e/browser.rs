@@ -7,7 +7,7 @@ use crate::node::{self, Viewer};
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::{Peer, flv};
 use crate::server::{Server, scratch};
-use crate::wait::{quiet, until};
+use crate::wait::{quiet, share, until};
 
 /// From opening the page to picture and sound, with Chromium starting on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -19,7 +19,7 @@ pub(crate) fn looped() -> Recipe {
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_hls_js_plays_picture_and_sound_about_a_second_behind() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[]).await;
     let _publisher = Ffmpeg::publish(&fixture.path, &server.publish_url("studio"));
     until("the playlist is there", SOON, || async {
@@ -45,7 +45,7 @@ async fn stock_hls_js_plays_picture_and_sound_about_a_second_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_player_neither_waits_for_late_sound_nor_stumbles_when_it_comes() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[]).await;
     // The microphone is switched on after 20 s.
     let mut tags = flv::read(&fixture.path);
@@ -114,7 +114,7 @@ async fn our_page_starts_by_itself_and_shows_and_plays_the_broadcast() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_for_frames_lists_and_unknown_paths_are_there() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[]).await;
     let _publisher = Ffmpeg::publish(&fixture.path, &server.publish_url("studio"));
     let embedded = Viewer::page(&server.url("/embed/studio")).await;
@@ -127,7 +127,7 @@ async fn keyframes_eight_seconds_apart_still_start_and_stay_near_the_edge() {
     // OBS on keyframe interval "auto": 250 frames.
     let recipe = Recipe::new("auto", 60, Some(Video { gop: 250, ..PLAIN }), true);
     let fixture = recipe.fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[]).await;
     let _publisher = Ffmpeg::publish(&fixture.path, &server.publish_url("sparse"));
     until("the playlist is there", SOON, || async {

@@ -13,7 +13,7 @@ use crate::accounts_pages::Owner;
 use crate::node::scripts;
 use crate::oauth::{Browser, free_address};
 use crate::server::{Server, scratch};
-use crate::wait::{quiet, until};
+use crate::wait::{share, until};
 
 const SOON: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "correct-horse-battery-staple";
@@ -106,7 +106,7 @@ async fn register(server: &Server, name: &str, email: &str) -> Browser {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_proves_the_address_forgets_the_password_and_gets_back_in_by_mail() {
-    let _quiet = quiet().await;
+    let _share = share().await;
     let mut mailbox = Mailbox::start(&[]).await;
     let address = free_address();
     let site = format!("http://{address}");

@@ -1,7 +1,11 @@
 //! Black-box tests: the real binary, real publishers, a strict checker, real players.
 //!
-//! Each module is one kind of day. Media takes its time, so tests wait for conditions with deadlines and share
-//! servers: one server, one channel per scenario. What needs both cores for itself takes the [`quiet`] lock.
+//! Each module is one kind of day. Media takes its time, so tests wait for conditions with deadlines, share servers
+//! (one channel per scenario), and run eight at once. What plays or encodes in real time takes a [`share`] of the
+//! machine, what needs it for itself is [`quiet`].
+//!
+//! [`share`]: wait::share
+//! [`quiet`]: wait::quiet
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "tests run processes and wait for them")]
 

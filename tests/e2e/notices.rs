@@ -9,7 +9,7 @@ use crate::node::Viewer;
 use crate::publisher::Ffmpeg;
 use crate::server::scratch;
 use crate::streamer::Streamer;
-use crate::wait::{quiet, until};
+use crate::wait::{share, until};
 
 /// One order to the browser, with Chromium starting on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ impl Follower {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_is_told_once_by_bell_and_push_and_can_stop_both() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let mut ada = Streamer::new(SETTINGS).await;
     assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
     let title = json!({ "title": "Boat, day 12" });

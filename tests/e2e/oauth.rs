@@ -14,7 +14,7 @@ use crate::accounts_pages::Owner;
 use crate::mail::Mailbox;
 use crate::node::scripts;
 use crate::server::{Server, scratch};
-use crate::wait::quiet;
+use crate::wait::share;
 
 /// Redirects of one sign-in before we call it a loop.
 const HOPS_MAX: usize = 20;
@@ -429,7 +429,7 @@ async fn a_provider_that_did_not_ask_again_confirms_nothing_and_limits_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_of_a_provider_confirms_and_sets_a_password_in_the_browser() {
-    let _quiet = quiet().await;
+    let _share = share().await;
     let address = free_address();
     let provider = Provider::start("certified", &callback(&address, "certified")).await;
     let server = Server::start(&[

@@ -10,7 +10,7 @@ use crate::node::Viewer;
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::{Peer, flv};
 use crate::server::Server;
-use crate::wait::{quiet, until};
+use crate::wait::{share, shares, until};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -36,7 +36,7 @@ async fn stream(server: &Server, channel: &str) -> Option<Value> {
 async fn a_publisher_away_for_1_10_and_25_seconds_comes_back_to_the_same_playlist() {
     const AWAY: [u64; 3] = [1, 10, 25];
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _shares = shares(2).await;
     let server = Server::start(&[]).await;
     let url = server.publish_url("studio");
     let mut publisher = Ffmpeg::publish_for_ever(&fixture.path, &url);
@@ -176,7 +176,7 @@ async fn a_second_publisher_takes_over_and_the_first_is_told_and_kept_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_recovers_by_itself_when_the_server_is_killed_and_started_again() {
     let fixture = looped().fixture().await;
-    let _quiet = quiet().await;
+    let _share = share().await;
     let server = Server::start(&[]).await;
     // An encoder that reconnects, as OBS does.
     let reconnecting = tokio::spawn({

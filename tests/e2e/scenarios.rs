@@ -13,7 +13,7 @@ use crate::fixtures::{Fixture, PLAIN, Recipe, Video};
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::{Peer, flv};
 use crate::server::{Server, scratch};
-use crate::wait::quiet;
+use crate::wait::shares;
 
 /// Long enough for thirty seconds of checking after the broadcast is there.
 const SECONDS: u32 = 34;
@@ -93,7 +93,7 @@ async fn every_kind_of_broadcast_plays_by_the_rules_and_loses_no_frame() {
         };
         prepared.push((name, sender, fixtures));
     }
-    let _quiet = quiet().await;
+    let _shares = shares(2).await;
     let server = Server::start(&[]).await;
     let outcomes = join_all(prepared.into_iter().map(|(name, sender, fixtures)| {
         let (server, kept) = (&server, kept.join(name));

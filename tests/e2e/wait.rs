@@ -1,9 +1,9 @@
-//! Waiting for conditions, and for a quiet machine.
+//! Waiting for conditions, and for a share of the machine.
 
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
 /// Time between two looks at a condition.
@@ -27,8 +27,22 @@ where
     }
 }
 
-/// Tests that need both cores for themselves (players that decode, thousands of connections) hold this.
-pub(crate) async fn quiet() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::const_new(());
-    LOCK.lock().await
+/// What the machine can do at once in real time: so many players or encoders fit on two cores.
+const SHARES: u32 = 3;
+static MACHINE: Semaphore = Semaphore::const_new(SHARES as usize);
+
+/// Tests with a player that decodes or an encoder hold this, and wait for their turn.
+pub(crate) async fn share() -> SemaphorePermit<'static> {
+    shares(1).await
+}
+
+/// The same for those with two players, or as much as that.
+pub(crate) async fn shares(count: u32) -> SemaphorePermit<'static> {
+    MACHINE.acquire_many(count).await.expect("it is never closed")
+}
+
+/// Tests that need the machine for themselves (thousands of connections, a promise about time) hold this. Only those that
+/// take next to nothing run beside them.
+pub(crate) async fn quiet() -> SemaphorePermit<'static> {
+    shares(SHARES).await
 }
