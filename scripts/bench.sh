@@ -13,7 +13,7 @@ BENCH_RESULTS=$(mktemp)
 export BENCH_RESULTS
 trap 'rm -f "$BENCH_RESULTS"' EXIT
 cargo bench --locked -p millrace-test-services
-for measurement in start cpu-per-stream latency delivery memory glass-to-glass; do
+for measurement in start cpu-per-stream latency delivery edge memory glass-to-glass; do
     node "tests/bench/$measurement.mjs"
 done
 node tests/bench/table.mjs "$BENCH_RESULTS" "$target/criterion"

@@ -46,8 +46,9 @@ function opens(r, token, channel) {
 }
 
 // What the address is without its token: the key of the cache. Empty if the token does not open it.
-function media(r) {
-  const found = ADDRESS.exec(r.uri);
+function opened(r) {
+  // As it was sent: what nginx cleaned up is not what the origin will see.
+  const found = ADDRESS.exec(r.variables.millrace_path);
   if (found === null) {
     return '';
   }
@@ -59,4 +60,4 @@ function media(r) {
   }
 }
 
-export default { media };
+export default { opened };

@@ -17,6 +17,7 @@ mod api;
 mod backup;
 mod browser;
 mod decode;
+mod edge;
 mod fixtures;
 mod hostile;
 mod http;

@@ -15,7 +15,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// A running nginx. Killed when dropped.
 pub(crate) struct Nginx {
-    _child: Child,
+    child: Child,
     folder: TempDir,
     address: SocketAddr,
 }
@@ -38,36 +38,57 @@ impl Nginx {
         std::fs::write(path.join("millrace.conf"), site).unwrap();
         std::fs::copy(shipped.join("playback.js"), path.join("playback.js")).unwrap();
         let folder_name = path.display();
+        // Two workers, as on a machine with two processors: the cache and its lock are theirs together.
         let main = format!(
-            "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\nuser root;\ndaemon off;\nmaster_process off;\n\
-             pid {folder_name}/pid;\nerror_log {folder_name}/error.log;\nevents {{}}\nhttp {{\n\
+            "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;\nuser root;\ndaemon off;\nworker_processes 2;\n\
+             pid {folder_name}/pid;\nerror_log {folder_name}/error.log;\nevents {{ worker_connections 4096; }}\n\
+             http {{\n\
              client_body_temp_path {folder_name}/body;\nproxy_temp_path {folder_name}/proxy;\n\
              fastcgi_temp_path {folder_name}/fastcgi;\nuwsgi_temp_path {folder_name}/uwsgi;\n\
              scgi_temp_path {folder_name}/scgi;\ninclude {folder_name}/millrace.conf;\n}}\n"
         );
         std::fs::write(path.join("nginx.conf"), main).unwrap();
-        let child = Command::new("/usr/sbin/nginx")
-            .arg("-c")
-            .arg(path.join("nginx.conf"))
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let nginx = Self { _child: child, folder, address };
+        let nginx = Self { child: spawn(&path), folder, address };
+        nginx.answers().await;
+        nginx
+    }
+
+    async fn answers(&self) {
         until("nginx answers", START, || async {
-            crate::http::get(nginx.url("/healthz"))
+            crate::http::get(self.url("/healthz"))
                 .await
                 .ok()
                 .filter(|answer| answer.status() == 200)
                 .map(drop)
         })
         .await;
-        nginx
+    }
+
+    /// Kills it and all its workers without warning, and starts it again with the cache that it left.
+    pub(crate) async fn restart_after_kill(&mut self) {
+        self.kill();
+        self.child.wait().await.unwrap();
+        self.child = spawn(self.folder.path());
+        self.answers().await;
+    }
+
+    fn kill(&self) {
+        let Some(id) = self.child.id() else { return };
+        // The workers would outlive their master, which goes first: it would replace them.
+        let workers = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let all = [id.to_string()].into_iter().chain(workers.split_whitespace().map(str::to_owned));
+        // What is gone already need not be killed.
+        let _ = std::process::Command::new("kill").arg("-9").args(all).stderr(Stdio::null()).status();
     }
 
     /// Address of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What it logged of requests.
@@ -76,8 +97,20 @@ impl Nginx {
     }
 }
 
+/// Starts the nginx that is set up in a folder.
+fn spawn(folder: &Path) -> Child {
+    Command::new("/usr/sbin/nginx")
+        .arg("-c")
+        .arg(folder.join("nginx.conf"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
+        self.kill();
         if std::thread::panicking() {
             let errors = std::fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default();
             eprintln!("--- nginx\n{}\n{errors}", self.log());

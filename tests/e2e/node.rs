@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use crate::wait::until;
 
 /// Chromium's start on a busy machine.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// The folder with the scripts, with its packages installed.
 pub(crate) fn scripts() -> PathBuf {
