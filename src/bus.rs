@@ -27,8 +27,12 @@ pub(crate) struct OpenBus {
 }
 
 /// How the brokers are reached, as the node of this name.
-pub(crate) fn kafka_settings(config: &Config, brokers: &[String], node: &str) -> KafkaSettings {
-    config.kafka.settings(brokers, node)
+pub(crate) fn kafka_settings(
+    config: &Config,
+    brokers: &[String],
+    node: &str,
+) -> anyhow::Result<KafkaSettings> {
+    config.kafka.settings(brokers, node).context("cannot read kafka.password_file")
 }
 
 impl OpenBus {
@@ -44,7 +48,7 @@ impl OpenBus {
                 Ok(Self { bus, kafka: None, upkeep, stop })
             }
             BusLocation::Kafka(brokers) => {
-                let mut settings = kafka_settings(config, brokers, node);
+                let mut settings = kafka_settings(config, brokers, node)?;
                 if config.store == Location::Sqlite {
                     // Nobody else sends from this store: whatever is left there is ours.
                     settings.adopt_after = Duration::ZERO;

@@ -429,6 +429,8 @@ mod tests {
                 "kafka://ada:secret@a:9092",
                 "bus: carries a name or a password; brokers are named",
             ),
+            ("MILLRACE_KAFKA__USERNAME", "ada", "set username and password_file together"),
+            ("MILLRACE_KAFKA__CA_FILE", "/ca.pem", "set kafka.tls = true"),
             ("MILLRACE_KAFKA__OUTBOX_LIMIT", "1", "kafka.outbox_limit: must be 100 to 1000000"),
             (
                 "MILLRACE_STORE",

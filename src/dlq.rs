@@ -54,7 +54,7 @@ async fn execute(command: &DlqCommand, config: &Config) -> anyhow::Result<()> {
         }
         BusLocation::Kafka(brokers) => {
             let node = format!("bus-dlq-{}", std::process::id());
-            let bus = KafkaBus::connect(kafka_settings(config, brokers, &node), store)
+            let bus = KafkaBus::connect(kafka_settings(config, brokers, &node)?, store)
                 .await
                 .with_context(|| format!("failed to connect to {}", config.bus))?;
             for topic in topics {

@@ -17,7 +17,7 @@ pub use journal::StoreJournal;
 pub use kafka::{KafkaBus, KafkaSettings};
 pub use local::LocalBus;
 pub use records::{COLLECTIONS, Handled};
-pub use settings::{BusLocation, BusLocationError, KafkaConfig};
+pub use settings::{BusLocation, BusLocationError, KafkaConfig, Mechanism, Security};
 
 #[cfg(test)]
 mod tests {

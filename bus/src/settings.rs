@@ -1,6 +1,7 @@
 //! `MILLRACE_BUS` and `[kafka]`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -96,6 +97,61 @@ pub struct KafkaConfig {
     /// How long the brokers may take when a process starts. Default 1 min, 1 s to 1 h.
     #[serde(with = "millrace_core::config::duration")]
     pub connect_timeout: Duration,
+    /// Whether the brokers are spoken to over TLS. Default false.
+    pub tls: bool,
+    /// PEM file with the certificates that the brokers' are signed by, if those of the system do not do.
+    pub ca_file: Option<PathBuf>,
+    /// Who this site is at the brokers (SASL).
+    pub username: Option<String>,
+    /// A file that holds the password to it, and nothing else.
+    pub password_file: Option<PathBuf>,
+    /// How the password is shown: `scram-sha-512`, the default, `scram-sha-256`, or `plain`, which needs `tls`.
+    pub mechanism: Mechanism,
+}
+
+/// How a password is shown to a broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// As it is (RFC 4616).
+    Plain,
+    /// RFC 7677.
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+    /// The same with SHA-512.
+    #[default]
+    #[serde(rename = "scram-sha-512")]
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// As brokers call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// How a process proves to the brokers who it is, and they to it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Security {
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    /// Who signs the brokers' certificates.
+    pub ca_file: Option<PathBuf>,
+    /// Name, password, mechanism.
+    pub login: Option<(String, String, Mechanism)>,
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.login.as_ref().map(|(name, ..)| name);
+        f.debug_struct("Security").field("tls", &self.tls).field("name", &name).finish_non_exhaustive()
+    }
 }
 
 impl Default for KafkaConfig {
@@ -107,6 +163,11 @@ impl Default for KafkaConfig {
             away_after: Duration::from_secs(2),
             adopt_after: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(60),
+            tls: false,
+            ca_file: None,
+            username: None,
+            password_file: None,
+            mechanism: Mechanism::default(),
         }
     }
 }
@@ -140,13 +201,36 @@ impl KafkaConfig {
                 problems.push(format!("kafka.{name}: must be {least:?} to {most:?}, is {value:?}"));
             }
         }
+        if self.ca_file.is_some() && !self.tls {
+            problems.push("kafka.ca_file: is of no use without TLS; set kafka.tls = true as well".into());
+        }
+        if self.username.is_some() != self.password_file.is_some() {
+            problems.push("kafka: set username and password_file together, or neither".into());
+        }
+        if self.username.is_some() && self.mechanism == Mechanism::Plain && !self.tls {
+            problems.push(
+                "kafka.mechanism: plain shows the password to whoever listens; set kafka.tls = true, or \
+                 scram-sha-512"
+                    .into(),
+            );
+        }
         problems
     }
 
     /// For these brokers, as the node of this name.
-    #[must_use]
-    pub fn settings(&self, brokers: &[String], node: &str) -> KafkaSettings {
-        KafkaSettings {
+    ///
+    /// # Errors
+    /// The file of the password cannot be read.
+    pub fn settings(&self, brokers: &[String], node: &str) -> std::io::Result<KafkaSettings> {
+        let login = match (&self.username, &self.password_file) {
+            (Some(name), Some(file)) => {
+                let password = std::fs::read_to_string(file)?;
+                Some((name.clone(), password.trim_end_matches(['\r', '\n']).to_owned(), self.mechanism))
+            }
+            _ => None,
+        };
+        Ok(KafkaSettings {
+            security: Security { tls: self.tls, ca_file: self.ca_file.clone(), login },
             brokers: brokers.to_vec(),
             prefix: self.prefix.clone(),
             node: node.to_owned(),
@@ -155,7 +239,7 @@ impl KafkaConfig {
             away_after: self.away_after,
             adopt_after: self.adopt_after,
             connect_timeout: self.connect_timeout,
-        }
+        })
     }
 }
 
@@ -192,10 +276,23 @@ mod tests {
             away_after: Duration::ZERO,
             adopt_after: Duration::ZERO,
             connect_timeout: Duration::ZERO,
+            tls: false,
+            ca_file: Some("ca.pem".into()),
+            username: Some("ada".to_owned()),
+            password_file: None,
+            mechanism: Mechanism::Plain,
         };
         let problems = wrong.validate();
-        let named =
-            ["kafka.prefix", "kafka.outbox_limit", "kafka.away_after", "kafka.adopt_after", "kafka.connect"];
+        let named = [
+            "kafka.prefix",
+            "kafka.outbox_limit",
+            "kafka.away_after",
+            "kafka.adopt_after",
+            "kafka.connect",
+            "kafka.ca_file",
+            "kafka: set username",
+            "kafka.mechanism",
+        ];
         assert_eq!(problems.len(), named.len());
         for name in named {
             assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:?}");

@@ -1,20 +1,23 @@
 //! What all clients of a broker have in common.
 #![expect(clippy::disallowed_methods, reason = "shell: waits for the broker")]
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use millrace_core::bus::BusError;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 
 use super::KafkaSettings;
+use crate::settings::Security;
 
 /// How long a broker is left alone that did not answer.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often the log repeats that the brokers refuse.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Takes what the client library says to our log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +31,32 @@ impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         // It tries again by itself; who waits for it says so.
         tracing::debug!(target: "librdkafka", %error, "{reason}");
+        let refused = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SSL
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+            )
+        );
+        if refused && say_again() {
+            tracing::error!(
+                "the brokers and this process do not trust each other; look at kafka.tls, ca_file, username, \
+                 password_file and mechanism: {reason}"
+            );
+        }
     }
+}
+
+/// Whether enough time has passed since this was true last: clients try again many times a second.
+fn say_again() -> bool {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let again = said.is_none_or(|at| at.elapsed() >= SAY_EVERY);
+    if again {
+        *said = Some(Instant::now());
+    }
+    again
 }
 
 impl ConsumerContext for Quiet {}
@@ -66,6 +94,23 @@ impl Clients {
             .set("socket.keepalive.enable", "true")
             .set("socket.timeout.ms", "10000")
             .set_log_level(RDKafkaLogLevel::Warning);
+        let Security { tls, ca_file, login } = &self.0.security;
+        let protocol = match (tls, login) {
+            (false, None) => "plaintext",
+            (true, None) => "ssl",
+            (false, Some(_)) => "sasl_plaintext",
+            (true, Some(_)) => "sasl_ssl",
+        };
+        config.set("security.protocol", protocol);
+        if let Some(file) = ca_file {
+            config.set("ssl.ca.location", file.to_string_lossy());
+        }
+        if let Some((name, password, mechanism)) = login {
+            config
+                .set("sasl.mechanism", mechanism.name())
+                .set("sasl.username", name)
+                .set("sasl.password", password);
+        }
         config
     }
 

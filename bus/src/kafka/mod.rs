@@ -28,6 +28,7 @@ use millrace_store::Store;
 use self::client::Clients;
 use self::live::Live;
 use self::sender::{Outgoing, Sender};
+use crate::settings::Security;
 
 /// How a process reaches the broker, and what it does without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct KafkaSettings {
     pub adopt_after: Duration,
     /// How long the broker may take when the process starts.
     pub connect_timeout: Duration,
+    /// Who proves what to whom.
+    pub security: Security,
 }
 
 /// The bus on Kafka. Dropping it leaves what waits in the outbox.

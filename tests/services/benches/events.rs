@@ -47,6 +47,7 @@ fn settings(broker: &Kafka) -> KafkaSettings {
         away_after: Duration::from_secs(2),
         adopt_after: Duration::ZERO,
         connect_timeout: Duration::from_secs(60),
+        security: millrace_bus::Security::default(),
     }
 }
 

@@ -57,7 +57,16 @@ pub fn prefix() -> String {
 pub struct Kafka {
     keeper: Keeper,
     port: u16,
+    /// For clients that show who they are, over TLS.
+    secured: u16,
+    /// PEM of its certificate.
+    certificate: String,
 }
+
+/// Who may come to [`Kafka::secured`].
+pub const USER: &str = "millrace";
+/// With which password.
+pub const PASSWORD: &str = "plover-quartz-lantern-7";
 
 impl Kafka {
     /// Starts one and waits until it serves.
@@ -67,11 +76,18 @@ impl Kafka {
     pub async fn start() -> Self {
         let jars = format!("{}/*", jars());
         for _ in 0..PORTS {
-            let (port, control) = (free_port(), free_port());
+            let (port, control, secured) = (free_port(), free_port(), free_port());
+            let own =
+                rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
             let path = folder.path().to_string_lossy().into_owned();
             let settings = format!("{path}/server.properties");
-            std::fs::write(&settings, properties(port, control, &path)).expect("the folder can be written");
+            let keys = format!("{path}/keys.pem");
+            let pem = own.signing_key.serialize_pem() + &own.cert.pem();
+            std::fs::write(&keys, pem).expect("the folder can be written");
+            let properties = properties(control, &path) + &listeners(port, control, secured, &keys);
+            std::fs::write(&settings, properties).expect("the folder can be written");
+            let user = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
             let java = [
                 "-Xmx320m",
                 "-XX:+UseSerialGC",
@@ -80,12 +96,15 @@ impl Kafka {
                 "-cp",
                 &jars,
             ];
-            let format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", &settings];
+            let format =
+                ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", &settings, "--add-scram", &user];
             let formatted = Command::new("java").args(java).args(format).output().expect("java is there");
             assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
             let mut arguments = java.to_vec();
             arguments.extend(["kafka.Kafka", &settings]);
-            let kafka = Self { keeper: Keeper::start(folder, "java", &arguments), port };
+            let certificate = own.cert.pem();
+            let keeper = Keeper::start(folder, "java", &arguments);
+            let kafka = Self { keeper, port, secured, certificate };
             if kafka.answers().await {
                 return kafka;
             }
@@ -97,6 +116,18 @@ impl Kafka {
     #[must_use]
     pub fn broker(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// `host:port` for [`USER`] with SCRAM-SHA-512 over TLS.
+    #[must_use]
+    pub fn secured(&self) -> String {
+        format!("127.0.0.1:{}", self.secured)
+    }
+
+    /// PEM of the certificate that it shows there.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// Kills it without warning.
@@ -144,19 +175,32 @@ async fn ask(port: u16) -> std::io::Result<()> {
 }
 
 /// One node that is broker and controller, with the replicas of one.
-fn properties(port: u16, control: u16, folder: &str) -> String {
+fn properties(control: u16, folder: &str) -> String {
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{control}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
          controller.listener.names=CONTROLLER\n\
          log.dirs={folder}/data\n\
          offsets.topic.replication.factor=1\n\
          offsets.topic.num.partitions=3\n\
          group.initial.rebalance.delay.ms=0\n\
          auto.create.topics.enable=false\n"
+    )
+}
+
+/// One door for whoever comes, and one for who shows a password over TLS.
+fn listeners(port: u16, control: u16, secured: u16, keys: &str) -> String {
+    let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured},CONTROLLER://127.0.0.1:{control}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
+         inter.broker.listener.name=PLAINTEXT\n\
+         sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+         listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login}\n\
+         ssl.keystore.type=PEM\n\
+         ssl.keystore.location={keys}\n"
     )
 }
 

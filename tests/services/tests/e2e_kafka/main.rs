@@ -10,7 +10,7 @@ use std::time::Duration;
 use millrace_bus::{COLLECTIONS, KafkaBus, KafkaConfig, KafkaSettings};
 use millrace_core::bus::{Bus, Start, Topic, suite};
 use millrace_store::{Location, Store};
-use millrace_test_services::kafka::{self, Place};
+use millrace_test_services::kafka::{self, Kafka, Place};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ fn settings(place: &Place, node: &str) -> KafkaSettings {
         away_after: Duration::from_secs(1),
         ..KafkaConfig::default()
     };
-    config.settings(std::slice::from_ref(&place.broker), node)
+    config.settings(std::slice::from_ref(&place.broker), node).expect("there is no file to read")
 }
 
 async fn connect(place: &Place, node: &str, folder: &TempDir) -> Arc<KafkaBus> {
@@ -99,6 +99,45 @@ async fn what_is_too_large_is_refused_and_nothing_else() {
     let mut past = bus.replay(Topic::Streams, Start::Beginning).await.expect("it can be read");
     let first = past.next().await.expect("it can be read").expect("there is one");
     assert_eq!(first.event.id.as_u128(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shows_the_password_over_tls_gets_in_and_nobody_else() {
+    let broker = Kafka::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        Some(path)
+    };
+    let good = KafkaConfig {
+        prefix: kafka::prefix(),
+        tls: true,
+        ca_file: write("ca.pem", broker.certificate()),
+        username: Some(kafka::USER.to_owned()),
+        password_file: write("password", &format!("{}\n", kafka::PASSWORD)),
+        connect_timeout: Duration::from_secs(30),
+        ..KafkaConfig::default()
+    };
+    let connect = async |config: &KafkaConfig| {
+        let settings = config.settings(&[broker.secured()], "one").expect("its files are there");
+        assert!(!format!("{settings:?}").contains(kafka::PASSWORD), "it is not printed");
+        let home = tempfile::tempdir().expect("a folder");
+        KafkaBus::connect(settings, store(&home).await).await.map(|bus| (bus, home))
+    };
+    let (bus, _home) = connect(&good).await.expect("it gets in");
+    let mut heard = bus.subscribe(Topic::Streams);
+    bus.publish(Topic::Streams, suite::event("studio", 7)).await.expect("it is taken");
+    assert_eq!(heard.next().await.expect("it is heard").id.as_u128(), 7);
+    let bad = KafkaConfig { connect_timeout: Duration::from_secs(3), ..good };
+    for (what, config) in [
+        ("a wrong password", KafkaConfig { password_file: write("wrong", "wrong"), ..bad.clone() }),
+        ("nobody", KafkaConfig { username: None, password_file: None, ..bad.clone() }),
+        ("whoever does not know the certificate", KafkaConfig { ca_file: None, ..bad.clone() }),
+        ("no TLS", KafkaConfig { tls: false, ca_file: None, ..bad }),
+    ] {
+        assert!(connect(&config).await.is_err(), "{what} got in");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
