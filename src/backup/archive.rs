@@ -149,12 +149,13 @@ pub(crate) fn read(
 ) -> Result<Manifest, ArchiveError> {
     let mut tar = tar::Archive::new(MultiGzDecoder::new(file));
     let mut found = BTreeMap::new();
+    let mut manifest = None;
     for entry in tar.entries()? {
         let entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if name == MANIFEST {
-            let manifest = read_manifest(entry)?;
-            return compare(manifest, &found);
+            manifest = Some(read_manifest(entry)?);
+            break;
         }
         if !is_ours(&name) || !entry.header().entry_type().is_file() {
             return Err(ArchiveError::Foreign { name });
@@ -164,7 +165,10 @@ pub(crate) fn read(
         io::copy(&mut hashed, &mut io::sink())?;
         found.insert(name, hashed.entry());
     }
-    Err(ArchiveError::Incomplete)
+    let manifest = manifest.ok_or(ArchiveError::Incomplete)?;
+    // The end of the compressed file has its checksum; a file that was cut there is not whole.
+    io::copy(&mut tar.into_inner(), &mut io::sink())?;
+    compare(manifest, &found)
 }
 
 fn read_manifest(entry: impl Read) -> Result<Manifest, ArchiveError> {
