@@ -5,6 +5,7 @@
 //! task stops reading, and TCP slows that publisher and nobody else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -12,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::flv::FlvTag;
 use crate::ids::{BroadcastId, ChannelName, ConnectionId};
 use crate::playback::Access;
+use crate::time::RtmpMillis;
 
 /// Most bytes of tag bodies that wait in one feed.
 pub const FEED_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -112,12 +114,22 @@ pub struct FeedClosed;
 pub struct FeedSender {
     items: mpsc::Sender<(FeedItem, Option<OwnedSemaphorePermit>)>,
     budget: Arc<Semaphore>,
+    wanted: Arc<Wanted>,
 }
 
 /// Receives items in order.
 #[derive(Debug)]
 pub struct FeedReceiver {
     items: mpsc::Receiver<(FeedItem, Option<OwnedSemaphorePermit>)>,
+    wanted: Arc<Wanted>,
+}
+
+/// The timestamp that is wanted next, above [`Wanted::KNOWN`]; 0 while there is none. Advice: nothing is ordered by it.
+#[derive(Debug, Default)]
+struct Wanted(AtomicU64);
+
+impl Wanted {
+    const KNOWN: u64 = 1 << 32;
 }
 
 /// A new feed.
@@ -125,7 +137,11 @@ pub struct FeedReceiver {
 pub fn feed() -> (FeedSender, FeedReceiver) {
     let (sender, receiver) = mpsc::channel(FEED_MAX_ITEMS);
     let budget = Arc::new(Semaphore::new(FEED_MAX_BYTES / PERMIT_BYTES));
-    (FeedSender { items: sender, budget }, FeedReceiver { items: receiver })
+    let wanted = Arc::<Wanted>::default();
+    (
+        FeedSender { items: sender, budget, wanted: Arc::clone(&wanted) },
+        FeedReceiver { items: receiver, wanted },
+    )
 }
 
 impl FeedSender {
@@ -144,12 +160,26 @@ impl FeedSender {
         };
         self.items.send((item, permit)).await.map_err(|_| FeedClosed)
     }
+
+    /// The timestamp of the tag that the packager waits for, as [`FeedReceiver::want`] left it. Tags before it complete
+    /// nothing that a viewer could be given, so they need not be sent one by one. `None`: each tag matters at once.
+    #[must_use]
+    pub fn wanted(&self) -> Option<RtmpMillis> {
+        let wanted = self.wanted.0.load(Relaxed);
+        let millis = u32::try_from(wanted ^ Wanted::KNOWN).ok()?;
+        Some(RtmpMillis(millis))
+    }
 }
 
 impl FeedReceiver {
     /// The next item, or `None` once every sender is gone and the feed is empty. Cancel-safe.
     pub async fn recv(&mut self) -> Option<FeedItem> {
         self.items.recv().await.map(|(item, _permit)| item)
+    }
+
+    /// Says which tag is waited for, by its timestamp: see [`FeedSender::wanted`].
+    pub fn want(&self, timestamp: Option<RtmpMillis>) {
+        self.wanted.0.store(timestamp.map_or(0, |at| Wanted::KNOWN | u64::from(at.0)), Relaxed);
     }
 
     /// The next item if one waits already.
@@ -192,5 +222,15 @@ mod tests {
         assert_eq!(second.as_mut().poll(&mut context), Poll::Ready(Ok(())));
         drop(receiver);
         assert_eq!(pin!(sender.send(FeedItem::Ended)).poll(&mut context), Poll::Ready(Err(FeedClosed)));
+    }
+
+    #[test]
+    fn what_is_wanted_is_known_to_the_sender() {
+        let (sender, receiver) = feed();
+        assert_eq!(sender.wanted(), None);
+        for wanted in [Some(RtmpMillis(0)), Some(RtmpMillis(u32::MAX)), None] {
+            receiver.want(wanted);
+            assert_eq!(sender.clone().wanted(), wanted);
+        }
     }
 }

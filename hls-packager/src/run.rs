@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::demux::Demuxer;
 use crate::model::{Output, RenditionId};
 use crate::origin::{Broadcast, Origin};
-use crate::packager::{Packager, PackagerError, PackagerStart};
+use crate::packager::{Packager, PackagerError, PackagerStart, Watched};
 use crate::remember::{ChannelMemory, Remembered};
 use crate::window::{Window, WindowStart, first_msn};
 
@@ -33,6 +33,10 @@ use crate::window::{Window, WindowStart, first_msn};
 const REPLIES: usize = 4;
 /// Reports between two rotations of a viewer count: six seconds.
 const REPORTS_PER_ROTATION: u32 = 3;
+/// How long after a request that waited a rendition still counts as watched: longer than any part.
+const STILL_WATCHED: Duration = Duration::from_secs(3);
+/// Items that are taken in a row before timers are looked at.
+const ITEMS_IN_A_ROW: usize = 64;
 /// Channels whose last numbers are remembered.
 const REMEMBERED_CHANNELS: usize = 10_000;
 /// Media sequence numbers that a node may use between two leases: they are seconds apart, and so are segments.
@@ -179,6 +183,8 @@ struct BroadcastTask {
     publisher: Option<Publisher>,
     reports: u32,
     viewers: u64,
+    /// When a request last waited for the main rendition, and for the one of audio alone.
+    awaited: [Option<Instant>; 2],
 }
 
 struct Publisher {
@@ -220,6 +226,7 @@ impl BroadcastTask {
             publisher: None,
             reports: 0,
             viewers: 0,
+            awaited: [None; 2],
         }
     }
 
@@ -297,24 +304,70 @@ impl BroadcastTask {
                     self.packager.handle_timeout(Instant::now());
                 }
                 _ = report.tick() => self.report(),
-                item = self.feed.recv() => match item {
-                    Some(FeedItem::Ended) | None => {
-                        return if self.shared.stopping.is_cancelled() { End::Stopped } else { End::Over };
+                item = self.feed.recv() => {
+                    let Some(item) = item else { return self.end() };
+                    if let Some(end) = self.take_in_a_row(item) {
+                        return end;
                     }
-                    Some(FeedItem::Moved) => return End::Moved,
-                    Some(FeedItem::PublisherJoined(publisher)) => {
-                        self.publisher = Some(Publisher { connection: publisher.connection, refused: false });
-                        self.packager.handle_publisher_joined(Instant::now());
-                    }
-                    Some(FeedItem::PublisherLeft) => {
-                        self.publisher = None;
-                        self.packager.handle_publisher_left(Instant::now());
-                    }
-                    Some(FeedItem::Tag { tag, arrived }) => self.take_tag(arrived, tag),
-                },
+                }
             }
             self.publish();
+            self.say_what_is_wanted();
         }
+    }
+
+    /// Takes this item and those that wait already, each published before the next.
+    fn take_in_a_row(&mut self, first: FeedItem) -> Option<End> {
+        let mut end = self.take(first);
+        for _ in 1..ITEMS_IN_A_ROW {
+            if end.is_some() {
+                break;
+            }
+            self.publish();
+            let Some(item) = self.feed.try_recv() else { break };
+            end = self.take(item);
+        }
+        end
+    }
+
+    /// Takes one item of the feed; answers how the feed ended, if it did.
+    fn take(&mut self, item: FeedItem) -> Option<End> {
+        let now = Instant::now();
+        match item {
+            FeedItem::Ended => return Some(self.end()),
+            FeedItem::Moved => return Some(End::Moved),
+            FeedItem::PublisherJoined(publisher) => {
+                self.publisher = Some(Publisher { connection: publisher.connection, refused: false });
+                self.packager.handle_publisher_joined(now);
+            }
+            FeedItem::PublisherLeft => {
+                self.publisher = None;
+                self.packager.handle_publisher_left(now);
+            }
+            FeedItem::Tag { tag, arrived } => self.take_tag(arrived, tag),
+        }
+        None
+    }
+
+    fn end(&self) -> End {
+        if self.shared.stopping.is_cancelled() { End::Stopped } else { End::Over }
+    }
+
+    /// Between an answer and the next request a viewer waits for nothing, and watches all the same.
+    fn say_what_is_wanted(&mut self) {
+        let now = Instant::now();
+        if let Some(broadcast) = &self.published {
+            for (index, awaited) in self.awaited.iter_mut().enumerate() {
+                if broadcast.is_awaited(RenditionId(index)) {
+                    *awaited = Some(now);
+                }
+            }
+        }
+        let [main, audio] = self.awaited.map(|awaited| {
+            awaited.is_some_and(|awaited| now.saturating_duration_since(awaited) < STILL_WATCHED)
+        });
+        self.packager.handle_watched(Watched { main, audio });
+        self.feed.want(self.packager.wanted());
     }
 
     fn take_tag(&mut self, arrived: Instant, tag: FlvTag) {

@@ -18,7 +18,8 @@ pub struct Config {
     pub threads: usize,
     /// How long a media thread with many publishers leaves its sockets alone after it looked at them. Default 10 ms, 0
     /// (never) to 50 ms. Higher costs less CPU, because what comes meanwhile is taken in one wake-up, and delays parts
-    /// by up to as much. A thread with one publisher never waits; each further one adds 1.25 ms.
+    /// by up to as much. A thread with one publisher never waits; each further one adds 1.25 ms. Tags that complete no
+    /// part a viewer waits for may be left for ten times as long.
     #[serde(with = "duration")]
     pub max_pause: Duration,
     /// Time from the connection to the end of the handshake, TLS included. Default 5 s, 100 ms to 60 s. Raise it for

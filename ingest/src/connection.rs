@@ -1,14 +1,15 @@
 //! One task per socket: reads, feeds the [`Session`], carries out what it wants, sleeps until its timeout.
 #![expect(clippy::disallowed_methods, reason = "shell: clock, identifiers, timers")]
 
-use std::future::pending;
+use std::future::{pending, poll_fn, ready};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use millrace_core::feed::{BroadcastSink, FeedItem, FeedSender, PublisherInfo};
-use millrace_core::flv::FlvTag;
+use millrace_core::flv::{FlvTag, TagKind};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -20,6 +21,7 @@ use crate::authority::{Authorising, PublishAttempt, PublishAuthority, PublishGra
 use crate::broadcasts::{CONTROL_QUEUE, Control, Link, ToBroadcasts};
 use crate::hold::Hold;
 use crate::media_threads::{MediaThread, Seat};
+use crate::pace::Pace;
 use crate::places::Place;
 use crate::publish::{Command, Reason};
 use crate::rtmp::command::Status;
@@ -76,6 +78,7 @@ enum Publish {
     },
     Feeding {
         feed: FeedSender,
+        pace: Pace,
         channel: ChannelName,
         broadcast: BroadcastId,
         _live: (Counted, Seat),
@@ -85,6 +88,10 @@ enum Publish {
 /// What happened while waiting.
 enum Woken {
     Read(std::io::Result<usize>),
+    /// All that had come is read.
+    Drained,
+    /// The socket was left alone for long enough.
+    Rested,
     Control(Control),
     Answer(Result<PublishGrant, PublishRefusal>),
     Timeout,
@@ -105,6 +112,21 @@ struct Connection<S> {
     closing: Option<Disconnect>,
     /// Why the registry wants it closed, for counting.
     reason: Option<&'static str>,
+}
+
+/// Lets the other tasks of this thread have their turn, the packager that was just fed among them; unlike
+/// `tokio::task::yield_now` without a look at the sockets.
+async fn step_aside() {
+    let mut aside = false;
+    poll_fn(|cx| {
+        if aside {
+            return Poll::Ready(());
+        }
+        aside = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Serves one peer to its end.
@@ -138,6 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut shutdown = pin!(token.cancelled());
         let mut armed = self.session.poll_timeout();
         let mut sleep = Box::pin(sleep_until(armed.unwrap_or(self.arrived).into()));
+        let mut rest = Box::pin(sleep_until(self.arrived.into()));
+        let (mut draining, mut resting) = (false, false);
         loop {
             self.drain().await;
             if self.closing.is_some() {
@@ -166,9 +190,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 } => Woken::Answer(answer),
                 () = &mut shutdown, if !shut => Woken::Shutdown,
-                read = self.stream.read(&mut buffer), if !self.session.is_paused() && !waits_for_feed => {
+                read = self.stream.read(&mut buffer), if !resting && !self.session.is_paused() && !waits_for_feed => {
                     Woken::Read(read)
                 }
+                () = ready(()), if draining => Woken::Drained,
+                () = &mut rest, if resting => Woken::Rested,
                 () = &mut sleep => Woken::Timeout,
             };
             match woken {
@@ -180,7 +206,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.arrived = Instant::now();
                     self.context.telemetry.bytes.increment(bytes as u64);
                     self.session.handle_input(self.arrived, &buffer[..bytes]);
+                    draining = true;
                 }
+                Woken::Drained => {
+                    draining = false;
+                    if let Some(until) = self.rest().await {
+                        resting = true;
+                        MediaThread::rests(until);
+                        rest.as_mut().reset(until.into());
+                    }
+                }
+                Woken::Rested => resting = false,
                 Woken::Control(control) => self.handle_control(control).await,
                 Woken::Answer(answer) => self.handle_answer(answer).await,
                 Woken::Timeout => {
@@ -201,6 +237,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
+    }
+
+    /// Until when the socket may be left alone, if it may: the packager of its broadcast says what it waits for.
+    async fn rest(&mut self) -> Option<Instant> {
+        let Publish::Feeding { feed, pace, .. } = &self.publish else { return None };
+        let beat = self.context.media.beat();
+        if beat.most.is_zero() {
+            return None;
+        }
+        step_aside().await;
+        pace.rest(self.arrived, feed.wanted()?, beat)
     }
 
     /// Carries out everything the session wants.
@@ -272,7 +319,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             (Control::Grant { feed, channel, broadcast }, Publish::Opening { hold, .. }) => {
                 let live = (Counted::new(&self.context.telemetry.publishers), self.context.media.publisher());
                 let info = PublisherInfo { connection: self.context.id, encoder: self.encoder.clone() };
-                self.publish = Publish::Feeding { feed, channel, broadcast, _live: live };
+                let pace = Pace::default();
+                self.publish = Publish::Feeding { feed, pace, channel, broadcast, _live: live };
                 self.send(FeedItem::PublisherJoined(info)).await;
                 for (tag, arrived) in hold.into_tags() {
                     self.send(FeedItem::Tag { tag, arrived }).await;
@@ -302,7 +350,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn handle_tag(&mut self, tag: FlvTag) {
         let starts = match &mut self.publish {
-            Publish::Feeding { .. } => return self.send(FeedItem::Tag { tag, arrived: self.arrived }).await,
+            Publish::Feeding { pace, .. } => {
+                if tag.kind != TagKind::Script && !tag.is_sequence_header() {
+                    pace.tag_came(self.arrived, tag.timestamp, tag.body.len());
+                }
+                return self.send(FeedItem::Tag { tag, arrived: self.arrived }).await;
+            }
             Publish::Opening { ready: true, hold } => return hold.push_ready(tag, self.arrived),
             Publish::Opening { hold, ready } => {
                 if let Err(sentence) = self.context.sink.check(&tag) {

@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the server. It asks a [`PublishAuthority`] who may publish, hands media to a
 //! [`BroadcastSink`](millrace_core::feed::BroadcastSink) over one bounded feed per broadcast, and tells the bus about
-//! broadcasts. Inside, [`rtmp`], [`publish`] and [`hold`] decide and know no sockets; the rest carries out.
+//! broadcasts. Inside, [`rtmp`], [`publish`], [`hold`] and [`pace`] decide and know no sockets; the rest carries out.
 #![warn(missing_docs)]
 
 pub mod authority;
@@ -11,6 +11,7 @@ pub mod config;
 mod connection;
 pub mod hold;
 pub mod media_threads;
+pub mod pace;
 mod places;
 pub mod publish;
 pub mod rtmp;

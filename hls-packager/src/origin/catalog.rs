@@ -107,6 +107,12 @@ impl Broadcast {
         self.renditions.iter().find(|published| published.name == name).map(|published| &published.view)
     }
 
+    /// Whether requests wait for what comes next of a rendition.
+    #[must_use]
+    pub fn is_awaited(&self, rendition: RenditionId) -> bool {
+        self.renditions.get(rendition.0).is_some_and(|published| published.view.receiver_count() > 0)
+    }
+
     /// Who watches.
     #[must_use]
     pub fn viewers(&self) -> &Viewers {

@@ -65,6 +65,13 @@ impl Lane {
         self.at + self.bounds.longest()
     }
 
+    /// Where the last sample of the open part begins, if its samples last `step` each: with it the part is complete.
+    pub(super) fn last_start(&self, step: i64) -> i64 {
+        let step = step.max(1);
+        let before = (self.bounds.longest() - step).div_euclid(step).max(0);
+        self.at.saturating_add(before.saturating_mul(step))
+    }
+
     /// Ends the open part at `end`.
     pub(super) fn publish(
         &mut self,

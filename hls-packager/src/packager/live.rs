@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use millrace_core::time::Timescale;
 
-use super::PackagerConfig;
 use super::audio_part::{AudioPart, AudioSample, audio_run};
 use super::program::{Program, Segment};
 use super::silence::Silence;
+use super::{PackagerConfig, Watched};
 use crate::cmaf::fragment::{Run, Sample, write_fragment};
 use crate::cmaf::init::write_init;
 use crate::cmaf::{AUDIO_TRACK, VIDEO_TRACK};
@@ -24,6 +24,10 @@ use crate::model::Output;
 
 /// Without a picture for this long while sound goes on, the broadcast goes on as audio only.
 const VIDEO_LOST: Duration = Duration::from_secs(5);
+/// How late media is read at most while nobody watches. Video that is late only because of that is waited for.
+const UNWATCHED_LATENESS: Duration = Duration::from_millis(150);
+/// How long nothing is wanted, in ticks of 90 kHz, while nobody watches: longer than any part that is worth waiting for.
+const NOT_SOON: i64 = 10 * 90_000;
 /// Most audio frames of a track that waits for a sync sample to go on air with: those that came before the picture
 /// they belong to.
 const MAX_COMING: usize = 256;
@@ -91,6 +95,13 @@ struct VideoPart {
     arrived: Option<Instant>,
 }
 
+/// Where the newest picture is on the program's line, and how long it is predicted to last.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    at: i64,
+    duration: i64,
+}
+
 /// What is live.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -117,10 +128,16 @@ pub(super) struct Live {
     /// The segment cannot take another part.
     full: bool,
     stalled: bool,
+    /// How much later than it arrived media may be read.
+    lateness: Duration,
     last_published: Instant,
     last_video: Instant,
     last_sync: Option<i64>,
     next_sync: Option<i64>,
+    /// The newest picture.
+    newest: Option<Newest>,
+    /// How long an audio frame lasts.
+    sound: Option<i64>,
     max_bytes: usize,
     max_samples: usize,
     max_units: usize,
@@ -156,10 +173,13 @@ impl Live {
             need_sync: true,
             full: false,
             stalled: false,
+            lateness: Duration::ZERO,
             last_published: now,
             last_video: now,
             last_sync: None,
             next_sync: None,
+            newest: None,
+            sound: None,
             max_bytes: config.max_part_bytes,
             max_samples: config.max_part_samples,
             max_units: config.max_waiting_units,
@@ -215,6 +235,7 @@ impl Live {
             self.bound_segment(unit.sync, unit.arrived, program, out);
         }
         self.append(dts, pts, &unit, program);
+        self.newest = Some(Newest { at: dts, duration: unit.duration });
         if let Some(silence) = &mut self.silence {
             let frames = silence.due(now, self.part.end);
             self.push_silence(&frames, now, program);
@@ -384,6 +405,7 @@ impl Live {
             self.restart(tracks, unit.arrived, program, out);
         }
         let frame = self.on_line(unit);
+        self.sound = Some(frame.end - frame.at);
         if self.tracks.video.is_none() {
             if let Some(silence) = &mut self.silence {
                 // Gap parts are its silence.
@@ -544,7 +566,27 @@ impl Live {
         let latest = program.main.latest();
         self.muxed.back().filter(|frame| frame.end >= latest)?;
         let target = program.main.bounds.target();
-        Some(if self.stalled { self.last_published } else { self.last_published + target + target / 4 })
+        let patience = target + target / 4 + self.lateness;
+        Some(if self.stalled { self.last_published } else { self.last_published + patience })
+    }
+
+    /// Whether anybody waits for what comes: else nobody hurries to read it.
+    pub(super) fn set_watched(&mut self, watched: Watched) {
+        let hurry = watched.main || watched.audio;
+        self.lateness = if hurry { Duration::ZERO } else { UNWATCHED_LATENESS };
+    }
+
+    /// How long after the newest picture the next unit is expected that ends a part of a rendition that is watched, in
+    /// ticks of 90 kHz. `None` where that cannot be told; not positive where it should be here by now.
+    pub(super) fn until_wanted(&self, watched: Watched, program: &Program) -> Option<i64> {
+        let foreseeable = self.tracks.video.is_some() && !self.need_sync && !self.stalled;
+        let newest = self.newest.filter(|_| foreseeable)?;
+        let picture = Some(program.main.last_start(newest.duration)).filter(|_| watched.main);
+        // A segment ends where the keyframe arrives.
+        let sync = self.next_sync.filter(|at| *at > newest.at && (watched.main || watched.audio));
+        let sound = program.audio.as_ref().zip(self.sound).map(|(lane, frame)| lane.last_start(frame));
+        let wanted = [picture, sync, sound.filter(|_| watched.audio)].into_iter().flatten().min();
+        Some(wanted.map_or(NOT_SOON, |at| at.saturating_sub(newest.at)))
     }
 
     /// When [`Self::handle_timeout`] is due.

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use millrace_core::event::StreamHealth;
 use millrace_core::flv::FlvTag;
+use millrace_core::time::RtmpMillis;
 
 pub use error::PackagerError;
 use live::{Live, Tracks};
@@ -85,6 +86,15 @@ pub struct PackagerStart {
     pub last_keyframe_interval: Option<Duration>,
 }
 
+/// Of which renditions viewers wait for the next part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    /// The main one.
+    pub main: bool,
+    /// The one of audio alone.
+    pub audio: bool,
+}
+
 /// Packages one broadcast.
 #[derive(Debug)]
 pub struct Packager {
@@ -95,6 +105,9 @@ pub struct Packager {
     program: Option<Program>,
     publisher: Option<Publisher>,
     live: Option<Live>,
+    /// Timestamp of the current publisher's newest picture.
+    newest_picture: Option<RtmpMillis>,
+    watched: Watched,
     ended: bool,
     /// The latest instant that was seen.
     now: Instant,
@@ -115,6 +128,8 @@ impl Packager {
             program: None,
             publisher: None,
             live: None,
+            newest_picture: None,
+            watched: Watched { main: true, audio: true },
             ended: false,
             now: start.now,
             health: Health::new(start.now),
@@ -129,6 +144,7 @@ impl Packager {
         self.advance(now);
         self.leave(now, now);
         self.health.publisher_joined();
+        self.newest_picture = None;
         self.publisher = (!self.ended).then(|| Publisher::new(&self.config));
     }
 
@@ -173,6 +189,7 @@ impl Packager {
                 }
             }
             Demuxed::Video(unit) => {
+                self.newest_picture = Some(unit.timestamp);
                 let (bytes, composition_ms, sync) = (unit.data.len(), unit.composition_ms, unit.sync);
                 let Some((placed, jumped)) = publisher.place_video(unit, arrived) else { return };
                 self.health.counts.timestamp_jumps += u64::from(jumped);
@@ -392,6 +409,24 @@ impl Packager {
             }
         };
         due.into_iter().flatten().min()
+    }
+
+    /// Viewers wait for the next part of these renditions; of all, until it is said.
+    pub fn handle_watched(&mut self, watched: Watched) {
+        self.watched = watched;
+        if let Some(live) = &mut self.live {
+            live.set_watched(watched);
+        }
+    }
+
+    /// The timestamp of the publisher's next tag that is expected to complete a part somebody waits for: those before it
+    /// change nothing that a viewer could see, and may come late and together. `None`: not to be foreseen, each tag
+    /// matters.
+    #[must_use]
+    pub fn wanted(&self) -> Option<RtmpMillis> {
+        let (live, program) = (self.live.as_ref()?, self.program.as_ref()?);
+        let millis = i32::try_from(live.until_wanted(self.watched, program)?.div_euclid(90)).ok()?;
+        Some(RtmpMillis(self.newest_picture?.0.wrapping_add_signed(millis)))
     }
 
     /// The next output.

@@ -110,7 +110,7 @@ impl Server {
         let (sender, opened) = mpsc::unbounded_channel();
         let bus = MemoryBus::new();
         let events = Mutex::new(bus.subscribe(Topic::Streams));
-        let media = MediaThreads::start(1, Duration::ZERO).expect("a thread");
+        let media = MediaThreads::start(1, config.max_pause).expect("a thread");
         let deps = Deps {
             authority,
             sink: Arc::new(Sink(sender)),

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use millrace_core::flv::TagKind;
+
 use super::encoder::{Encoder, Run, broadcast};
 use super::{count, numbers, parts, seconds, warnings};
-use crate::packager::PackagerConfig;
+use crate::packager::{PackagerConfig, Watched};
 
 const RATES: [(u32, u32); 8] =
     [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (50, 1), (60_000, 1001), (60, 1)];
@@ -52,6 +54,89 @@ fn a_part_is_published_with_its_last_frame_and_not_later() {
         let last_frame = encoder.picture(i64::from(n) * 10 + 9).0;
         assert_eq!(at.as_millis(), last_frame.unsigned_abs().into(), "part {n}");
     }
+}
+
+/// Plays 20 seconds and tells, for each tag that completed a part of a rendition, how many milliseconds after what was
+/// wanted just before it its timestamp is.
+fn foreseen(encoder: &Encoder, part_ms: u64, rendition: usize) -> Vec<i32> {
+    let watched = Watched { main: rendition == 0, audio: rendition == 1 };
+    let part_target = Duration::from_millis(part_ms);
+    let mut run = Run::new(PackagerConfig { part_target, ..PackagerConfig::default() });
+    run.join(encoder);
+    let mut off = Vec::new();
+    let (mut wanted, mut known) = (None, 0);
+    for (millis, tag) in encoder.media(0, 20_000) {
+        let timestamp = tag.timestamp;
+        run.play_tags(millis, millis, vec![(millis, tag)]);
+        let now = run.checker.segments.get(rendition).map_or(0, |_| parts(&run, rendition).len());
+        // The keyframe interval is known with the third.
+        if now > known && millis > 5_000 {
+            off.push(timestamp.since(wanted.expect("a live publisher is foreseen")));
+        }
+        run.packager.handle_watched(watched);
+        (known, wanted) = (now, run.packager.wanted());
+    }
+    off
+}
+
+#[test]
+fn what_completes_a_part_that_is_watched_is_wanted_to_the_millisecond() {
+    for (numerator, denominator) in RATES {
+        for part_ms in [200, 333, 1000] {
+            let encoder = Encoder::new(numerator, denominator);
+            let off = foreseen(&encoder, part_ms, 0);
+            assert!(off.len() >= 14 * 1000 / usize::try_from(part_ms).unwrap(), "{}", off.len());
+            assert!(off.iter().all(|off| off.abs() <= 1), "{numerator}/{denominator}, {part_ms} ms: {off:?}");
+        }
+    }
+    // A part of sound alone ends with a sound, once the picture is there too.
+    let off = foreseen(&Encoder::new(30, 1), 333, 1);
+    assert!(off.len() > 40 && off.iter().all(|off| (-1..=60).contains(off)), "{off:?}");
+}
+
+#[test]
+fn nothing_is_wanted_soon_of_what_nobody_watches_and_all_of_what_cannot_be_foreseen() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    assert_eq!(run.packager.wanted(), None, "not live yet");
+    run.play(&encoder, 0, 3_000);
+    let newest = encoder.picture(89).1.timestamp;
+    let ahead = |run: &Run| run.packager.wanted().map(|at| at.since(newest));
+    assert!(ahead(&run).is_some_and(|ahead| ahead <= 333), "all is watched until it is said");
+    run.packager.handle_watched(Watched { main: false, audio: false });
+    assert!(ahead(&run).is_some_and(|ahead| ahead > 1_000));
+    run.leave();
+    assert_eq!(run.packager.wanted(), None, "nobody publishes");
+}
+
+/// Plays ten seconds of an encoder whose sound is 150 ms ahead, read every 90 ms: how many pictures do not last as long as
+/// they should, because their part was ended without them.
+fn misplaced_pictures(watched: Watched) -> usize {
+    let encoder = Encoder::new(30, 1);
+    let part_target = Duration::from_millis(200);
+    let mut run = Run::new(PackagerConfig { part_target, ..PackagerConfig::default() });
+    run.join(&encoder);
+    let mut tags = encoder.media(0, 10_000);
+    for (millis, tag) in &mut tags {
+        *millis += if tag.kind == TagKind::Video { 150 } else { 0 };
+    }
+    tags.sort_by_key(|(millis, _)| *millis);
+    let start = run.now;
+    for (millis, tag) in tags {
+        run.packager.handle_watched(watched);
+        run.advance_to(start + Duration::from_millis(millis.unsigned_abs().next_multiple_of(90)));
+        run.tag(tag).unwrap();
+    }
+    run.end();
+    let samples = run.checker.samples(0, 1);
+    samples[..samples.len() - 1].iter().filter(|sample| sample.duration != 3_000).count()
+}
+
+#[test]
+fn video_that_is_read_late_because_nobody_watches_is_not_missing() {
+    assert_eq!(misplaced_pictures(Watched { main: false, audio: false }), 0);
+    assert_ne!(misplaced_pictures(Watched { main: true, audio: false }), 0);
 }
 
 #[test]
