@@ -36,7 +36,7 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 # compute. What two of these would make at once is made before.
 test: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## All tests
 	cargo test --workspace --locked --no-run
-	scripts/side-by-side.sh test-e2e 'test-unit test-services test-deploy' 'test-web test-api'
+	scripts/side-by-side.sh test-e2e 'test-web test-api test-unit test-services test-deploy'
 
 # Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
 # Tests that need real servers have names that begin with e2e, and no others with e.
@@ -48,7 +48,7 @@ test-web: web/node_modules/.package-lock.json ## Tests of the web app
 
 # More at once than there are processors: they wait for media most of the time, and take turns where they do not.
 test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, nginx, MongoDB, Kafka
-	cargo test --workspace --locked --test e2e -- --test-threads=8
+	cargo test --workspace --locked --test e2e -- --test-threads=6
 
 test-services: setup-test ## Tests of what talks to MongoDB and Kafka, with real ones
 	cargo test --workspace --locked --test 'e2e_*'

@@ -19,7 +19,7 @@ pub(crate) fn looped() -> Recipe {
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_hls_js_plays_picture_and_sound_about_a_second_behind() {
     let fixture = looped().fixture().await;
-    let _share = share().await;
+    let _quiet = quiet().await;
     let server = Server::start(&[]).await;
     let _publisher = Ffmpeg::publish(&fixture.path, &server.publish_url("studio"));
     until("the playlist is there", SOON, || async {

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use crate::browser::looped;
 use crate::node::Viewer;
 use crate::server::{Server, scratch};
-use crate::wait::{share, until};
+use crate::wait::{quiet, until};
 
 /// OBS's start with software rendering on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -133,7 +133,7 @@ async fn stream(server: &Server, channel: &str) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn obs_with_a_keyframe_every_two_seconds_plays() {
     let fixture = looped().fixture().await;
-    let _share = share().await;
+    let _quiet = quiet().await;
     let server = Server::start(&[]).await;
     let address = format!("rtmp://{}/live", server.rtmp);
     let encoder = Encoder { keyframe_interval: 2 };
@@ -169,7 +169,7 @@ async fn obs_with_a_keyframe_every_two_seconds_plays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn obs_on_keyframe_auto_plays_and_the_streamer_is_warned() {
     let fixture = looped().fixture().await;
-    let _share = share().await;
+    let _quiet = quiet().await;
     let server = Server::start(&[]).await;
     let address = format!("rtmp://{}/live", server.rtmp);
     let _obs = Obs::stream(&address, "obs_auto", &Encoder { keyframe_interval: 0 }, &fixture.path).await;
@@ -195,7 +195,7 @@ async fn obs_on_keyframe_auto_plays_and_the_streamer_is_warned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn obs_with_a_wrong_key_logs_the_sentence_that_says_why() {
     let fixture = looped().fixture().await;
-    let _share = share().await;
+    let _quiet = quiet().await;
     let server = Server::start(&[]).await;
     let address = format!("rtmp://{}/live", server.rtmp);
     let encoder = Encoder { keyframe_interval: 2 };

@@ -28,7 +28,7 @@ where
 }
 
 /// What the machine can do at once in real time: so many players or encoders fit on two cores.
-const SHARES: u32 = 3;
+const SHARES: u32 = 2;
 static MACHINE: Semaphore = Semaphore::const_new(SHARES as usize);
 
 /// Tests with a player that decodes or an encoder hold this, and wait for their turn.
