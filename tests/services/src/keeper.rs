@@ -16,7 +16,10 @@ while read -r order; do
     case $order in
     start) "$@" >>"$folder/log" 2>&1 </dev/null & pid=$! ;;
     kill) kill -9 "$pid"; wait "$pid" 2>/dev/null; pid= ;;
-    stop) kill -STOP "$pid" ;;
+    stop)
+        kill -STOP "$pid"
+        # Each of its threads stops when it has its turn.
+        while grep -h '^State' /proc/"$pid"/task/*/status 2>/dev/null | grep -qv 'T (stopped)'; do sleep 0.01; done ;;
     continue) kill -CONT "$pid" ;;
     esac
     echo done
