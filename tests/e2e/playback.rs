@@ -11,7 +11,7 @@ use crate::nginx::Nginx;
 use crate::publisher::Ffmpeg;
 use crate::server::scratch;
 use crate::streamer::{KEYS, SOON, Streamer};
-use crate::wait::{share, until};
+use crate::wait::{quiet, until};
 
 const SECRET: &str = "an-owner-made-this-with-openssl-rand-base64-48";
 
@@ -115,7 +115,7 @@ async fn what_is_private_is_fetched_by_token_only_from_the_origin_and_from_the_c
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_watches_on_while_addresses_expire_and_others_are_told_to_follow() {
     let fixture = looped().fixture().await;
-    let _share = share().await;
+    let _quiet = quiet().await;
     let settings = [KEYS, &[("MILLRACE_PLAYBACK__TOKEN_LIFETIME", "10s")]].concat();
     let ada = Streamer::new(&settings).await;
     assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
