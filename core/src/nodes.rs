@@ -119,7 +119,6 @@ pub struct Lost {
 struct Node {
     boot: uuid::Uuid,
     url: Arc<str>,
-    roles: Vec<String>,
     /// In time during which the bus delivered.
     until: Duration,
     heard_at: Instant,
@@ -204,7 +203,6 @@ impl Nodes {
         let node = Node {
             boot: lease.boot,
             url: lease.url.as_str().into(),
-            roles: lease.roles.clone(),
             until: self.clock(now) + good_for,
             heard_at: now,
             streams: lease.streams.clone(),
@@ -251,12 +249,6 @@ impl Nodes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
-    }
-
-    /// The other nodes that run `role`, by name.
-    pub fn with_role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a NodeName> {
-        let runs = move |node: &Node| node.roles.iter().any(|known| known == role);
-        self.nodes.iter().filter(move |(_, node)| runs(node)).map(|(name, _)| name)
     }
 }
 
@@ -380,7 +372,7 @@ mod tests {
         let anew = nodes.apply(now, wall(), &lease("two:80", 3, &[stream("studio", 2)]));
         assert_eq!(anew, newcomer(&[stream("studio", 1)]), "what it had is lost");
         assert_eq!(nodes.apply(now, wall(), &left(2)), Heard::Nothing, "the life before");
-        assert_eq!(nodes.with_role("ingest").count(), 1);
+        assert_eq!(nodes.len(), 1);
         assert_eq!(nodes.apply(now, wall(), &left(3)), Heard::Left("two:80".parse().unwrap()));
         assert_eq!(nodes.elsewhere().len(), 0);
     }
