@@ -174,7 +174,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // HTTP outlives ingest, so that viewers get the last part before they are told to come back.
     let http_shutdown = CancellationToken::new();
     let router = millrace_http::layers::finish(router);
-    let http = tokio::spawn(millrace_http::server::serve(http, router, limits, http_shutdown.clone()));
+    let serving =
+        millrace_http::server::serve_behind(origin.clone(), http, router, limits, http_shutdown.clone());
+    let http = tokio::spawn(serving);
     let metrics_server = serve_metrics(metrics_listener, recorder, limits, http_shutdown.clone());
     let parts: Vec<&'static str> = config.roles.iter().flat_map(|role| parts(*role)).copied().collect();
     for part in &parts {

@@ -15,9 +15,12 @@ use live::Live;
 use millrace_core::playback::Access;
 use millrace_hls_packager::origin::{Broadcast, router};
 use millrace_hls_packager::{Origin, OriginConfig};
+use millrace_http::front::NoFront;
+use millrace_http::server::{Limits, Listener, serve_behind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Viewers who wait for one part.
 const VIEWERS: usize = 1000;
@@ -49,8 +52,9 @@ struct Server {
     live: u64,
 }
 
-/// A server on a thread of its own, that publishes a part when told.
-fn serve() -> Server {
+/// A server on a thread of its own, that publishes a part when told: as the process runs it, with the origin in front
+/// of the router, or the router alone.
+fn serve(front: bool) -> Server {
     let (ready, server) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -65,7 +69,15 @@ fn serve() -> Server {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (publish, mut told) = mpsc::unbounded_channel();
             let address = listener.local_addr().unwrap();
-            tokio::spawn(std::future::IntoFuture::into_future(axum::serve(listener, router(origin.clone()))));
+            let router = millrace_http::layers::finish(router(origin.clone()));
+            let limits = Limits::default();
+            let (listeners, shutdown) =
+                (vec![Listener { tcp: listener, tls: None, redirect: None }], CancellationToken::new());
+            if front {
+                tokio::spawn(serve_behind(origin.clone(), listeners, router, limits, shutdown));
+            } else {
+                tokio::spawn(serve_behind(NoFront, listeners, router, limits, shutdown));
+            }
             ready
                 .send(Server {
                     waiting: Box::new(move || origin.waiting()),
@@ -196,12 +208,18 @@ fn reloads(c: &mut Criterion<Nanoseconds>) {
     let mut group = c.benchmark_group("blocked_reload_sockets_cpu");
     group.throughput(Throughput::Elements(VIEWERS as u64)).sample_size(10);
     let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (name, skip) in [("full", ""), ("delta_gzip", "&_HLS_skip=YES"), ("http_1kb", ""), ("floor_1kb", "")]
-    {
+    for (name, skip) in [
+        ("full", ""),
+        ("delta_gzip", "&_HLS_skip=YES"),
+        ("router_full", ""),
+        ("http_1kb", ""),
+        ("floor_1kb", ""),
+    ] {
         let mut server = match name {
             "http_1kb" => serve_http(1000),
             "floor_1kb" => serve_floor(1000),
-            _ => serve(),
+            "router_full" => serve(false),
+            _ => serve(true),
         };
         let mut viewers: Vec<_> = client.block_on(async {
             join_all((0..VIEWERS).map(|_| TcpStream::connect(server.address)))

@@ -1,5 +1,7 @@
 //! Headers and identifiers that every answer carries, and the answers of paths nobody serves.
-#![expect(clippy::disallowed_methods, reason = "shell: makes request ids")]
+#![expect(clippy::disallowed_methods, reason = "shell: makes request ids by clock and chance")]
+
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -24,21 +26,41 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// A request id that a peer sends is replaced: it would be an outsider's text in our log.
 pub fn finish(router: Router) -> Router {
-    let panicked = |_: Box<dyn std::any::Any + Send>| {
-        tracing::error!("a request handler panicked; this is a bug, please report the message above");
-        Problem::internal().into_response()
-    };
     // One layer made of all, outermost first: a router boxes the service and its future once per layer, for every
     // request.
+    let [referrer, sniffing] = ALWAYS.map(always);
     router.method_not_allowed_fallback(|| async { Problem::method_not_allowed() }).layer((
         MapRequestLayer::new(forget_foreign_request_id),
         SetRequestIdLayer::new(REQUEST_ID, MakeUuid),
         PropagateRequestIdLayer::new(REQUEST_ID),
-        always(header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
-        always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        CatchPanicLayer::custom(panicked),
+        referrer,
+        sniffing,
+        CatchPanicLayer::custom(|_| panicked().into_response()),
         DefaultBodyLimit::max(JSON_BODY_MAX_BYTES),
     ))
+}
+
+/// The headers that every answer carries, unless a handler says otherwise.
+const ALWAYS: [(HeaderName, &str); 2] = [
+    (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+/// Finishes an answer that did not come through the router of [`finish`], in the same way.
+pub(crate) fn dress<B>(response: &mut Response<B>) {
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Some(id) = new_request_id() {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+/// The answer of a handler that panicked.
+pub(crate) fn panicked() -> Problem {
+    tracing::error!("a request handler panicked; this is a bug, please report the message above");
+    Problem::internal()
 }
 
 /// The fallback of a process without a web app.
@@ -46,7 +68,7 @@ pub async fn unknown_path() -> Problem {
     Problem::not_found()
 }
 
-fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+fn always((name, value): (HeaderName, &'static str)) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
@@ -60,8 +82,17 @@ struct MakeUuid;
 
 impl MakeRequestId for MakeUuid {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        HeaderValue::try_from(uuid::Uuid::now_v7().to_string()).ok().map(RequestId::new)
+        new_request_id().map(RequestId::new)
     }
+}
+
+/// A UUIDv7. Its random part is the thread's: `Uuid::now_v7` asks the kernel each time, which costs as much as all else
+/// that an answer's head needs.
+fn new_request_id() -> Option<HeaderValue> {
+    let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis();
+    let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).ok()?, &rand::random());
+    let mut text = uuid::Uuid::encode_buffer();
+    HeaderValue::from_str(id.into_uuid().as_hyphenated().encode_lower(&mut text)).ok()
 }
 
 /// The request id of an answer, for tests and logs.

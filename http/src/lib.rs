@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod acme;
+pub mod front;
 pub mod guard;
 pub mod layers;
 pub mod problem;

@@ -1,6 +1,7 @@
 //! The listener: accepts, speaks TLS where asked, serves HTTP/1.1 and HTTP/2 with time limits, drains.
 #![expect(clippy::disallowed_methods, reason = "shell: sockets, tasks and timers")]
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::front::{self, Front, FrontBody, NoFront};
 use crate::guard::Guarded;
 use crate::redirect::{self, HttpsRedirect};
 use crate::tls::ACME_ALPN;
@@ -66,11 +68,9 @@ impl Default for Limits {
 
 /// How often a silent HTTP/2 peer is asked whether it is there, in header time-outs.
 const HTTP2_PING_AFTER_HEADER_TIMEOUTS: u32 = 2;
-/// Most bytes of an HTTP/2 request head (RFC 9113 §6.5.2).
+/// Most bytes of a request head (RFC 9113 §6.5.2; RFC 9112 §3 leaves it to us). For HTTP/1 it is also what hyper gathers
+/// of an answer's pieces before it writes; a [`Front`]'s answer is one piece.
 const HEAD_MAX_BYTES: u32 = 64 * 1024;
-/// What hyper buffers per HTTP/1 connection: most bytes of a request head (RFC 9112 §3 leaves it to us), and of an
-/// answer before it is written. Lower writes a segment in more pieces, which costs more than sending it does.
-const BUFFER_MAX_BYTES: usize = 256 * 1024;
 /// How long accepting pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -82,12 +82,23 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) -> usize {
+    serve_behind(NoFront, listeners, router, limits, shutdown).await
+}
+
+/// The same with a front before the router.
+pub async fn serve_behind<F: Front>(
+    front: F,
+    listeners: Vec<Listener>,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> usize {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_buf_size(BUFFER_MAX_BYTES);
+        .max_buf_size(HEAD_MAX_BYTES as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -98,7 +109,6 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let shared = Arc::new(Shared {
         builder,
-        router,
         limits,
         shutdown,
         cut: CancellationToken::new(),
@@ -106,8 +116,9 @@ pub async fn serve(
         connections: connections.clone(),
     });
     let mut loops = tokio::task::JoinSet::new();
-    for listener in listeners {
-        loops.spawn(accept_loop(listener, Arc::clone(&shared)));
+    for Listener { tcp, tls, redirect } in listeners {
+        let answers = Arc::new(Answers::of(front.clone(), router.clone(), redirect));
+        loops.spawn(accept_loop(tcp, tls.map(TlsAcceptor::from), answers, Arc::clone(&shared)));
     }
     while loops.join_next().await.is_some() {}
     connections.close();
@@ -120,9 +131,24 @@ pub async fn serve(
     cut
 }
 
+/// What answers on a listener.
+struct Answers<F> {
+    front: Option<F>,
+    router: Router,
+}
+
+impl<F> Answers<F> {
+    /// Where requests are sent to https, all of them come by the rule, which is the router's.
+    fn of(front: F, router: Router, redirect: Option<HttpsRedirect>) -> Self {
+        match redirect {
+            Some(rule) => Self { front: None, router: redirect::layer(router, rule) },
+            None => Self { front: Some(front), router },
+        }
+    }
+}
+
 struct Shared {
     builder: auto::Builder<TokioExecutor>,
-    router: Router,
     limits: Limits,
     shutdown: CancellationToken,
     cut: CancellationToken,
@@ -130,16 +156,16 @@ struct Shared {
     connections: TaskTracker,
 }
 
-async fn accept_loop(listener: Listener, shared: Arc<Shared>) {
-    let tls = listener.tls.map(TlsAcceptor::from);
-    let router = match listener.redirect {
-        Some(rule) => redirect::layer(shared.router.clone(), rule),
-        None => shared.router.clone(),
-    };
+async fn accept_loop<F: Front>(
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+    answers: Arc<Answers<F>>,
+    shared: Arc<Shared>,
+) {
     loop {
         let accepted = tokio::select! {
             () = shared.shutdown.cancelled() => return,
-            accepted = accept(&listener.tcp, &shared.slots) => accepted,
+            accepted = accept(&tcp, &shared.slots) => accepted,
         };
         let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
@@ -150,11 +176,11 @@ async fn accept_loop(listener: Listener, shared: Arc<Shared>) {
                 continue;
             }
         };
-        let (tls, router) = (tls.clone(), router.clone());
+        let (tls, answers) = (tls.clone(), Arc::clone(&answers));
         let task = Arc::clone(&shared);
         shared.connections.spawn(async move {
             let _slot = slot;
-            let connection = connection(stream, peer, tls, router, &task);
+            let connection = connection(stream, peer, tls, answers, &task);
             tokio::select! {
                 () = task.cut.cancelled() => {}
                 () = connection => {}
@@ -172,23 +198,23 @@ async fn accept(
     Ok((stream, peer, slot))
 }
 
-async fn connection(
+async fn connection<F: Front>(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    answers: Arc<Answers<F>>,
     shared: &Shared,
 ) {
     // Parts are small and late is worse than many packets.
     let _ = stream.set_nodelay(true);
     let Limits { header_timeout, write_stall, .. } = shared.limits;
     match tls {
-        None => exchange(Guarded::new(stream, header_timeout, write_stall), peer, router, shared).await,
+        None => exchange(Guarded::new(stream, header_timeout, write_stall), peer, answers, shared).await,
         Some(acceptor) => match tokio::time::timeout(header_timeout, acceptor.accept(stream)).await {
             // Who looked for the answer to a challenge has seen it (RFC 8737 §3).
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_ALPN) => {}
             Ok(Ok(stream)) => {
-                exchange(Guarded::new(stream, header_timeout, write_stall), peer, router, shared).await;
+                exchange(Guarded::new(stream, header_timeout, write_stall), peer, answers, shared).await;
             }
             Ok(Err(error)) => tracing::debug!(peer.addr = %peer, err = %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer.addr = %peer, "TLS handshake took too long"),
@@ -196,17 +222,14 @@ async fn connection(
     }
 }
 
-async fn exchange<S>(stream: Guarded<S>, peer: SocketAddr, router: Router, shared: &Shared)
+async fn exchange<S, F>(stream: Guarded<S>, peer: SocketAddr, answers: Arc<Answers<F>>, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Front,
 {
-    let router = router.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
+    let service = service_fn(move |request| answer(Arc::clone(&answers), peer, request));
     let io = TokioIo::new(Box::pin(stream));
-    let mut served =
-        pin!(shared.builder.serve_connection_with_upgrades(io, TowerToHyperService::new(router)));
+    let mut served = pin!(shared.builder.serve_connection_with_upgrades(io, service));
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
         () = shared.shutdown.cancelled() => {
@@ -217,6 +240,22 @@ where
     if let Err(error) = outcome {
         tracing::debug!(peer.addr = %peer, err = %error, "HTTP connection ended early");
     }
+}
+
+async fn answer<F: Front>(
+    answers: Arc<Answers<F>>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<FrontBody<F::Body>>, Infallible> {
+    if let Some(front) = &answers.front
+        && front.takes(request.method(), request.uri())
+    {
+        return Ok(front::answer(front, request.into_parts().0, peer).await);
+    }
+    request.extensions_mut().insert(ConnectInfo(peer));
+    // Boxed, so that what most requests wait in is not as large as this.
+    let routed = Box::pin(answers.router.clone().oneshot(request));
+    routed.await.map(|response| response.map(FrontBody::from))
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! Answers: bodies with their validators, ranges and cache rules, and the problems of this origin.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::Problem;
 
-use super::body::{ChainBody, length, slice};
+use super::body::{Chain, length, slice};
 use super::view::Rendered;
 use crate::playlist::DirectiveError;
 use crate::window::BadDirective;
@@ -25,6 +23,9 @@ pub(super) const ONE_SECOND: HeaderValue = HeaderValue::from_static("public, max
 /// `Cache-Control` of a media playlist that is the newest there is. Joining players begin at its end: a cached second
 /// would be a second of latency for all of their stay. Validators make asking again cheap.
 pub(super) const NEWEST: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
+
+/// Headers of an answer, with those that the server adds to each; fewer cost nothing, more a growing map.
+const HEADERS: usize = 20;
 
 /// What a request says about the answer it wants.
 pub(super) struct Wish<'a> {
@@ -110,6 +111,13 @@ enum Range {
     Outside,
 }
 
+/// An answer without a body, with room for the headers that any answer of ours has.
+fn empty() -> Response<Chain> {
+    let mut response = Response::new(Chain::default());
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
+    response
+}
+
 /// A playlist.
 pub(super) fn playlist(
     wish: &Wish<'_>,
@@ -117,8 +125,8 @@ pub(super) fn playlist(
     gzip: bool,
     cache: HeaderValue,
     bytes: metrics::Counter,
-) -> Response {
-    let mut response = Response::new(Body::empty());
+) -> Response<Chain> {
+    let mut response = empty();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, cache);
     headers.insert(header::ETAG, rendered.etag.clone());
@@ -131,7 +139,7 @@ pub(super) fn playlist(
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    *response.body_mut() = Body::new(ChainBody::new(vec![rendered.body.clone()], bytes));
+    *response.body_mut() = Chain::new([rendered.body.clone()], bytes);
     response
 }
 
@@ -142,10 +150,10 @@ pub(super) fn media(
     chunks: Vec<Bytes>,
     content_type: HeaderValue,
     bytes: metrics::Counter,
-) -> Result<Response, Refusal> {
+) -> Result<Response<Chain>, Refusal> {
     let etag = HeaderValue::try_from(format!("\"{name}\"")).map_err(|_| Refusal::NotFound)?;
     let whole = length(&chunks);
-    let mut response = Response::new(Body::empty());
+    let mut response = empty();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, IMMUTABLE);
     headers.insert(header::ETAG, etag.clone());
@@ -166,20 +174,20 @@ pub(super) fn media(
         }
         Range::Outside => return Err(Refusal::Range { length: whole }),
     };
-    *response.body_mut() = Body::new(ChainBody::new(chunks, bytes));
+    *response.body_mut() = Chain::new(chunks, bytes);
     Ok(response)
 }
 
 /// What another node refused, as it did.
-pub(super) fn refused(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn refused(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Chain> {
+    let mut response = Response::new(Chain::uncounted(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
 /// Shortens `max-age` to `seconds`.
-pub(super) fn keep_at_most(response: &mut Response, seconds: u64) {
+pub(super) fn keep_at_most<B>(response: &mut Response<B>, seconds: u64) {
     let Some(cache) = response.headers().get(header::CACHE_CONTROL).and_then(|value| value.to_str().ok())
     else {
         return;
@@ -228,7 +236,8 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn problem(&self) -> Problem {
+    /// What whoever asked is told.
+    pub(super) fn problem(&self) -> Problem {
         let brief = |problem: Problem| problem.with_header(header::CACHE_CONTROL, ONE_SECOND);
         match self {
             Self::NotFound => brief(Problem::not_found()),
@@ -302,12 +311,6 @@ impl Refusal {
                 ),
             ),
         }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        self.problem().into_response()
     }
 }
 

@@ -19,6 +19,7 @@ mod answer;
 mod blocked;
 mod body;
 mod catalog;
+mod front;
 mod metrics;
 mod name;
 mod peer;
@@ -35,20 +36,24 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use jiff::Timestamp;
 use millrace_core::ids::ChannelName;
 use millrace_core::nodes::Elsewhere;
 use millrace_core::playback::{Access, PlaybackKeys, TokenError};
+use millrace_http::front::FrontBody;
 use tokio::sync::watch;
 
 use crate::playlist::Directives;
 use crate::window::{Cache, Found, Request};
 use answer::{Refusal, Wish};
 use blocked::Blocked;
+use body::Chain;
 pub use catalog::{Broadcast, Catalog};
+use front::routed;
 use metrics::Kind;
 pub use metrics::Metrics;
 pub use name::MediaName;
@@ -120,6 +125,12 @@ impl Default for OriginConfig {
 
 /// Media of a rendition, or why not.
 type Answer<T> = Result<T, Refusal>;
+
+/// An answer of what is in memory.
+type Made = Response<Chain>;
+
+/// What the router answers.
+type Routed = Response<axum::body::Body>;
 
 /// What waiting came to.
 struct Awaited {
@@ -212,7 +223,7 @@ impl Origin {
         }
     }
 
-    async fn multivariant(&self, target: &Target<'_>, wish: &Wish<'_>) -> Answer<Response> {
+    async fn multivariant(&self, target: &Target<'_>, wish: &Wish<'_>) -> Answer<Made> {
         if let Some(answer) = self.ask_owner(target, Want::Multivariant, wish).await {
             return answer;
         }
@@ -229,7 +240,7 @@ impl Origin {
         query: &str,
         wish: &Wish<'_>,
         viewer: Option<u64>,
-    ) -> Answer<Response> {
+    ) -> Answer<Made> {
         if let Some(answer) = self.ask_owner(&target, Want::Playlist(query), wish).await {
             if let (Ok(_), Some(viewer), Some(seen)) = (&answer, viewer, &self.0.config.seen_elsewhere)
                 && let Ok(channel) = target.channel.parse()
@@ -269,7 +280,7 @@ impl Origin {
         media: MediaName<'_>,
         kind: Kind,
         wish: &Wish<'_>,
-    ) -> Answer<Response> {
+    ) -> Answer<Made> {
         if let Some(answer) = self.ask_owner(&target, Want::Media(media, kind), wish).await {
             return answer;
         }
@@ -299,19 +310,21 @@ impl Origin {
     }
 
     /// Who asks, if that is counted: our own player says so itself, by its beats. A node is no viewer.
-    fn viewer(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<u64> {
+    fn viewer(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<u64> {
         if !self.0.config.counts_requests
             || headers.contains_key(OUR_PLAYER)
             || headers.contains_key(peer::HOP)
         {
             return None;
         }
-        let peer: Option<IpAddr> = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         Some(self.0.salt.hash_one((peer, headers.get(header::USER_AGENT).map(HeaderValue::as_bytes))))
     }
 
-    fn finish(&self, kind: Kind, answer: Answer<Response>, request: &HeaderMap) -> Response {
-        let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    fn finish(&self, kind: Kind, answer: Answer<Made>, request: &HeaderMap) -> Response<FrontBody<Chain>> {
+        let mut response = match answer {
+            Ok(response) => response.map(FrontBody::Front),
+            Err(refusal) => refusal.problem().into_response().map(FrontBody::Router),
+        };
         peer::unshared(request, &mut response);
         self.0.metrics.request(kind, response.status());
         let headers = response.headers_mut();
@@ -332,7 +345,7 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
 /// A path below a channel, and the token in front of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Target<'a> {
     token: Option<&'a str>,
     channel: &'a str,
@@ -349,13 +362,13 @@ struct Opened {
 }
 
 impl Opened {
-    fn finish(&self, response: Response) -> Response {
+    fn finish(&self, response: Made) -> Made {
         shortened(response, self.seconds_left)
     }
 }
 
 /// No cache keeps what a token opened for longer than the token is good.
-fn shortened(mut response: Response, seconds_left: Option<u64>) -> Response {
+fn shortened(mut response: Made, seconds_left: Option<u64>) -> Made {
     if let Some(left) = seconds_left {
         answer::keep_at_most(&mut response, left);
     }
@@ -376,61 +389,74 @@ async fn get_multivariant(
     State(origin): State<Origin>,
     path: Result<Path<String>, PathRejection>,
     request: axum::extract::Request,
-) -> Response {
-    let Ok(Path(channel)) = path else { return origin.unknown() };
+) -> Routed {
+    let Ok(Path(channel)) = path else { return routed(origin.unknown()) };
     let target = Target { token: None, channel: &channel, rendition: "", file: "" };
-    origin.answer_multivariant(target, request).await
+    routed(origin.answer_multivariant(target, request).await)
 }
 
 async fn get_multivariant_by_token(
     State(origin): State<Origin>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: axum::extract::Request,
-) -> Response {
-    let Ok(Path((token, channel))) = path else { return origin.unknown() };
+) -> Routed {
+    let Ok(Path((token, channel))) = path else { return routed(origin.unknown()) };
     let target = Target { token: Some(&token), channel: &channel, rendition: "", file: "" };
-    origin.answer_multivariant(target, request).await
+    routed(origin.answer_multivariant(target, request).await)
 }
 
 async fn get_file(
     State(origin): State<Origin>,
     path: Result<Path<(String, String, String)>, PathRejection>,
     request: axum::extract::Request,
-) -> Response {
-    let Ok(Path((channel, rendition, file))) = path else { return origin.unknown() };
-    origin
-        .answer_file(Target { token: None, channel: &channel, rendition: &rendition, file: &file }, request)
-        .await
+) -> Routed {
+    let Ok(Path((channel, rendition, file))) = path else { return routed(origin.unknown()) };
+    let target = Target { token: None, channel: &channel, rendition: &rendition, file: &file };
+    origin.route_file(target, request).await
 }
 
 async fn get_file_by_token(
     State(origin): State<Origin>,
     path: Result<Path<(String, String, String, String)>, PathRejection>,
     request: axum::extract::Request,
-) -> Response {
-    let Ok(Path((token, channel, rendition, file))) = path else { return origin.unknown() };
+) -> Routed {
+    let Ok(Path((token, channel, rendition, file))) = path else { return routed(origin.unknown()) };
     let target = Target { token: Some(&token), channel: &channel, rendition: &rendition, file: &file };
-    origin.answer_file(target, request).await
+    origin.route_file(target, request).await
 }
 
 impl Origin {
-    fn unknown(&self) -> Response {
+    fn unknown(&self) -> Response<FrontBody<Chain>> {
         self.finish(Kind::Unknown, Err(Refusal::NotFound), &HeaderMap::new())
     }
 
-    async fn answer_multivariant(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
+    async fn answer_multivariant(
+        &self,
+        target: Target<'_>,
+        request: axum::extract::Request,
+    ) -> Response<FrontBody<Chain>> {
         let (request, _) = request.into_parts();
         let answer = self.multivariant(&target, &Wish::new(&request.headers)).await;
         self.finish(Kind::Multivariant, answer, &request.headers)
     }
 
-    async fn answer_file(&self, target: Target<'_>, request: axum::extract::Request) -> Response {
+    async fn route_file(&self, target: Target<'_>, request: axum::extract::Request) -> Routed {
         // The request moves in whole: extractors of its headers and extensions would copy them, for every viewer and
         // part.
         let (request, _) = request.into_parts();
+        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        routed(self.answer_file(target, &request, peer).await)
+    }
+
+    async fn answer_file(
+        &self,
+        target: Target<'_>,
+        request: &Parts,
+        peer: Option<IpAddr>,
+    ) -> Response<FrontBody<Chain>> {
         let wish = Wish::new(&request.headers);
         if target.file == "index.m3u8" {
-            let viewer = self.viewer(&request.extensions, &request.headers);
+            let viewer = self.viewer(peer, &request.headers);
             let query = request.uri.query().unwrap_or_default();
             let answer = self.playlist(target, query, &wish, viewer).await;
             return self.finish(Kind::Playlist, answer, &request.headers);

@@ -15,6 +15,8 @@ use crate::model::Output;
 use crate::window::tests::Studio;
 use crate::window::{LEADING_GAPS, WindowConfig};
 
+type Response = Routed;
+
 pub(super) const FIRST: u64 = 1_795_230_000 + LEADING_GAPS;
 
 pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -100,7 +102,7 @@ pub(super) async fn text(response: Response) -> String {
     String::from_utf8(body(response).await.to_vec()).unwrap()
 }
 
-pub(super) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(super) fn header<'a, B>(response: &'a axum::http::Response<B>, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
@@ -537,4 +539,76 @@ async fn the_catalog_forgets_channels_of_which_nothing_is_left() {
     assert!(catalog.channel(&channel()).is_none());
     catalog.set_access(&channel(), Access::Open);
     assert!(catalog.channel(&channel()).is_none(), "an order for a channel without media leaves nothing");
+}
+
+/// Status, headers and body.
+async fn seen<B: http_body::Body<Error: std::fmt::Debug>>(
+    response: axum::http::Response<B>,
+) -> (u16, Vec<(String, String)>, Bytes) {
+    let (head, body) = response.into_parts();
+    let mut headers: Vec<_> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), format!("{value:?}"))).collect();
+    headers.sort();
+    // The router's own, where hyper adds the front's.
+    headers.retain(|(name, _)| name != "content-length");
+    let length = body.size_hint().exact();
+    let body = body.collect().await.unwrap().to_bytes();
+    assert_eq!(length, Some(body.len() as u64));
+    (head.status.as_u16(), headers, body)
+}
+
+#[tokio::test]
+async fn the_front_answers_as_the_router_does() {
+    use millrace_http::front::Front as _;
+    let stage = Stage::new(8);
+    let token = PlaybackKeys::parse(SECRET).unwrap().sign(&channel(), Timestamp::now().as_second() + 100_000);
+    let current = format!("_HLS_msn={}&_HLS_part=0", FIRST + 1);
+    let etag = header(&stage.get("/live/studio/main/index.m3u8").await, "etag").to_owned();
+    let files = [
+        "main/index.m3u8",
+        "audio/index.m3u8?_HLS_skip=YES",
+        &format!("main/index.m3u8?{current}"),
+        "main/index.m3u8?_HLS_part=1",
+        "main/r4nd0m-i1.mp4",
+        "main/r4nd0m-p19.m4s",
+        &format!("main/r4nd0m-s{FIRST}.m4s"),
+        "main/r4nd0m-p1.m4s",
+        "main/0ther-p1.m4s",
+        "main/thumb.jpg",
+        "other/index.m3u8",
+    ];
+    let headers = [
+        ("accept-encoding", "gzip"),
+        ("accept-encoding", "identity"),
+        ("range", "bytes=2-4"),
+        ("range", "bytes=900-"),
+        ("if-none-match", &etag),
+    ];
+    let mut statuses = std::collections::BTreeSet::new();
+    for access in [Access::Open, Access::Token] {
+        stage.origin.catalog().set_access(&channel(), access);
+        for base in ["/live/studio", "/live/nobody", &format!("/t/{token}/live/studio"), "/t/bad/live/studio"]
+        {
+            for (file, (name, value)) in files.iter().flat_map(|file| headers.map(|header| (file, header))) {
+                let request = || {
+                    HttpRequest::get(format!("{base}/{file}"))
+                        .header(name, value)
+                        .body(Body::empty())
+                        .unwrap()
+                };
+                let head = request().into_parts().0;
+                assert!(stage.origin.takes(&head.method, &head.uri), "{base}/{file}");
+                let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+                let front = seen(stage.origin.answer(head, peer).await).await;
+                let routed = seen(stage.send(request()).await).await;
+                statuses.insert(front.0);
+                assert_eq!(front, routed, "{base}/{file} {name}: {value}");
+            }
+        }
+    }
+    assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 206, 304, 400, 404, 416]);
+    let takes = |method, path: &'static str| stage.origin.takes(&method, &axum::http::Uri::from_static(path));
+    assert!(!takes(Method::HEAD, "/live/studio/main/index.m3u8"));
+    assert!(!takes(Method::OPTIONS, "/live/studio/main/index.m3u8"));
+    assert!(!takes(Method::GET, "/live/studio/index.m3u8"));
 }

@@ -22,8 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
@@ -37,7 +36,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::answer::{Refusal, Wish};
-use super::{Answer, Origin, OriginConfig, Target, shortened};
+use super::{Answer, Made, Origin, OriginConfig, Target, shortened};
 use crate::playlist::Directives;
 use ask::Ask;
 pub(super) use ask::Want;
@@ -120,7 +119,7 @@ impl Origin {
         target: &Target<'_>,
         want: Want<'_>,
         wish: &Wish<'_>,
-    ) -> Option<Answer<Response>> {
+    ) -> Option<Answer<Made>> {
         let peers = self.0.peers.as_ref()?;
         let nothing = peers.elsewhere.borrow().is_empty() && !peers.formers.load(Relaxed);
         if nothing || wish.has_header(&HOP) {
@@ -136,9 +135,9 @@ impl Origin {
         target: &Target<'_>,
         want: Want<'_>,
         wish: &Wish<'_>,
-    ) -> Option<Answer<Response>> {
+    ) -> Option<Answer<Made>> {
         let name: ChannelName = target.channel.parse().ok()?;
-        let mut before: Option<(Owner, Answer<Response>)> = None;
+        let mut before: Option<(Owner, Answer<Made>)> = None;
         for _ in 0..OWNERS_TRIED {
             let elsewhere = Arc::clone(&peers.elsewhere.borrow());
             let here = self.0.catalog.channel(&name);
@@ -171,7 +170,7 @@ impl Origin {
         target: &Target<'_>,
         want: Want<'_>,
         wish: &Wish<'_>,
-    ) -> Option<Answer<Response>> {
+    ) -> Option<Answer<Made>> {
         let owner = peers.desk().formers.get(now(), name).cloned()?;
         match self.ask_once(peers, target, want, wish, &owner).await {
             Ok(Asked::Answered(answer)) => Some(answer),
@@ -266,9 +265,9 @@ impl Origin {
 /// What came of asking an owner.
 enum Asked {
     /// That is the answer.
-    Answered(Answer<Response>),
+    Answered(Answer<Made>),
     /// That is the answer unless another node has the channel by now.
-    Unavailable(Answer<Response>),
+    Unavailable(Answer<Made>),
 }
 
 fn is_same(asked: &Owner, owner: &Owner) -> bool {
@@ -473,7 +472,7 @@ impl Peers {
 
 /// Lets no cache keep for all what is refused to a node, or to who says to be one: the same address may have an answer for
 /// everybody else, on another node.
-pub(super) fn unshared(request: &HeaderMap, response: &mut Response) {
+pub(super) fn unshared<B>(request: &HeaderMap, response: &mut Response<B>) {
     if request.contains_key(HOP) && !response.status().is_success() {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

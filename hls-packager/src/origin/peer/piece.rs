@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 
+use super::super::Made;
 use super::super::answer::{self, Refusal, Wish};
 use super::super::metrics::Kind;
 use super::super::view::Rendered;
@@ -124,7 +124,7 @@ impl Piece {
         file: &str,
         bytes: metrics::Counter,
         now: Instant,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Made, Refusal> {
         let mut response = match &self.what {
             What::Playlist { rendered, gzip, cache } => {
                 answer::playlist(wish, rendered, *gzip, cache.clone(), bytes)

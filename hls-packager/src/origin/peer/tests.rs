@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::http::Method;
+use axum::response::Response;
 use millrace_core::event::LeasedStream;
 use millrace_core::playback::PlaybackKeys;
 use tower::ServiceExt;
