@@ -1,5 +1,6 @@
 // What the measurements share: processes that end with this one, CPU time from /proc, conditions with a deadline.
 import { execFile, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import {
   appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, writeFileSync,
 } from "node:fs";
@@ -111,6 +112,22 @@ export async function nginxRtmp() {
   `);
   const child = start("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")]);
   return { child, pid: child.pid, address: `127.0.0.1:${port}`, rtmp: `rtmp://127.0.0.1:${port}/live`, hls };
+}
+
+/** Debian's nginx with a file of so many bytes, on a free port. */
+export async function nginxFile(bytes) {
+  const folder = temporary();
+  const port = await freePort();
+  writeFileSync(join(folder, "file"), randomBytes(bytes));
+  writeFileSync(join(folder, "nginx.conf"), `
+    daemon off; user root; worker_processes 1; worker_rlimit_nofile 20000; pid ${folder}/pid; error_log ${folder}/error.log warn;
+    events { worker_connections 10000; }
+    http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; open_file_cache max=10;
+      server { listen 127.0.0.1:${port} backlog=4096; root ${folder}; } }
+  `);
+  const child = start("nginx", ["-p", folder, "-c", join(folder, "nginx.conf")]);
+  const worker = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  return { child, pid: await until("nginx's worker", worker), address: `127.0.0.1:${port}` };
 }
 
 /** Runs the load program (`tests/load`) and answers what it found. */

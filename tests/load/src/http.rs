@@ -80,8 +80,9 @@ impl Http {
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
         let length: usize = text
             .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .and_then(|length| length.parse().ok())
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .and_then(|(_, length)| length.parse().ok())
             .context("no length")?;
         let mut left = (head + length).checked_sub(bytes.len()).context("more than was asked for")?;
         if keep {

@@ -57,8 +57,17 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
-    /// Write answers in a bare loop: the CPU time nobody gets below.
+    /// Write answers in a bare loop, the CPU time nobody gets below; or ask another server for them.
     Floor {
+        /// Another server's HTTP address.
+        #[arg(long, requires = "pid")]
+        peer: Option<SocketAddr>,
+        /// Its process.
+        #[arg(long)]
+        pid: Option<u32>,
+        /// What it is asked for.
+        #[arg(long, default_value = "/")]
+        path: String,
         #[arg(long)]
         viewers: usize,
         /// Bytes of an answer.
@@ -133,9 +142,13 @@ async fn run(command: Command) -> anyhow::Result<Value> {
             let plan = watch::Plan { http, rtmp: server.rtmp, pid, mode, streams, viewers, seconds };
             watch::run(tape(&server.file)?, plan).await
         }
-        Command::Floor { viewers, bytes, every, spread, seconds } => {
+        Command::Floor { peer, pid, path, viewers, bytes, every, spread, seconds } => {
             let every = Duration::from_millis(every);
-            floor::run(floor::Plan { viewers, bytes, every, spread, seconds }).await
+            let plan = floor::Plan { viewers, bytes, every, spread, seconds };
+            match peer.zip(pid) {
+                Some((http, pid)) => floor::run_peer(plan, &floor::Peer { http, pid, path }).await,
+                None => floor::run(plan).await,
+            }
         }
         Command::First { server, http, folder, rounds } => {
             let playlist = match (http, folder) {
