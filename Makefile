@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.ht
 	web/package-lock.json web/tsconfig.json web/vite.config.ts
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-services test-api test-deploy fuzz bench generate docs docker release up down logs clean
+.PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-split soak test-services test-api test-deploy fuzz bench generate docs docker release up down logs clean
 
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -49,6 +49,12 @@ test-web: web/node_modules/.package-lock.json ## Tests of the web app
 # More at once than there are processors: they wait for media most of the time, and take turns where they do not.
 test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, nginx, MongoDB, Kafka
 	cargo test --workspace --locked --test e2e -- --test-threads=6
+
+test-split: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## The black-box tests with a process for each role, on MongoDB and Kafka
+	MILLRACE_TEST_TOPOLOGY=split cargo test --workspace --locked --test e2e -- --test-threads=3 --skip cluster::
+
+soak: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## What dies in tests/cluster, with real windows, 20 broadcasts and 200 viewers (15 minutes; nothing else should run)
+	MILLRACE_TEST_WINDOWS=real cargo test --workspace --locked --test e2e -- --test-threads=1 --nocapture cluster::
 
 test-services: setup-test ## Tests of what talks to MongoDB and Kafka, with real ones
 	cargo test --workspace --locked --test 'e2e_*'

@@ -16,6 +16,8 @@ mod acme;
 mod api;
 mod backup;
 mod browser;
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod decode;
 mod edge;
 mod fixtures;

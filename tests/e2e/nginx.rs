@@ -48,7 +48,12 @@ impl Nginx {
              scgi_temp_path {folder_name}/scgi;\ninclude {folder_name}/millrace.conf;\n}}\n"
         );
         std::fs::write(path.join("nginx.conf"), main).unwrap();
-        let nginx = Self { child: spawn(&path), folder, address };
+        Self::run(folder, address).await
+    }
+
+    /// Starts the nginx that is set up in a folder: `nginx.conf` does not become a daemon, and logs into `access.log`.
+    pub(crate) async fn run(folder: TempDir, address: SocketAddr) -> Self {
+        let nginx = Self { child: spawn(folder.path()), folder, address };
         nginx.answers().await;
         nginx
     }
@@ -72,13 +77,30 @@ impl Nginx {
         self.answers().await;
     }
 
+    /// Puts new workers in the place of those that run, which end what they have begun: nobody is turned away. As
+    /// `nginx -s reload` does.
+    pub(crate) async fn reload(&self) {
+        let master = self.child.id().expect("it runs").to_string();
+        let old = workers(&master);
+        signal("-HUP", [master.clone()]);
+        until("all workers that take connections are new", START, || async {
+            let now = workers(&master);
+            let is_leaving = |worker: &String| {
+                let name = std::fs::read_to_string(format!("/proc/{worker}/cmdline")).unwrap_or_default();
+                name.is_empty() || name.contains("shutting down")
+            };
+            let left = old.iter().all(is_leaving);
+            (left && now.iter().any(|worker| !old.contains(worker))).then_some(())
+        })
+        .await;
+    }
+
     fn kill(&self) {
         let Some(id) = self.child.id() else { return };
+        let master = id.to_string();
         // The workers would outlive their master, which goes first: it would replace them.
-        let workers = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        let all = [id.to_string()].into_iter().chain(workers.split_whitespace().map(str::to_owned));
-        // What is gone already need not be killed.
-        let _ = std::process::Command::new("kill").arg("-9").args(all).stderr(Stdio::null()).status();
+        let workers = workers(&master);
+        signal("-9", [master].into_iter().chain(workers));
     }
 
     /// Address of a path.
@@ -95,6 +117,17 @@ impl Nginx {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
     }
+}
+
+/// The processes that a master has.
+fn workers(master: &str) -> Vec<String> {
+    let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+    children.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// What is gone already need not be told.
+fn signal(name: &str, processes: impl IntoIterator<Item = String>) {
+    let _ = std::process::Command::new("kill").arg(name).args(processes).stderr(Stdio::null()).status();
 }
 
 /// Starts the nginx that is set up in a folder.

@@ -169,6 +169,10 @@ fn longest_play(samples: &[Value]) -> f64 {
         else {
             continue;
         };
+        // The page took another player: it counts from the beginning.
+        if before.as_ref().is_some_and(|(f, _, _)| frames < *f) {
+            (start, before) = (None, None);
+        }
         let moving = before.as_ref().is_some_and(|(f, s, picture)| {
             frames > *f && sound > *s && (*picture != sample["picture"] || sample["picture"].is_null())
         });

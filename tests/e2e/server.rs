@@ -116,6 +116,11 @@ impl Process {
         format!("rtmp://{}/live/{key}", self.rtmp.unwrap())
     }
 
+    /// Where publishers come in, at a process that takes them.
+    pub(crate) fn rtmp(&self) -> SocketAddr {
+        self.rtmp.unwrap()
+    }
+
     /// A metric's value by the beginning of its line, summed over the lines that match.
     pub(crate) async fn metric(&self, line: &str) -> Option<f64> {
         let text =
@@ -138,7 +143,8 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    fn id(&self) -> u32 {
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 

@@ -21,6 +21,40 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Nobody publishes without a key.
 pub(crate) const KEYS: &[(&str, &str)] = &[("MILLRACE_PUBLISH_AUTH", "keys")];
 
+/// Keeps an account called ada; a token of it that may read and do what belongs to channels.
+pub(crate) async fn account(store: Store, role: Role) -> Secret {
+    let token = Secret::random("mr_");
+    let id: UserId = "0198c6d2-0000-7000-8000-000000000001".parse().unwrap();
+    let user = User {
+        id,
+        name: "ada".parse().unwrap(),
+        display_name: "Ada".to_owned(),
+        email: None,
+        new_email: None,
+        email_verified: false,
+        password: None,
+        role,
+        bio: String::new(),
+        avatar: None,
+        created_at: 1,
+        banned_at: None,
+    };
+    store.insert(&user).await.unwrap();
+    let record = ApiToken {
+        id: id.0,
+        user: id,
+        name: "test".to_owned(),
+        hash: token.hash(),
+        hint: String::new(),
+        scopes: [Scope::Read, Scope::Channels].into_iter().collect(),
+        created_at: 1,
+        last_used_at: None,
+        expires_at: None,
+    };
+    Tokens::new(store).add(&record).await.unwrap();
+    token
+}
+
 /// A server with an account, and what that account does.
 pub(crate) struct Streamer {
     pub(crate) server: Server,
@@ -42,38 +76,8 @@ impl Streamer {
             }
             location => location,
         };
-        let token = Secret::random("mr_");
         let engine = millrace_store::open(location, data.path()).await.unwrap();
-        let store = Store::new(engine, COLLECTIONS).await.unwrap();
-        let id: UserId = "0198c6d2-0000-7000-8000-000000000001".parse().unwrap();
-        let user = User {
-            id,
-            name: "ada".parse().unwrap(),
-            display_name: "Ada".to_owned(),
-            email: None,
-            new_email: None,
-            email_verified: false,
-            password: None,
-            role: Role::Streamer,
-            bio: String::new(),
-            avatar: None,
-            created_at: 1,
-            banned_at: None,
-        };
-        store.insert(&user).await.unwrap();
-        let record = ApiToken {
-            id: id.0,
-            user: id,
-            name: "test".to_owned(),
-            hash: token.hash(),
-            hint: String::new(),
-            scopes: [Scope::Read, Scope::Channels].into_iter().collect(),
-            created_at: 1,
-            last_used_at: None,
-            expires_at: None,
-        };
-        Tokens::new(store.clone()).add(&record).await.unwrap();
-        drop(store);
+        let token = account(Store::new(engine, COLLECTIONS).await.unwrap(), Role::Streamer).await;
         let server = Server::start_in(data, settings).await;
         let client = crate::http::client().pool_max_idle_per_host(0).build().unwrap();
         Self { server, token, client }

@@ -14,8 +14,8 @@ pub(crate) fn is_split() -> bool {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Shared {
     pub(crate) store: String,
-    bus: String,
-    prefix: String,
+    pub(crate) bus: String,
+    pub(crate) prefix: String,
 }
 
 impl Shared {

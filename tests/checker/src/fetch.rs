@@ -29,6 +29,10 @@ pub enum Protocol {
 /// Longest wait for any answer; a blocked one is a 503 long before.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
+/// Connections that idle for longer are not used again: servers close them after 10 s and more, and a request that leaves
+/// just then is lost. Browsers send it again.
+const IDLE: Duration = Duration::from_secs(5);
+
 impl Fetcher {
     /// A fetcher whose clock starts now. Certificates are not verified: tests make their own.
     ///
@@ -41,6 +45,7 @@ impl Fetcher {
             .danger_accept_invalid_certs(true)
             .no_proxy()
             .timeout(TIMEOUT)
+            .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none());
         if protocol == Protocol::Http2PriorKnowledge {

@@ -74,7 +74,10 @@ async fn measure(plan: Plan, address: SocketAddr, path: &str, process: &str) -> 
             loop {
                 sleep_until(due).await;
                 let answer = connection.get(&path, false).await?;
-                anyhow::ensure!((answer.status, answer.length) == (200, plan.bytes), "another answer than wanted");
+                anyhow::ensure!(
+                    (answer.status, answer.length) == (200, plan.bytes),
+                    "another answer than wanted"
+                );
                 answers.set(answers.get() + 1);
                 due += plan.every;
             }

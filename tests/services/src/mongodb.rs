@@ -1,4 +1,4 @@
-//! A MongoDB replica set of one member.
+//! A MongoDB replica set of one member, and one of three.
 #![expect(clippy::disallowed_methods, reason = "shell: waits for a server")]
 
 use std::path::Path;
@@ -102,6 +102,17 @@ impl Mongod {
     }
 
     async fn start_with(more: &[&str]) -> Self {
+        let server = Self::start_member(more, |server| match more {
+            [] => doc! { "ping": 1 },
+            _ => server.initiate(),
+        });
+        let server = server.await;
+        server.ready().await;
+        server
+    }
+
+    /// Starts one and waits until it does a command.
+    async fn start_member(more: &[&str], until: impl Fn(&Self) -> Document) -> Self {
         let program = program();
         for _ in 0..PORTS {
             let port = free_port();
@@ -113,13 +124,7 @@ impl Mongod {
             arguments.extend(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
             arguments.extend(more);
             let server = Self { keeper: Keeper::start(folder, program.as_str(), &arguments), port };
-            let is_ready = if more.is_empty() {
-                doc! { "ping": 1 }
-            } else {
-                server.initiate()
-            };
-            if server.answers(is_ready).await {
-                server.ready().await;
+            if server.answers(until(&server)).await {
                 return server;
             }
         }
@@ -162,6 +167,10 @@ impl Mongod {
         self.keeper.order("continue");
     }
 
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     fn client(&self) -> Client {
         let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(self.port) };
         let options = ClientOptions::builder()
@@ -174,8 +183,7 @@ impl Mongod {
 
     /// The command that makes it a replica set.
     fn initiate(&self) -> Document {
-        let host = format!("127.0.0.1:{}", self.port);
-        doc! { "replSetInitiate": { "_id": "rs0", "members": [{ "_id": 0, "host": host }] } }
+        doc! { "replSetInitiate": { "_id": "rs0", "members": [{ "_id": 0, "host": self.address() }] } }
     }
 
     /// Waits until it does a command; false if its port was taken.
@@ -191,11 +199,14 @@ impl Mongod {
         !taken()
     }
 
+    async fn is_primary(&self) -> bool {
+        let said = self.client().database("admin").run_command(doc! { "hello": 1 }).await;
+        said.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
+    }
+
     async fn ready(&self) {
-        let admin = self.client().database("admin");
-        let is_primary = |hello: Document| hello.get_bool("isWritablePrimary").unwrap_or(false);
         let ready = async {
-            while !admin.run_command(doc! { "hello": 1 }).await.is_ok_and(is_primary) {
+            while !self.is_primary().await {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -204,6 +215,91 @@ impl Mongod {
 
     fn within<E>(&self, result: Result<(), E>) {
         assert!(result.is_ok(), "mongod is not ready within {READY:?}:\n{}", self.keeper.log());
+    }
+}
+
+/// A replica set of three members, of which the first is the primary if it can.
+#[derive(Debug)]
+pub struct ReplicaSet(Vec<Mongod>);
+
+impl ReplicaSet {
+    /// Starts one and waits until it takes writes. A primary that is not heard of for `election` is replaced.
+    ///
+    /// # Panics
+    /// As [`Mongod::start`].
+    pub async fn start(election: Duration) -> Self {
+        let member = || Mongod::start_member(&["--replSet", "rs0"], |_| doc! { "ping": 1 });
+        let (one, two, three) = tokio::join!(member(), member(), member());
+        let set = Self(vec![one, two, three]);
+        let member = |number: i32, server: &Mongod| {
+            let priority = if number == 0 { 2 } else { 1 };
+            doc! { "_id": number, "host": server.address(), "priority": priority }
+        };
+        let members: Vec<_> = (0..).zip(&set.0).map(|(number, server)| member(number, server)).collect();
+        let election = i64::try_from(election.as_millis()).expect("some seconds");
+        let settings = doc! { "electionTimeoutMillis": election };
+        let config = doc! { "_id": "rs0", "members": members, "settings": settings };
+        set.0[0].answers(doc! { "replSetInitiate": config }).await;
+        set.ready().await;
+        set
+    }
+
+    /// The URI of a database.
+    #[must_use]
+    pub fn uri(&self, database: &str) -> String {
+        let members: Vec<_> = self.0.iter().map(Mongod::address).collect();
+        format!("mongodb://{}/{database}?replicaSet=rs0", members.join(","))
+    }
+
+    /// Has the primary step down, for so long, and waits until another one takes writes.
+    ///
+    /// # Panics
+    /// There is no primary, or no other one within half a minute.
+    pub async fn step_down(&self, seconds: i32) {
+        let primary = self.primary().await.expect("a primary");
+        let down = doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 1 };
+        // It may close the connection that told it.
+        let _ = self.0[primary].client().database("admin").run_command(down).await;
+        let other = async {
+            while self.primary().await.is_none_or(|now| now == primary) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        self.0[primary].within(tokio::time::timeout(READY, other).await);
+    }
+
+    /// Kills all members without warning.
+    pub fn kill(&mut self) {
+        self.0.iter_mut().for_each(Mongod::kill);
+    }
+
+    /// Starts all of them again where they were, and waits until they take writes.
+    ///
+    /// # Panics
+    /// They do not within half a minute.
+    pub async fn restart(&mut self) {
+        for member in &mut self.0 {
+            member.keeper.order("start");
+        }
+        self.ready().await;
+    }
+
+    async fn primary(&self) -> Option<usize> {
+        for (number, member) in self.0.iter().enumerate() {
+            if member.is_primary().await {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    async fn ready(&self) {
+        let ready = async {
+            while self.primary().await.is_none() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        self.0[0].within(tokio::time::timeout(READY, ready).await);
     }
 }
 

@@ -1,0 +1,9 @@
+//! What dies, one after the other.
+
+mod clocks;
+mod disk;
+mod edge;
+mod kafka;
+mod mongodb;
+mod processes;
+mod rolling;
