@@ -1,11 +1,11 @@
 //! `[accounts]`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::limits_config::LimitsConfig;
+use crate::network::Network;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -21,9 +21,9 @@ pub struct AccountsConfig {
     /// no cookie longer).
     #[serde(with = "millrace_core::config::duration")]
     pub session_lifetime: Duration,
-    /// Reverse proxies whose `X-Forwarded-For` is believed; limits per address count the address it names. Empty by
-    /// default: a header that anybody can send is no address.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed, by address or network; limits per address count the address
+    /// it names. Empty by default: a header that anybody can send is no address.
+    pub trusted_proxies: Vec<Network>,
     /// For how long after a provider has said who sits there the person may do what else takes the password: set one,
     /// turn the second factor off, delete the account. Default 10 min, 1 min to 1 h.
     #[serde(with = "millrace_core::config::duration")]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod mail;
+pub mod network;
 pub mod notices;
 pub mod oauth;
 pub mod picture;

@@ -30,8 +30,13 @@ struct Site {
 
 impl Site {
     async fn new(life_s: u64) -> Self {
+        Self::with_account(life_s, None).await
+    }
+
+    /// The ACME server wants to know this account.
+    async fn with_account(life_s: u64, account: Option<(&str, &str)>) -> Self {
         let (http, https) = (free_port(), free_port());
-        let pebble = Pebble::start(http, https, life_s).await;
+        let pebble = Pebble::start_for(http, https, life_s, account).await;
         Self { pebble, data: Arc::new(TempDir::new().unwrap()), http, https }
     }
 
@@ -112,6 +117,34 @@ fn files(folder: &Path) -> Vec<(String, u32)> {
     }
     found.sort();
     found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_may_want_an_account_that_was_made_with_it_before() {
+    const KEY: &str = "bWlsbHJhY2UtdGVzdC1rZXktb2YtYW4tYWNjb3VudC0x";
+    let site = Site::with_account(LONG_LIFE_S, Some(("kid-1", KEY))).await;
+    let key_file = site.data.path().join("key");
+    let file = key_file.to_str().unwrap();
+    let named =
+        [("MILLRACE_ACME__EXTERNAL_ACCOUNT", "kid-1"), ("MILLRACE_ACME__EXTERNAL_ACCOUNT_KEY_FILE", file)];
+
+    let server = site.serve(&[]).await;
+    until("the refusal", SOON, async || server.logged("set acme.external_account")).await;
+    server.stop().await;
+
+    std::fs::write(&key_file, "no key!").unwrap();
+    let server = site.serve(&named).await;
+    until("what is wrong with the key", SOON, async || server.logged("holds no key of an external account"))
+        .await;
+    server.stop().await;
+
+    std::fs::write(&key_file, format!("{KEY}\n")).unwrap();
+    let server = site.serve(&named).await;
+    let browser = site.browser().await;
+    until("a certificate", SOON, || site.page(&browser)).await;
+    assert!(!server.log().contains(KEY), "the key is in the log");
+    server.assert_calm();
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use millrace_http::problem::Problem;
 use super::limiter::{Limiter, Rule, network};
 use super::limits_config::{LimitsConfig, RuleConfig};
 use super::secret::sha256;
+use crate::network::Network;
 use crate::state::ApiState;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -180,8 +181,8 @@ impl FromRequestParts<ApiState> for ClientAddress {
     }
 }
 
-fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.contains(&address.to_canonical());
+fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
     if !is_trusted(&peer) {
         return peer;
     }
@@ -307,15 +308,17 @@ mod tests {
     fn only_trusted_proxies_are_believed() {
         let mut headers = HeaderMap::new();
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("203.0.113.9, 198.51.100.7, 10.0.0.2"));
-        let (proxy, inner) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        assert_eq!(resolve(proxy, &headers, &[]), proxy);
-        assert_eq!(resolve(proxy, &headers, &[proxy]), inner);
-        let client: IpAddr = "198.51.100.7".parse().unwrap();
-        assert_eq!(
-            resolve(proxy, &headers, &[proxy, inner]),
-            client,
-            "what the client wrote before is not believed"
-        );
-        assert_eq!(resolve(client, &headers, &[proxy]), client);
+        let [proxy, inner, client]: [IpAddr; 3] =
+            ["10.0.0.1", "10.0.0.2", "198.51.100.7"].map(|address| address.parse().unwrap());
+        let resolved = |peer, trusted: &[&str]| {
+            let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+            resolve(peer, &headers, &trusted)
+        };
+        assert_eq!(resolved(proxy, &[]), proxy);
+        assert_eq!(resolved(proxy, &["10.0.0.1"]), inner);
+        for trusted in [&["10.0.0.1", "10.0.0.2"][..], &["10.0.0.0/8"]] {
+            assert_eq!(resolved(proxy, trusted), client, "what the client wrote before is not believed");
+        }
+        assert_eq!(resolved(client, &["10.0.0.0/8"]), client);
     }
 }

@@ -25,6 +25,11 @@ pub struct AcmeConfig {
     pub directory: String,
     /// A PEM file with the certificate that the directory's own HTTPS is trusted by, if the system does not know it.
     pub directory_ca: Option<PathBuf>,
+    /// What the directory calls an account that was made with it elsewhere, if it wants one (external account binding,
+    /// RFC 8555 §7.3.4).
+    pub external_account: Option<String>,
+    /// The file with the key that the directory gave with it, in base64url.
+    pub external_account_key_file: Option<PathBuf>,
     /// How it may be proved that the domains are ours, what is tried first at the beginning.
     pub challenges: Vec<ChallengeKind>,
     /// After a failure that may pass the first new try waits so long, then twice as long each time, up to an hour. After
@@ -40,6 +45,8 @@ impl Default for AcmeConfig {
             email: None,
             directory: DIRECTORY.into(),
             directory_ca: None,
+            external_account: None,
+            external_account_key_file: None,
             challenges: vec![ChallengeKind::TlsAlpn01, ChallengeKind::Http01],
             retry: Duration::from_secs(60),
         }
@@ -139,6 +146,13 @@ impl AcmeConfig {
                 self.directory
             ));
         }
+        if self.external_account.is_some() != self.external_account_key_file.is_some() {
+            problems.push(
+                "acme.external_account: needs acme.external_account_key_file, and that needs it; the directory gives \
+                 both"
+                    .into(),
+            );
+        }
         if self.challenges.is_empty() {
             problems.push("acme.challenges: is empty; name tls-alpn-01, http-01 or both".into());
         }
@@ -198,6 +212,8 @@ mod tests {
         for (problems, key) in [
             (with(|config| config.email = Some("me".into())), "acme.email"),
             (with(|config| config.directory = "http://ca".into()), "acme.directory"),
+            (with(|config| config.external_account = Some("a".into())), "acme.external_account"),
+            (with(|config| config.external_account_key_file = Some("a".into())), "acme.external_account"),
             (with(|config| config.challenges.clear()), "acme.challenges"),
             (with(|config| config.retry = Duration::ZERO), "acme.retry"),
             (with(|config| config.domains.0 = vec!["a.example".into(); 101]), "acme.domains"),

@@ -4,9 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
-    Problem, RetryPolicy,
+    Account, AuthorizationStatus, ChallengeType, ExternalAccountKey, Identifier, NewAccount, NewOrder, Order,
+    OrderStatus, Problem, RetryPolicy,
 };
 
 use super::answers::Answers;
@@ -22,6 +24,8 @@ const PATIENCE: RetryPolicy = RetryPolicy::new()
     .timeout(Duration::from_secs(120));
 /// The directory does not know the account (RFC 8555 §6.7).
 const NO_SUCH_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+/// The directory wants an account that was made with it elsewhere (RFC 8555 §7.3.4).
+const EXTERNAL_ACCOUNT_REQUIRED: &str = "urn:ietf:params:acme:error:externalAccountRequired";
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,9 @@ pub(crate) enum AcmeError {
     /// Our files.
     #[error("{} cannot be read or written: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
+    /// What was given us of an account is no key.
+    #[error("{} holds no key of an external account: {problem}", .path.display())]
+    ExternalKey { path: PathBuf, problem: String },
     /// Our keys.
     #[error("the answer to a challenge could not be made: {0}")]
     Answer(#[from] rcgen::Error),
@@ -62,7 +69,16 @@ impl AcmeError {
     }
 
     fn is_unknown_account(&self) -> bool {
-        matches!(self, Self::Refused { problem, .. } if problem.r#type.as_deref() == Some(NO_SUCH_ACCOUNT))
+        self.is_refusal(NO_SUCH_ACCOUNT)
+    }
+
+    /// Whether the directory wants an account that was made with it before.
+    pub(crate) fn wants_external_account(&self) -> bool {
+        self.is_refusal(EXTERNAL_ACCOUNT_REQUIRED)
+    }
+
+    fn is_refusal(&self, kind: &str) -> bool {
+        matches!(self, Self::Refused { problem, .. } if problem.r#type.as_deref() == Some(kind))
     }
 }
 
@@ -148,11 +164,27 @@ async fn account(
     let contact = config.email.as_ref().map(|email| format!("mailto:{email}"));
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
     let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+    let external = external_account(config)?;
     let (account, credentials) =
-        builder.create(&wanted, config.directory.clone(), None).await.map_err(failed)?;
+        builder.create(&wanted, config.directory.clone(), external.as_ref()).await.map_err(failed)?;
     kept.keep_account(&credentials)
         .map_err(|source| AcmeError::File { path: kept.folder().to_owned(), source })?;
     Ok(account)
+}
+
+/// The account that our own is bound to, if the directory wants that (RFC 8555 §7.3.4).
+fn external_account(config: &AcmeConfig) -> Result<Option<ExternalAccountKey>, AcmeError> {
+    let Some((id, path)) = config.external_account.as_ref().zip(config.external_account_key_file.as_ref())
+    else {
+        return Ok(None);
+    };
+    let read = || {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let key = BASE64_URL_SAFE_NO_PAD.decode(text.trim().trim_end_matches('='));
+        key.ok().filter(|key| !key.is_empty()).ok_or_else(|| "what it says is no base64url".to_owned())
+    };
+    let key = read().map_err(|problem| AcmeError::ExternalKey { path: path.clone(), problem })?;
+    Ok(Some(ExternalAccountKey::new(id.clone(), &key)))
 }
 
 /// Shows the answers to all challenges and says that they can be looked at.

@@ -205,10 +205,17 @@ fn hint(error: &AcmeError, places: Places) -> String {
         AcmeError::Directory { .. } | AcmeError::Slow { .. } => {
             "check that this machine reaches it, MILLRACE_ACME_DIRECTORY and acme.directory_ca".into()
         }
+        error if error.wants_external_account() => {
+            "set acme.external_account and acme.external_account_key_file to what it gives to those who have an account"
+                .into()
+        }
         AcmeError::Refused { .. } => {
-            "what it says is about MILLRACE_ACME_DOMAINS or MILLRACE_ACME_EMAIL".into()
+            "what it says is about MILLRACE_ACME_DOMAINS, MILLRACE_ACME_EMAIL or acme.external_account".into()
         }
         AcmeError::Unusable { .. } => "check the clock of this machine, and the directory".into(),
+        AcmeError::ExternalKey { .. } => {
+            "copy the key there as the directory shows it, and nothing else (acme.external_account_key_file)".into()
+        }
         AcmeError::File { .. } => "make MILLRACE_DATA_DIR writable".into(),
         AcmeError::Answer(_) => "check MILLRACE_ACME_DOMAINS".into(),
     }

@@ -34,6 +34,25 @@ impl Pebble {
     /// # Panics
     /// It cannot be built, or is not ready within half a minute; its log is in the message.
     pub async fn start(http_port: u16, https_port: u16, life_s: u64) -> Self {
+        Self::start_for(http_port, https_port, life_s, None).await
+    }
+
+    /// The same; it takes nobody who does not name this account and sign with its key (in base64url).
+    ///
+    /// # Panics
+    /// As above.
+    pub async fn start_for(
+        http_port: u16,
+        https_port: u16,
+        life_s: u64,
+        account: Option<(&str, &str)>,
+    ) -> Self {
+        let accounts = account.map(|(id, key)| {
+            format!(
+                r#""externalAccountBindingRequired": true, "externalAccountMACKeys": {{{id:?}: {key:?}}},"#
+            )
+        });
+        let accounts = accounts.unwrap_or_default();
         let programs = programs();
         for _ in 0..PORTS {
             let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -48,7 +67,7 @@ impl Pebble {
                 r#"{{"pebble": {{"listenAddress": "127.0.0.1:{directory}",
                 "managementListenAddress": "127.0.0.1:{management}", "certificate": {ca:?}, "privateKey": {key:?},
                 "httpPort": {http_port}, "tlsPort": {https_port}, "keyAlgorithm": "ecdsa",
-                "retryAfter": {{"authz": 1, "order": 1}},
+                {accounts} "retryAfter": {{"authz": 1, "order": 1}},
                 "profiles": {{"default": {{"description": "short", "validityPeriod": {life_s}}}}}}}}}"#
             );
             let config = path.join("config.json");
