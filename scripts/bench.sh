@@ -13,6 +13,9 @@ BENCH_RESULTS=$(mktemp)
 export BENCH_RESULTS
 trap 'rm -f "$BENCH_RESULTS"' EXIT
 cargo bench --locked -p millrace-test-services
+for topology in single split; do
+    MILLRACE_TEST_TOPOLOGY=$topology cargo bench --locked -p millrace --bench lifecycle
+done
 for measurement in start cpu-per-stream latency delivery edge memory glass-to-glass; do
     node "tests/bench/$measurement.mjs"
 done
