@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,10 @@ const CLUSTER: &str = "bWlsbHJhY2UtdGVzdHMhIQ";
 /// answers it.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
-static SHARED: OnceCell<Kafka> = OnceCell::const_new();
+/// Places on one broker: each has some 90 partitions that stay, and with thousands of them a broker takes more than a
+/// minute to make a topic.
+const PLACES: usize = 25;
+static SHARED: [OnceCell<Kafka>; 8] = [const { OnceCell::const_new() }; 8];
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
 /// Somewhere on a broker where nobody else is: its `host:port`, and what names begin with there.
@@ -36,11 +39,15 @@ pub struct Place {
     pub prefix: String,
 }
 
-/// A place on the one broker of this test binary.
+/// A place on a broker of this test binary.
 pub async fn place() -> Place {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
     let broker = match std::env::var("MILLRACE_TEST_KAFKA") {
         Ok(broker) => broker,
-        Err(_) => SHARED.get_or_init(Kafka::start).await.broker(),
+        Err(_) => {
+            let number = TAKEN.fetch_add(1, Ordering::Relaxed) / PLACES;
+            SHARED[number.min(SHARED.len() - 1)].get_or_init(Kafka::start).await.broker()
+        }
     };
     Place { broker, prefix: prefix() }
 }
