@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nodes::ClusterConfig;
 use crate::roles::Role;
+use crate::traces;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "millrace.toml";
@@ -127,6 +128,9 @@ pub(crate) struct HttpConfig {
     pub(crate) max_streams: u32,
     /// Whether plain requests are sent to https where that is on.
     pub(crate) redirect_to_https: bool,
+    /// Whether requests that come through `accounts.trusted_proxies` go on with the trace that their `traceparent` names.
+    /// Only if these proxies set it themselves: most hand on what a stranger wrote.
+    pub(crate) trust_traceparent: bool,
 }
 
 impl Default for Config {
@@ -178,6 +182,7 @@ impl Default for HttpConfig {
             max_connections: 0,
             max_streams: limits.max_streams,
             redirect_to_https: true,
+            trust_traceparent: false,
         }
     }
 }
@@ -215,6 +220,11 @@ impl Config {
         }
         let problems = config.validate();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+
+    /// Whether and how traces are recorded: the environment says, as it does for every program that uses OpenTelemetry.
+    pub(crate) fn traces(&self) -> Result<Option<traces::Settings>, Vec<String>> {
+        traces::read(|name| std::env::var(name).ok())
     }
 
     /// Everything that is wrong with values that can be read: the key, the value, the remedy.
@@ -297,6 +307,7 @@ impl Config {
         problems.extend(self.kafka.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
+        problems.extend(self.traces().err().unwrap_or_default());
         problems
     }
 }

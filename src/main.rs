@@ -18,6 +18,7 @@ mod process;
 mod roles;
 mod serve;
 mod tls;
+mod traces;
 mod user;
 
 use std::io::Write;

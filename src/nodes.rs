@@ -12,6 +12,7 @@ use millrace_core::event::{
     SpecVersion, StreamEnded, Subject,
 };
 use millrace_core::nodes::{Elsewhere, Heard, Lost, Me, Nodes};
+use millrace_core::trace::Cause;
 use millrace_hls_packager::PackagerService;
 use millrace_ingest::{LiveBroadcast, Neighbours};
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,7 @@ impl Sayer {
             source: self.this.me.name.source(),
             subject: Subject::Node(self.this.me.name.clone()),
             time: Timestamp::now(),
+            cause: Cause::default(),
             body,
         };
         if let Err(err) = self.bus.publish(Topic::Nodes, event).await {
@@ -331,6 +333,7 @@ impl Hearer {
                 source: self.source.clone(),
                 subject: channel.clone().into(),
                 time: Timestamp::now(),
+                cause: Cause::default(),
                 body: EventBody::StreamEnded(StreamEnded { broadcast, reason: EndReason::NodeLost }),
             };
             if let Err(err) = self.bus.publish(Topic::Streams, event).await {

@@ -1,7 +1,7 @@
 //! Builds the roles of this process, runs them, drains them.
 #![expect(clippy::disallowed_methods, reason = "shell: starts tasks, makes ids")]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -20,13 +20,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{OpenBus, collections};
-use crate::config::{Config, PublishAuth};
+use crate::config::{Config, ConfigError, PublishAuth};
 use crate::descriptors::Shares;
 use crate::health::Readiness;
 use crate::listen::{Addresses, Bound, announce};
 use crate::nodes::{Cluster, ThisNode};
 use crate::roles::Role;
 use crate::tls::Tls;
+use crate::traces::Traces;
 use crate::{descriptors, drain, health, metrics};
 
 /// Connections that may ask for metrics at once.
@@ -59,6 +60,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let Bound { addresses, http, rtmp, metrics: metrics_listener } = Bound::bind(&config, &tls).await?;
     let host = host_name();
     let node = node_name(&config, &host, addresses.http)?;
+    let traces = match config.traces().map_err(ConfigError)? {
+        Some(settings) => Some(Traces::start(settings, node.as_str())?),
+        None => None,
+    };
     let open_bus = OpenBus::open(&config, &store, node.as_str()).await?;
     let bus = Arc::clone(&open_bus.bus);
     let mut tasks = Tasks::default();
@@ -173,7 +178,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let ingest = ingest.transpose()?;
     // HTTP outlives ingest, so that viewers get the last part before they are told to come back.
     let http_shutdown = CancellationToken::new();
-    let router = millrace_http::layers::finish(router);
+    let proxies = config.accounts.trusted_proxies.clone();
+    let trusted = config.http.trust_traceparent.then(|| {
+        Arc::new(move |peer| proxies.iter().any(|proxy| proxy.contains(peer)))
+            as Arc<dyn Fn(IpAddr) -> bool + Send + Sync>
+    });
+    let router = millrace_http::layers::finish(router, trusted);
     let serving =
         millrace_http::server::serve_behind(origin.clone(), http, router, limits, http_shutdown.clone());
     let http = tokio::spawn(serving);
@@ -207,6 +217,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _ = metrics_server.await;
     tasks.ended().await?;
     open_bus.close(config.shutdown_grace).await?;
+    if let Some(traces) = traces {
+        traces.close(config.shutdown_grace).await;
+    }
     if unfinished > 0 {
         tracing::warn!(broadcasts = unfinished, "cut broadcasts that did not flush within the grace period");
     }
@@ -268,7 +281,7 @@ fn serve_metrics(
     shutdown: CancellationToken,
 ) -> JoinHandle<usize> {
     let limits = Limits { max_connections: METRICS_CONNECTIONS, ..limits };
-    let router = millrace_http::layers::finish(metrics::router(recorder));
+    let router = millrace_http::layers::finish(metrics::router(recorder), None);
     tokio::spawn(millrace_http::server::serve(vec![listener], router, limits, shutdown))
 }
 

@@ -180,6 +180,7 @@ pub(crate) mod tests {
             source: "/nodes/test".into(),
             subject: Subject::Channel(channel.parse().unwrap()),
             time: "2026-11-21T03:04:05Z".parse().unwrap(),
+            cause: millrace_core::trace::Cause::default(),
             body,
         }
     }

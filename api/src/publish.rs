@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use millrace_core::bus::{Bus, Topic};
+use millrace_core::bus::{Bus, Topic, traced};
 use millrace_core::event::{EventBody, KeyRevoked};
 use millrace_core::ids::{ChannelName, StreamKeyId};
 use millrace_core::playback::Access;
@@ -326,11 +326,14 @@ impl KeyAuthority {
         let mut orders = bus.subscribe(Topic::Commands);
         async move {
             while let Some(Some(event)) = shutdown.run_until_cancelled(orders.next()).await {
-                match (&event.body, event.channel()) {
-                    (EventBody::KeyRevoked(KeyRevoked { key }), _) => self.revoke(*key),
-                    (EventBody::ChannelUpdated(_), Some(channel)) => self.forget(channel),
-                    _ => {}
-                }
+                let learning = async {
+                    match (&event.body, event.channel()) {
+                        (EventBody::KeyRevoked(KeyRevoked { key }), _) => self.revoke(*key),
+                        (EventBody::ChannelUpdated(_), Some(channel)) => self.forget(channel),
+                        _ => {}
+                    }
+                };
+                traced::handling("keys", &event, learning).await;
             }
         }
     }

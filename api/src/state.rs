@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use millrace_core::bus::{Bus, Subscriptions, Topic};
+use millrace_core::bus::{Bus, Subscriptions, Topic, traced};
 use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, StoppedBy};
 use millrace_core::ids::{ChannelName, SessionId, UserId};
 use millrace_core::viewers::ViewerSketch;
@@ -180,7 +180,9 @@ impl ApiState {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     event = events.next() => match event {
-                        Some(event) => state.hear(&event),
+                        Some(event) => {
+                            traced::handling("directory", &event, async { state.hear(&event) }).await;
+                        }
                         None => return,
                     },
                     _ = count.tick() => state.count_viewers(),

@@ -14,6 +14,7 @@ use millrace_core::event::{
 };
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
+use millrace_core::trace::Cause;
 use millrace_store::{Store, StoreError, Words};
 use tokio_util::sync::CancellationToken;
 
@@ -215,6 +216,7 @@ impl Studio {
             source: self.node.source(),
             subject: channel.clone().into(),
             time: Timestamp::now(),
+            cause: Cause::current(),
             body,
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BroadcastId, ChannelName, NodeName, StreamKeyId};
 use crate::playback::Access;
+use crate::trace::Cause;
 
 /// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the bus key: events of one
 /// channel, or of one node, keep their order.
@@ -23,6 +24,9 @@ pub struct Event {
     pub subject: Subject,
     /// When it happened.
     pub time: Timestamp,
+    /// What made it happen: `correlationid` and `traceparent`. Unknown: the bus adds that of the task that publishes it.
+    #[serde(flatten)]
+    pub cause: Cause,
     /// `type` and `data`.
     #[serde(flatten)]
     pub body: EventBody,
@@ -199,6 +203,24 @@ impl Event {
 }
 
 impl EventBody {
+    /// Its `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::StreamStarted(_) => "stream.started.v1",
+            Self::StreamUpdated(_) => "stream.updated.v1",
+            Self::StreamInterrupted(_) => "stream.interrupted.v1",
+            Self::StreamResumed(_) => "stream.resumed.v1",
+            Self::StreamEnded(_) => "stream.ended.v1",
+            Self::StreamStop(_) => "stream.stop.v1",
+            Self::KeyRevoked(_) => "key.revoked.v1",
+            Self::ChannelUpdated(_) => "channel.updated.v1",
+            Self::ViewersCounted(_) => "viewers.counted.v1",
+            Self::NodeLeased(_) => "node.leased.v1",
+            Self::NodeLeft(_) => "node.left.v1",
+        }
+    }
+
     /// Every type that this version knows.
     pub const TYPES: &'static [&'static str] = &[
         "stream.started.v1",
@@ -459,6 +481,7 @@ mod tests {
             source: "/nodes/one".into(),
             subject: Subject::Channel("studio".parse().unwrap()),
             time: "2026-11-21T03:04:05Z".parse().unwrap(),
+            cause: Cause { correlation: Some(uuid::Uuid::from_u128(8)), trace: None },
             body: EventBody::StreamEnded(StreamEnded {
                 broadcast: BroadcastId(uuid::Uuid::from_u128(9)),
                 reason: EndReason::ReconnectWindowElapsed,
@@ -467,7 +490,10 @@ mod tests {
         let json = serde_json::to_value(&event).unwrap();
         assert_eq!(json["specversion"], "1.0");
         assert_eq!(json["type"], "stream.ended.v1");
+        assert_eq!(json["type"], event.body.kind());
         assert_eq!(json["subject"], "studio");
+        assert_eq!(json["correlationid"], uuid::Uuid::from_u128(8).to_string());
+        assert_eq!(json.get("traceparent"), None);
         assert_eq!(json["data"]["reason"], "reconnect_window_elapsed");
         assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
     }
@@ -529,7 +555,8 @@ mod tests {
     fn what_a_newer_version_says_is_unknown_and_no_error_of_ours() {
         assert!(read(|_| {}).is_ok());
         assert!(read(|json| json["data"]["more"] = "of version 1.1".into()).is_ok());
-        assert!(read(|json| json["traceparent"] = "00-4bf9".into()).is_ok());
+        let strange = read(|json| json["traceparent"] = "00-4bf9".into());
+        assert!(strange.is_ok_and(|event| event.cause.is_unknown()));
         let unknown = |change: fn(&mut serde_json::Value)| match read(change) {
             Err(Unread::Unknown { kind }) => kind,
             other => panic!("{other:?}"),

@@ -14,6 +14,7 @@ use crate::flv::FlvTag;
 use crate::ids::{BroadcastId, ChannelName, ConnectionId};
 use crate::playback::Access;
 use crate::time::RtmpMillis;
+use crate::trace::Cause;
 
 /// Most bytes of tag bodies that wait in one feed.
 pub const FEED_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -53,6 +54,8 @@ pub struct PublisherInfo {
     /// Name and version of the encoder, from `flashVer` or `onMetaData`'s `encoder`; at most 128 characters,
     /// no control characters.
     pub encoder: Option<String>,
+    /// This publish, in logs and traces.
+    pub cause: Cause,
 }
 
 /// What the packager says back to ingest.

@@ -7,6 +7,7 @@
 //! | Enhanced RTMP v2 (2026-01-31-r2), packet headers | [`flv`] |
 //! | RFC 9562 (UUIDv7) | [`ids`] |
 //! | CloudEvents 1.0 | [`event`] |
+//! | W3C Trace Context, `traceparent` | [`trace`] |
 //! | RFC 7519 (JWT), RFC 7518 §3.2 (HS256) | [`playback`] |
 #![warn(missing_docs)]
 
@@ -19,4 +20,5 @@ pub mod ids;
 pub mod nodes;
 pub mod playback;
 pub mod time;
+pub mod trace;
 pub mod viewers;

@@ -283,6 +283,7 @@ mod tests {
             source: format!("/nodes/{node}"),
             subject: Subject::Node(node.parse().unwrap()),
             time: wall(),
+            cause: crate::trace::Cause::default(),
             body,
         }
     }

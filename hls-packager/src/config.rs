@@ -42,6 +42,9 @@ pub struct Config {
     /// Whether players other than ours are counted as viewers by their playlist requests. Default true. Turn it off
     /// behind a CDN or another cache, which asks once for everybody: our own player is counted by its beats either way.
     pub count_requests: bool,
+    /// With traces: one part in so many has a span, from its last byte to being published. Default 256; 1 is every part, 0
+    /// only the first of each publisher, which always has one. More spans cost memory and the collector's time.
+    pub trace_parts: u32,
 }
 
 /// A latency profile.
@@ -80,6 +83,7 @@ impl Default for Config {
             hop_cache_bytes: 128 << 20,
             ended_retention: Duration::from_secs(60),
             count_requests: true,
+            trace_parts: 256,
         }
     }
 }

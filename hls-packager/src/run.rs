@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use millrace_core::bus::{Bus, Topic};
+use millrace_core::bus::{Bus, Topic, traced};
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, LeasedStream, STREAM_UPDATE_INTERVAL, SpecVersion, StreamUpdated,
 };
 use millrace_core::feed::{
-    BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, feed,
+    BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReceiver, FeedReply, PublisherInfo, feed,
 };
 use millrace_core::flv::FlvTag;
 use millrace_core::ids::{ChannelName, ConnectionId, NodeName};
 use millrace_core::playback::Access;
+use millrace_core::trace::{Cause, Span};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::demux::Demuxer;
-use crate::model::{Output, RenditionId};
+use crate::model::{Output, Part, RenditionId};
 use crate::origin::{Broadcast, Origin};
 use crate::packager::{Packager, PackagerError, PackagerStart, Watched};
 use crate::remember::{ChannelMemory, Remembered};
@@ -51,6 +52,8 @@ struct Shared {
     origin: Origin,
     bus: Arc<dyn Bus>,
     source: String,
+    /// One part in so many has a span.
+    trace_parts: u32,
     memory: ChannelMemory,
     tasks: TaskTracker,
     /// From now on the end of a feed is not the end of the broadcast.
@@ -71,6 +74,7 @@ impl PackagerService {
         shutdown: &CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
+            trace_parts: config.trace_parts,
             config,
             origin,
             bus,
@@ -91,7 +95,8 @@ impl PackagerService {
                 if let (EventBody::ChannelUpdated(ChannelUpdated { access }), Some(channel)) =
                     (&event.body, event.channel())
                 {
-                    origin.catalog().set_access(channel, *access);
+                    let changing = async { origin.catalog().set_access(channel, *access) };
+                    traced::handling("origin", &event, changing).await;
                 }
             }
         }
@@ -190,6 +195,23 @@ struct BroadcastTask {
 struct Publisher {
     connection: ConnectionId,
     refused: bool,
+    cause: Cause,
+    /// Of the parts it filled, those that have bytes.
+    parts: u32,
+}
+
+/// What a span says of a part, kept until it is published.
+struct Arrived {
+    at: Instant,
+    traced: Option<TracedPart>,
+}
+
+struct TracedPart {
+    rendition: RenditionId,
+    bytes: usize,
+    duration: Duration,
+    independent: bool,
+    first: bool,
 }
 
 impl BroadcastTask {
@@ -337,7 +359,8 @@ impl BroadcastTask {
             FeedItem::Ended => return Some(self.end()),
             FeedItem::Moved => return Some(End::Moved),
             FeedItem::PublisherJoined(publisher) => {
-                self.publisher = Some(Publisher { connection: publisher.connection, refused: false });
+                let PublisherInfo { connection, cause, .. } = publisher;
+                self.publisher = Some(Publisher { connection, refused: false, cause, parts: 0 });
                 self.packager.handle_publisher_joined(now);
             }
             FeedItem::PublisherLeft => {
@@ -391,8 +414,10 @@ impl BroadcastTask {
         let mut arrivals = Vec::new();
         while let Some(output) = self.packager.poll_output() {
             changed = true;
-            if let Output::Part(part) = &output {
-                arrivals.extend(part.arrived);
+            if let Output::Part(part) = &output
+                && let Some(at) = part.arrived
+            {
+                arrivals.push(Arrived { at, traced: self.trace(part) });
             }
             if let Err(err) = self.window.apply(output) {
                 error!(broadcast.id = %self.start.id, err = %err, "failed to keep what the packager made: {err}");
@@ -407,10 +432,47 @@ impl BroadcastTask {
         }
         if self.published.is_some() {
             let now = Instant::now();
-            for arrived in arrivals {
-                self.shared.origin.metrics().part_published(now.saturating_duration_since(arrived));
+            for Arrived { at, traced } in arrivals {
+                let took = now.saturating_duration_since(at);
+                self.shared.origin.metrics().part_published(took);
+                if let Some(part) = traced {
+                    self.note(&part, took);
+                }
             }
         }
+    }
+
+    /// Whether a part has a span: the first of a publisher, and then one in so many, if the publish is recorded.
+    fn trace(&mut self, part: &Part) -> Option<TracedPart> {
+        let every = self.shared.trace_parts;
+        let publisher = self.publisher.as_mut().filter(|publisher| publisher.cause.trace.is_some())?;
+        let number = publisher.parts;
+        publisher.parts = number.wrapping_add(1);
+        let &Part { rendition, duration, independent, ref body, .. } = part;
+        let chosen = number == 0 || number.checked_rem(every) == Some(0);
+        chosen.then(|| TracedPart { rendition, bytes: body.len(), duration, independent, first: number == 0 })
+    }
+
+    /// From the last byte of its last tag until viewers could have it.
+    fn note(&self, part: &TracedPart, took: Duration) {
+        let parent = self.publisher.as_ref().and_then(|publisher| publisher.cause.trace);
+        let end = SystemTime::now();
+        let start = end.checked_sub(took).unwrap_or(end);
+        let rendition = if part.rendition == RenditionId(0) { "main" } else { "audio" };
+        Span::past(
+            "part",
+            parent,
+            (start, end),
+            [
+                ("stream.id", self.start.channel.as_str().to_owned().into()),
+                ("broadcast.id", self.start.id.to_string().into()),
+                ("part.rendition", rendition.into()),
+                ("part.bytes", i64::try_from(part.bytes).unwrap_or(i64::MAX).into()),
+                ("part.duration_ms", i64::try_from(part.duration.as_millis()).unwrap_or(i64::MAX).into()),
+                ("part.independent", part.independent.into()),
+                ("part.first", part.first.into()),
+            ],
+        );
     }
 
     /// Appears in the origin with the first part.
@@ -443,9 +505,9 @@ impl BroadcastTask {
         }
         self.shared.origin.metrics().viewers.increment(as_gauge(viewers) - as_gauge(self.viewers));
         self.viewers = viewers;
-        if self.publisher.is_none() {
-            return;
-        }
+        let Some(publisher) = &self.publisher else { return };
+        // Every two seconds: in logs and events it is known whose they are, in traces they would only be many.
+        let cause = publisher.cause.untraced();
         let health = self.packager.health(Instant::now());
         let event = Event {
             specversion: SpecVersion::V1,
@@ -453,6 +515,7 @@ impl BroadcastTask {
             source: self.shared.source.clone(),
             subject: self.start.channel.clone().into(),
             time: Timestamp::now(),
+            cause,
             body: EventBody::StreamUpdated(StreamUpdated { broadcast: self.start.id, health, viewers }),
         };
         // The bus is behind: the next report replaces this one.

@@ -230,7 +230,7 @@ mod tests {
     async fn ask_on(redirect: Option<HttpsRedirect>, request: &str) -> String {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
-        let router = crate::layers::finish(Router::new().route("/front", get(|| async { "routed" })));
+        let router = crate::layers::finish(Router::new().route("/front", get(|| async { "routed" })), None);
         let listeners = vec![Listener { tcp, tls: None, redirect }];
         let server = serve_behind(Greeter, listeners, router, Limits::default(), CancellationToken::new());
         #[expect(clippy::disallowed_methods, reason = "a real server runs beside its peer")]

@@ -1,6 +1,8 @@
 //! Headers and identifiers that every answer carries, and the answers of paths nobody serves.
 #![expect(clippy::disallowed_methods, reason = "shell: makes request ids by clock and chance")]
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Router;
@@ -13,6 +15,7 @@ use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, 
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::problem::Problem;
+use crate::traced::TracedLayer;
 
 /// Most bytes of a JSON body.
 pub const JSON_BODY_MAX_BYTES: usize = 64 * 1024;
@@ -20,12 +23,17 @@ pub const JSON_BODY_MAX_BYTES: usize = 64 * 1024;
 /// The header that names a request in logs and answers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Whose word on traces is gone on with, if anybody's.
+pub type Trusted = Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>;
+
 /// Finishes the router of a process: problem documents for unknown methods and panics, the body limit, a request
 /// id, and the headers every answer carries. Unknown paths are the web app's, where there is one, or else
 /// [`unknown_path`]'s.
 ///
 /// A request id that a peer sends is replaced: it would be an outsider's text in our log.
-pub fn finish(router: Router) -> Router {
+///
+/// What those `trusted` say of traces is gone on with.
+pub fn finish(router: Router, trusted: Trusted) -> Router {
     // One layer made of all, outermost first: a router boxes the service and its future once per layer, for every
     // request.
     let [referrer, sniffing] = ALWAYS.map(always);
@@ -35,6 +43,7 @@ pub fn finish(router: Router) -> Router {
         PropagateRequestIdLayer::new(REQUEST_ID),
         referrer,
         sniffing,
+        TracedLayer { trusted },
         CatchPanicLayer::custom(|_| panicked().into_response()),
         DefaultBodyLimit::max(JSON_BODY_MAX_BYTES),
     ))
@@ -106,17 +115,19 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use axum::routing::get;
+    use millrace_core::trace::Cause;
     use tower::ServiceExt;
 
     fn router() -> Router {
-        finish(Router::new().fallback(unknown_path).route("/good", get(|| async { "good" })).route(
+        let routes = Router::new().fallback(unknown_path).route("/good", get(|| async { "good" })).route(
             "/bad",
             get(|| async {
                 if true {
                     panic!("on purpose");
                 }
             }),
-        ))
+        );
+        finish(routes.route("/cause", get(|| async { format!("{:?}", Cause::current()) })), None)
     }
 
     async fn ask(request: axum::http::request::Builder) -> Response<Body> {
@@ -131,6 +142,15 @@ mod tests {
             assert_eq!(response.status(), status, "{method} {path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         }
+    }
+
+    #[tokio::test]
+    async fn a_handler_knows_the_id_of_its_request() {
+        let response = ask(Request::builder().uri("/cause")).await;
+        let id = request_id(&response).unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+        let said = String::from_utf8_lossy(&body);
+        assert!(said.contains(&id), "{said}");
     }
 
     #[tokio::test]

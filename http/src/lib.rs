@@ -6,6 +6,7 @@
 //! | RFC 9457 (problem details) | [`problem`] |
 //! | RFC 9110, 9112, 9113 (HTTP, by hyper) | [`server`] |
 //! | RFC 8446 and 7301 (TLS 1.3, ALPN, by rustls) | [`tls`] |
+//! | W3C Trace Context (requests) | `traced` |
 //! | RFC 8555 and 8737 (ACME, TLS-ALPN-01, by instant-acme) | [`acme`] |
 #![warn(missing_docs)]
 
@@ -17,3 +18,4 @@ pub mod problem;
 pub mod redirect;
 pub mod server;
 pub mod tls;
+mod traced;

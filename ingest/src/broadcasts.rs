@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use millrace_core::bus::{Bus, Subscription, Topic};
+use millrace_core::bus::{Bus, Subscription, Topic, traced};
 use millrace_core::event::{
-    Event, EventBody, KeyRevoked, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted,
-    StreamStop,
+    EndReason, Event, EventBody, KeyRevoked, SpecVersion, StreamEnded, StreamInterrupted, StreamResumed,
+    StreamStarted, StreamStop,
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId, NodeName};
 use millrace_core::nodes::Elsewhere;
 use millrace_core::playback::Access;
+use millrace_core::trace::Cause;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ pub(crate) struct Link {
     pub(crate) control: mpsc::Sender<Control>,
     /// Where it runs. The packager of a broadcast that it begins runs there too.
     pub(crate) runtime: Handle,
+    /// What its publish is called in logs and events.
+    pub(crate) cause: Cause,
 }
 
 /// A connection that publishes or asks to.
@@ -70,6 +73,8 @@ pub(crate) enum ToBroadcasts {
     Publish { connection: ConnectionId, grant: PublishGrant, link: Link },
     /// Everything else.
     Command(Command),
+    /// What another role wants of a channel, and why.
+    Order { command: Command, channel: ChannelName, cause: Cause },
 }
 
 /// A broadcast that this node has.
@@ -123,6 +128,8 @@ pub(crate) fn start(config: RegistryConfig, deps: Deps) -> mpsc::Sender<ToBroadc
         connections: HashMap::new(),
         feeds: HashMap::new(),
         live: BTreeMap::new(),
+        publishes: HashMap::new(),
+        orders: HashMap::new(),
     };
     tasks.spawn(broadcasts.run(commands));
     sender
@@ -141,15 +148,19 @@ async fn publish_events(bus: Arc<dyn Bus>, mut events: mpsc::Receiver<Event>) {
 /// Takes the orders of other roles to the task.
 async fn obey(mut orders: Subscription, task: mpsc::Sender<ToBroadcasts>, shutdown: CancellationToken) {
     while let Some(Some(event)) = shutdown.run_until_cancelled(orders.next()).await {
+        let Some(channel) = event.channel().cloned() else { continue };
         let command = match &event.body {
-            EventBody::StreamStop(StreamStop { by }) => match event.channel() {
-                Some(channel) => Command::StopBroadcast { channel: channel.clone(), by: *by },
-                None => continue,
-            },
+            EventBody::StreamStop(StreamStop { by }) => {
+                Command::StopBroadcast { channel: channel.clone(), by: *by }
+            }
             EventBody::KeyRevoked(KeyRevoked { key }) => Command::RevokeKey { key: *key },
             _ => continue,
         };
-        if task.send(ToBroadcasts::Command(command)).await.is_err() {
+        let obeyed = traced::handling("ingest", &event, async {
+            info!(stream.id = %event.subject, "an order came for channel {}", event.subject);
+            task.send(ToBroadcasts::Order { command, channel, cause: Cause::current() }).await
+        });
+        if obeyed.await.is_err() {
             return;
         }
     }
@@ -169,6 +180,10 @@ struct Broadcasts {
     connections: HashMap<ConnectionId, Connection>,
     feeds: HashMap<BroadcastId, Feed>,
     live: BTreeMap<ChannelName, LiveBroadcast>,
+    /// The newest publish of each broadcast.
+    publishes: HashMap<BroadcastId, Cause>,
+    /// The newest order for each of them: what is stopped ends because of that, once its publisher has left.
+    orders: HashMap<BroadcastId, Cause>,
 }
 
 impl Broadcasts {
@@ -196,6 +211,12 @@ impl Broadcasts {
                         if let Some(connection) = left {
                             self.connections.remove(&connection);
                         }
+                    }
+                    Some(ToBroadcasts::Order { command, channel, cause }) => {
+                        if let Some(live) = self.live.get(&channel) {
+                            self.orders.insert(live.broadcast, cause);
+                        }
+                        self.registry.handle_command(Instant::now(), command);
                     }
                     None => break,
                 },
@@ -229,6 +250,9 @@ impl Broadcasts {
                 if entry == Entry::Begins {
                     self.open(connection, broadcast, channel.clone());
                 }
+                if let Some(publisher) = self.connections.get(&connection) {
+                    self.publishes.insert(broadcast, publisher.link.cause);
+                }
                 if let Some(feed) = self.feeds.get(&broadcast) {
                     let feed = feed.items.clone();
                     self.tell(connection, Control::Grant { feed, channel, broadcast });
@@ -249,7 +273,8 @@ impl Broadcasts {
                 };
                 self.live.insert(channel.clone(), live);
                 self.show();
-                self.publish(channel, EventBody::StreamStarted(StreamStarted { broadcast, encoder })).await;
+                let body = EventBody::StreamStarted(StreamStarted { broadcast, encoder });
+                self.publish(channel, broadcast, body).await;
             }
             Output::Interrupted { channel, broadcast, window } => {
                 warn!(
@@ -261,8 +286,8 @@ impl Broadcasts {
                     live.interrupted_until = Some(until);
                 }
                 self.show();
-                self.publish(channel, EventBody::StreamInterrupted(StreamInterrupted { broadcast, until }))
-                    .await;
+                let body = EventBody::StreamInterrupted(StreamInterrupted { broadcast, until });
+                self.publish(channel, broadcast, body).await;
             }
             Output::Resumed { channel, broadcast, encoder, held_until } => {
                 info!(stream.id = %channel, broadcast.id = %broadcast, "broadcast of channel {channel} goes on");
@@ -272,7 +297,8 @@ impl Broadcasts {
                     live.held_until = held_until;
                 }
                 self.show();
-                self.publish(channel, EventBody::StreamResumed(StreamResumed { broadcast, encoder })).await;
+                let body = EventBody::StreamResumed(StreamResumed { broadcast, encoder });
+                self.publish(channel, broadcast, body).await;
             }
             Output::Ended { channel, broadcast, reason } => {
                 info!(
@@ -281,7 +307,10 @@ impl Broadcasts {
                 );
                 self.live.remove(&channel);
                 self.show();
-                self.publish(channel, EventBody::StreamEnded(StreamEnded { broadcast, reason })).await;
+                let body = EventBody::StreamEnded(StreamEnded { broadcast, reason });
+                self.publish(channel, broadcast, body).await;
+                self.publishes.remove(&broadcast);
+                self.orders.remove(&broadcast);
             }
         }
     }
@@ -320,13 +349,17 @@ impl Broadcasts {
         }
     }
 
-    async fn publish(&self, channel: ChannelName, body: EventBody) {
+    async fn publish(&self, channel: ChannelName, broadcast: BroadcastId, body: EventBody) {
+        let ordered = matches!(body, EventBody::StreamEnded(StreamEnded { reason: EndReason::Stopped, .. }));
+        let order = self.orders.get(&broadcast).filter(|_| ordered);
+        let cause = order.or(self.publishes.get(&broadcast)).copied().unwrap_or_default();
         let event = Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: self.deps.node.source(),
             subject: channel.into(),
             time: Timestamp::now(),
+            cause,
             body,
         };
         // Closed only if the bus task panicked, which is logged by the runtime.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use millrace_core::feed::{BroadcastSink, FeedItem, FeedSender, PublisherInfo};
 use millrace_core::flv::{FlvTag, TagKind};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use millrace_core::trace::{Cause, Span, SpanKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
@@ -106,6 +107,10 @@ struct Connection<S> {
     control_sender: mpsc::Sender<Control>,
     publish: Publish,
     encoder: Option<String>,
+    /// What a publish here is called in logs and events.
+    cause: Cause,
+    /// From the question whether it may publish until it leaves the channel.
+    span: Span,
     out: Vec<u8>,
     /// When the newest bytes were read.
     arrived: Instant,
@@ -142,6 +147,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context:
         control_sender,
         publish: Publish::Idle,
         encoder: None,
+        cause: Cause::default(),
+        span: Span::none(),
         out: Vec::new(),
         arrived,
         closing: None,
@@ -270,9 +277,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn ask(&mut self, id: RequestId, request: PublishRequest) {
         let PublishRequest { app, key, query, encoder } = request;
         self.encoder = encoder;
+        self.span = Span::begin(SpanKind::Server, "publish", None);
+        self.cause = Cause { correlation: Some(uuid::Uuid::now_v7()), trace: self.span.place() };
+        let session = self.cause.correlation.map(|id| id.to_string());
+        self.span.set("session.id", session.unwrap_or_default());
         let attempt = PublishAttempt { app, key, query, peer: self.context.peer };
         let authority = Arc::clone(&self.context.authority);
-        let answer = Box::pin(async move { authority.authorise(attempt).await });
+        let asking = Span::within(SpanKind::Internal, "authorise", self.span.place());
+        let answer = Box::pin(self.cause.scope(async move {
+            let answer = authority.authorise(attempt).await;
+            drop(asking);
+            answer
+        }));
         self.publish = Publish::Asking { id, answer };
     }
 
@@ -281,9 +297,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match answer {
             Ok(grant) => {
                 self.publish = Publish::Registering { id, channel: grant.channel.clone() };
+                self.span.set("stream.id", grant.channel.as_str().to_owned());
                 let link = Link {
                     control: self.control_sender.clone(),
                     runtime: self.context.media.runtime.clone(),
+                    cause: self.cause,
                 };
                 let ask = ToBroadcasts::Publish { connection: self.context.id, grant, link };
                 if self.context.broadcasts.send(ask).await.is_err() {
@@ -297,6 +315,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn refuse(&mut self, id: RequestId, sentence: String, reason: &'static str) {
         self.reason = Some(reason);
+        self.span.fail(reason);
+        self.span = Span::none();
         self.session.handle_command(Instant::now(), Input::Refuse { id, sentence });
     }
 
@@ -305,8 +325,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match (control, std::mem::replace(&mut self.publish, Publish::Idle)) {
             (Control::Accept { challenger }, Publish::Registering { id, channel }) => {
                 self.context.place.give_up();
+                self.span.event("accepted");
                 info!(
                     connection.id = %self.context.id, peer.addr = %self.context.peer, stream.id = %channel,
+                    session.id = self.cause.correlation.map(tracing::field::display),
                     encoder = self.encoder.as_deref().unwrap_or_default(),
                     "publisher of channel {channel} connected"
                 );
@@ -318,7 +340,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             (Control::Grant { feed, channel, broadcast }, Publish::Opening { hold, .. }) => {
                 let live = (Counted::new(&self.context.telemetry.publishers), self.context.media.publisher());
-                let info = PublisherInfo { connection: self.context.id, encoder: self.encoder.clone() };
+                self.span.event("feed granted");
+                self.span.set("broadcast.id", broadcast.to_string());
+                let info = PublisherInfo {
+                    connection: self.context.id,
+                    encoder: self.encoder.clone(),
+                    cause: self.cause,
+                };
                 let pace = Pace::default();
                 self.publish = Publish::Feeding { feed, pace, channel, broadcast, _live: live };
                 self.send(FeedItem::PublisherJoined(info)).await;
@@ -337,6 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Leaves the feed first, so that nobody waits for this peer to take the news.
     async fn evict(&mut self, reason: &Reason) {
+        self.span.event_because("evicted", reason.label());
         self.leave(false).await;
         let status = match reason {
             Reason::Unpackageable(_) | Reason::KeyRevoked => Status::PublishDenied,
@@ -405,11 +434,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Gives up the channel, if there is one. What was fed before is complete.
     async fn leave(&mut self, clean: bool) {
         let connection = self.context.id;
+        let mut span = std::mem::take(&mut self.span);
         match std::mem::replace(&mut self.publish, Publish::Idle) {
             Publish::Idle | Publish::Asking { .. } => return,
             Publish::Feeding { feed, channel, .. } => {
                 // A packager that is gone needs no goodbye.
                 let _ = feed.send(FeedItem::PublisherLeft).await;
+                span.event_because("left", if clean { "unpublished" } else { "gone" });
                 info!(
                     connection.id = %connection, stream.id = %channel, clean,
                     "publisher of channel {channel} left"

@@ -161,6 +161,7 @@ async fn say(bus: Arc<KafkaBus>, over: Arc<AtomicBool>) -> (Vec<Uuid>, usize) {
             source: "/nodes/witness".to_owned(),
             subject: WITNESS.parse::<millrace_core::ids::ChannelName>().unwrap().into(),
             time: jiff::Timestamp::now(),
+            cause: millrace_core::trace::Cause::default(),
             body: EventBody::ChannelUpdated(ChannelUpdated { access: Access::Token }),
         };
         let id = event.id;

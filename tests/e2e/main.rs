@@ -18,6 +18,7 @@ mod backup;
 mod browser;
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod collector;
 mod decode;
 mod edge;
 mod fixtures;
@@ -42,6 +43,7 @@ mod store_away;
 mod streamer;
 mod tls;
 mod topology;
+mod traces;
 mod upgrade;
 mod viewers;
 mod wait;

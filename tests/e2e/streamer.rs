@@ -95,6 +95,11 @@ impl Streamer {
         (status, answer.json().await.unwrap_or_default())
     }
 
+    /// What it shows to the API.
+    pub(crate) fn token(&self) -> &str {
+        self.token.reveal()
+    }
+
     /// A new key: its id and its secret.
     pub(crate) async fn key(&self) -> (String, String) {
         let (status, key) =

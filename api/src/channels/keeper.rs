@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_core::bus::{Bus, BusError, Delivery, Member, Position, Topic};
+use millrace_core::bus::{Bus, BusError, Delivery, Member, Position, Topic, traced};
 use millrace_core::ids::BroadcastId;
 use millrace_store::StoreError;
 use tokio::time::{Instant, timeout};
@@ -119,7 +119,8 @@ impl Keeper {
                 }
                 delivery = member.next() => delivery?,
             };
-            let kept = shutdown.run_until_cancelled(self.take(member, &delivery)).await;
+            let taking = traced::handling(GROUP, &delivery.event, self.take(member, &delivery));
+            let kept = shutdown.run_until_cancelled(taking).await;
             match kept {
                 Some(result) => result?,
                 None => break,

@@ -20,7 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use millrace_core::bus::{
     Bus, BusError, BusFuture, DeadLetter, Delivery, MAX_EVENT_BYTES, Member, Replay, Start, Subscription,
-    Topic, wire_headers,
+    Topic, traced, wire_headers,
 };
 use millrace_core::event::Event;
 use millrace_store::Store;
@@ -29,6 +29,9 @@ use self::client::Clients;
 use self::live::Live;
 use self::sender::{Outgoing, Sender};
 use crate::settings::Security;
+
+/// The header with an event's place in a trace.
+const TRACEPARENT: &str = "traceparent";
 
 /// How a process reaches the broker, and what it does without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,7 @@ impl Drop for KafkaBus {
 
 impl Bus for KafkaBus {
     fn publish(&self, topic: Topic, event: Event) -> BusFuture<'_, Result<(), BusError>> {
+        let (event, span) = traced::sending(topic, event);
         let payload = event.to_json();
         if payload.len() > MAX_EVENT_BYTES {
             let bytes = payload.len();
@@ -113,10 +117,15 @@ impl Bus for KafkaBus {
             topic: self.clients.topic(topic.name()),
             key: event.subject.to_string(),
             payload,
-            headers: wire_headers(),
+            headers: headers_for(&event),
             may_be_lost: topic.spec().may_be_lost,
         };
-        Box::pin(self.sender.send(outgoing))
+        let sending = self.sender.send(outgoing);
+        Box::pin(async move {
+            let result = sending.await;
+            traced::sent(span, &result);
+            result
+        })
     }
 
     fn subscribe(&self, topic: Topic) -> Subscription {
@@ -164,6 +173,16 @@ impl Bus for KafkaBus {
     fn redrive(&self, topic: Topic, limit: usize) -> BusFuture<'_, Result<usize, BusError>> {
         Box::pin(dead::redrive(&self.clients, &self.sender, topic, limit))
     }
+}
+
+/// What an event has on the wire beside itself. Its place in a trace is there once more, as OpenTelemetry has it for
+/// Kafka: whoever passes it on need not read it.
+fn headers_for(event: &Event) -> BTreeMap<String, String> {
+    let mut headers = wire_headers();
+    if let Some(trace) = event.cause.trace {
+        headers.insert(TRACEPARENT.to_owned(), trace.to_string());
+    }
+    headers
 }
 
 /// The headers of a message; what is no text is left out.

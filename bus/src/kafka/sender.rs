@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use millrace_core::bus::BusError;
+use millrace_core::trace::Span;
 use millrace_store::{After, Changes, Order, Query, Store};
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -23,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
+use super::TRACEPARENT;
 use super::client::{Clients, Quiet, unavailable};
 use crate::journal::unavailable as store_away;
 use crate::records::Waiting;
@@ -49,8 +51,8 @@ pub(super) struct Outgoing {
 
 struct Entry {
     message: Arc<Outgoing>,
-    /// Whether it is in the outbox.
-    kept: bool,
+    /// Since when it is in the outbox, in milliseconds since 1970, if it is.
+    kept: Option<i64>,
     answer: Option<oneshot::Sender<Result<(), BusError>>>,
 }
 
@@ -218,7 +220,7 @@ impl Shared {
             return Err(BusError::Full { waiting, limit });
         }
         let number = state.next;
-        let entry = Entry { message: Arc::new(message), kept: false, answer: Some(answer) };
+        let entry = Entry { message: Arc::new(message), kept: None, answer: Some(answer) };
         match hand_over(&state, number, &entry) {
             Ok(()) => {}
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
@@ -261,7 +263,7 @@ impl Shared {
         let waiting = Waiting { node, number, topic, key, payload, headers, at };
         self.store.insert(&waiting).await.map_err(store_away)?;
         if let Some(entry) = self.state().waiting.get_mut(&number) {
-            entry.kept = true;
+            entry.kept = Some(at);
             return Ok(());
         }
         // The broker was faster.
@@ -276,7 +278,7 @@ impl Shared {
             return;
         }
         if let Some(err) = &error {
-            let is_kept = state.waiting.get(&number).is_none_or(|entry| entry.kept);
+            let is_kept = state.waiting.get(&number).is_none_or(|entry| entry.kept.is_some());
             if is_kept || !is_hopeless(err) {
                 warn!(%err, "the producer gave an event back: it is sent again");
                 let _ = self.notes.send(Note::Broken(generation));
@@ -292,7 +294,8 @@ impl Shared {
             // It was acknowledged by the outbox already.
             let _ = answer.send(result);
         }
-        if entry.kept {
+        if let Some(since) = entry.kept {
+            trace_wait(&entry.message, since);
             let _ = self.notes.send(Note::Done(number));
         }
     }
@@ -306,9 +309,9 @@ impl Shared {
             let found = self.store.find::<Waiting>(&query.after(after)).await.map_err(store_away)?;
             let mut state = self.state();
             for kept in &found {
-                let Waiting { number, topic, key, payload, headers, .. } = kept.value.clone();
+                let Waiting { number, topic, key, payload, headers, at, .. } = kept.value.clone();
                 let message = Arc::new(Outgoing { topic, key, payload, headers, may_be_lost: false });
-                state.waiting.insert(number, Entry { message, kept: true, answer: None });
+                state.waiting.insert(number, Entry { message, kept: Some(at), answer: None });
                 state.next = state.next.max(number + 1);
             }
             self.count.send_replace(state.waiting.len());
@@ -390,6 +393,14 @@ impl Shared {
             self.store.commit(changes).await.map_err(store_away)?;
         }
     }
+}
+
+/// Notes how long an event waited for the broker, in the trace of what caused it.
+fn trace_wait(message: &Outgoing, since: i64) {
+    let Some(parent) = message.headers.get(TRACEPARENT).and_then(|text| text.parse().ok()) else { return };
+    let start = Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH);
+    let span = (start.into(), Timestamp::now().into());
+    Span::past("wait in the outbox", Some(parent), span, [("messaging.system", "kafka".into())]);
 }
 
 /// Puts a message into the producer's queue.

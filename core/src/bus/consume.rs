@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
-use super::{Bus, BusError, BusFuture, Delivery, Topic};
+use super::{Bus, BusError, BusFuture, Delivery, Topic, traced};
 
 /// How long a bus that is away is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -111,7 +111,8 @@ async fn settle<H: Handler>(
 ) -> bool {
     let mut failures = 0;
     let reason = loop {
-        let reason = match handler.handle(delivery).await {
+        let handled = traced::handling(group, &delivery.event, handler.handle(delivery)).await;
+        let reason = match handled {
             Ok(()) => return true,
             Err(Failure::Never(reason)) => break reason,
             Err(Failure::Later(reason)) => reason,

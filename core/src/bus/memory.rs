@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use super::journal::{Journal, MemoryJournal, Page, Record};
 use super::{
     Bus, BusError, BusFuture, DeadLetter, Delivery, Member, Position, Replay, Start, Subscription, Topic,
-    wire_headers,
+    traced, wire_headers,
 };
 use crate::event::Event;
 
@@ -160,6 +160,23 @@ impl Shared {
         })
     }
 
+    async fn publish(self: &Arc<Self>, topic: Topic, event: Event) -> Result<(), BusError> {
+        let (kept, is_kept) = oneshot::channel();
+        let (delivered, is_delivered) = oneshot::channel();
+        let job = Job { event: Arc::new(event), delivered, kept };
+        self.writer(topic).send(job).await.map_err(|_| BusError::Closed)?;
+        is_delivered.await.map_err(|_| BusError::Closed)?;
+        let away = &self.of(topic).away;
+        let patience = if away.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE };
+        if let Ok(result) = tokio::time::timeout(patience, is_kept).await {
+            return result.map_err(|_| BusError::Closed)?;
+        }
+        if !away.swap(true, Ordering::Relaxed) {
+            warn!(topic = topic.name(), "the log of {topic} takes too long");
+        }
+        Err(BusError::Unavailable("the log is behind".to_owned()))
+    }
+
     /// Gives an event to every live subscriber.
     async fn deliver(&self, topic: Topic, event: &Arc<Event>) {
         let subscribers: Vec<_> = {
@@ -253,21 +270,11 @@ async fn write(shared: Weak<Shared>, topic: Topic, mut keep: mpsc::Receiver<Keep
 
 impl Bus for MemoryBus {
     fn publish(&self, topic: Topic, event: Event) -> BusFuture<'_, Result<(), BusError>> {
+        let (event, span) = traced::sending(topic, event);
         Box::pin(async move {
-            let (kept, is_kept) = oneshot::channel();
-            let (delivered, is_delivered) = oneshot::channel();
-            let job = Job { event: Arc::new(event), delivered, kept };
-            self.0.writer(topic).send(job).await.map_err(|_| BusError::Closed)?;
-            is_delivered.await.map_err(|_| BusError::Closed)?;
-            let away = &self.0.of(topic).away;
-            let patience = if away.load(Ordering::Relaxed) { Duration::ZERO } else { PATIENCE };
-            if let Ok(result) = tokio::time::timeout(patience, is_kept).await {
-                return result.map_err(|_| BusError::Closed)?;
-            }
-            if !away.swap(true, Ordering::Relaxed) {
-                warn!(topic = topic.name(), "the log of {topic} takes too long");
-            }
-            Err(BusError::Unavailable("the log is behind".to_owned()))
+            let result = self.0.publish(topic, event).await;
+            traced::sent(span, &result);
+            result
         })
     }
 

@@ -16,6 +16,7 @@ pub mod seen;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 mod topic;
+pub mod traced;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};

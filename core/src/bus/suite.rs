@@ -17,6 +17,7 @@ use super::consume::{Failure, Handler, Retries, consume};
 use super::{Bus, BusFuture, Delivery, Member, SUBSCRIBER_QUEUE, Start, Subscription, Topic};
 use crate::event::{EndReason, Event, EventBody, SpecVersion, StreamEnded, Subject};
 use crate::ids::BroadcastId;
+use crate::trace::Cause;
 
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -43,6 +44,7 @@ pub fn event(channel: &str, number: u128) -> Event {
         source: "/nodes/test".into(),
         subject: Subject::Channel(channel.parse().unwrap()),
         time: jiff::Timestamp::UNIX_EPOCH,
+        cause: Cause::default(),
         body: EventBody::StreamEnded(StreamEnded {
             broadcast: BroadcastId(uuid::Uuid::from_u128(number)),
             reason: EndReason::Unpublished,

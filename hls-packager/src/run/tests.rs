@@ -89,7 +89,7 @@ impl Encoder {
     }
 
     async fn join(&self) {
-        let publisher = PublisherInfo { connection: ConnectionId(7), encoder: None };
+        let publisher = PublisherInfo { connection: ConnectionId(7), encoder: None, cause: Cause::default() };
         self.send(FeedItem::PublisherJoined(publisher)).await;
         let metadata = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x01\x00\x0cvideocodecid\x00\x40\x1c\x00\x00\x00\x00\x00\x00\x00\x00\x09";
         let tag =

@@ -156,6 +156,7 @@ impl Server {
             source: "/nodes/elsewhere".into(),
             subject: Subject::Channel(channel.parse().expect("a name")),
             time: jiff::Timestamp::UNIX_EPOCH,
+            cause: millrace_core::trace::Cause::default(),
             body,
         };
         self.bus.publish(Topic::Commands, event).await.expect("a bus");

@@ -173,6 +173,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
             source: "/nodes/bench".to_owned(),
             subject: channel.name.clone().into(),
             time: jiff::Timestamp::now(),
+            cause: millrace_core::trace::Cause::default(),
             body: EventBody::StreamStarted(started),
         };
         bus.publish(Topic::Streams, event).await.expect("it is taken");
