@@ -5,10 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use millrace_core::bus::{Bus, Subscriptions, Topic, traced};
-use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, StoppedBy};
+use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, SessionRevoked, StoppedBy};
 use millrace_core::ids::{ChannelName, SessionId, UserId};
 use millrace_core::viewers::ViewerSketch;
 use millrace_store::{Store, StoreError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::keys::SigningKeys;
@@ -103,6 +104,8 @@ struct Shared {
     names: Turns,
     site: Site,
     reports: Reports,
+    /// Another process changed what is kept: it is to be read before its time.
+    news: Notify,
     clock: Clock,
     #[cfg(test)]
     _home: Option<crate::testing::Home>,
@@ -151,6 +154,7 @@ impl ApiState {
                 names: Turns::default(),
                 site,
                 reports: Reports::new(setup.store.clone()),
+                news: Notify::new(),
                 clock: Box::new(clock),
                 setup,
                 #[cfg(test)]
@@ -171,7 +175,8 @@ impl ApiState {
         bus: &dyn Bus,
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let mut events = Subscriptions::new(bus, &[Topic::Streams, Topic::Nodes, Topic::Activity]);
+        let mut events =
+            Subscriptions::new(bus, &[Topic::Accounts, Topic::Streams, Topic::Nodes, Topic::Activity]);
         let state = self.clone();
         async move {
             let mut count = tokio::time::interval(COUNT_VIEWERS_EVERY);
@@ -192,6 +197,15 @@ impl ApiState {
     }
 
     fn hear(&self, event: &Event) {
+        match &event.body {
+            EventBody::SessionRevoked(SessionRevoked { session }) => {
+                // By the clock here: it is remembered as long as its tokens live, whatever the other's says.
+                let now = self.now_ms();
+                return self.revoked().add(*session, now, now);
+            }
+            EventBody::SiteUpdated(_) => return self.shared.news.notify_one(),
+            _ => {}
+        }
         let (EventBody::ViewersCounted(counted), Some(channel)) = (&event.body, event.channel()) else {
             return self.directory.write().unwrap_or_else(PoisonError::into_inner).apply(event);
         };
@@ -263,6 +277,7 @@ impl ApiState {
                 () = shutdown.cancelled() => return,
                 _ = upkeep.tick() => self.look_after_accounts().await,
                 _ = learn.tick() => self.learn().await,
+                () = self.shared.news.notified() => self.learn().await,
             };
             if let Err(error) = done {
                 tracing::warn!(err = %crate::error::chain(&error), "could not look after accounts; trying again soon");
@@ -439,11 +454,18 @@ impl ApiState {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
-        let now = self.now_ms();
-        self.sessions().end(id, now).await?;
-        self.revoked().add(id, now, now);
+    pub async fn end_session(&self, user: UserId, id: SessionId) -> Result<(), StoreError> {
+        self.sessions().end(id, self.now_ms()).await?;
+        self.session_ended(user, id).await;
         self.push().devices().remove_of_session(id).await
+    }
+
+    /// Lets every process know that a session is over.
+    pub(crate) async fn session_ended(&self, user: UserId, session: SessionId) {
+        let now = self.now_ms();
+        self.revoked().add(session, now, now);
+        let body = EventBody::SessionRevoked(SessionRevoked { session });
+        self.studio().tell_account(user, body).await;
     }
 
     /// Ends all sessions of a person but one.
@@ -453,7 +475,7 @@ impl ApiState {
     pub async fn end_sessions(&self, user: UserId, except: Option<SessionId>) -> Result<(), StoreError> {
         for session in self.sessions().of(user, self.now_ms()).await? {
             if Some(session.id) != except {
-                self.end_session(session.id).await?;
+                self.end_session(user, session.id).await?;
             }
         }
         Ok(())
@@ -570,5 +592,43 @@ pub(crate) mod testing {
             let token = self.keys().sign(ACCESS_AUDIENCE, claims, self.now_ms(), ACCESS_LIFETIME_S);
             (user, format!("Bearer {token}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::bus::memory::MemoryBus;
+
+    use super::*;
+    use crate::channels::ChannelsConfig;
+
+    /// Longest that a busy machine may take.
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn what_another_process_did_is_known_without_a_look_into_the_store() {
+        let bus = MemoryBus::new() as Arc<dyn Bus>;
+        // They have nothing but the bus in common.
+        let process = async |name: &str| {
+            let state = ApiState::for_tests().await;
+            let (store, config) = (state.store().clone(), ChannelsConfig::default());
+            state.with_studio(Arc::new(Studio::new(store, Arc::clone(&bus), name.parse().unwrap(), config)))
+        };
+        let (one, other) = (process("one:80").await, process("other:80").await);
+        let stop = CancellationToken::new();
+        let following = tokio::spawn(other.follow(bus.as_ref(), stop.clone()));
+        let (user, session) = (UserId(one.new_id()), SessionId(one.new_id()));
+        one.session_ended(user, session).await;
+        let known = async {
+            while !other.revoked().contains(session) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, known).await.expect("the session is known to be over");
+        one.studio().tell_site_changed().await;
+        let told = tokio::time::timeout(SOON, other.shared.news.notified()).await;
+        told.expect("the settings are read again");
+        stop.cancel();
+        following.await.unwrap();
     }
 }

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscriptions, Topic};
 use millrace_core::event::{
-    ChannelUpdated, Event, EventBody, KeyRevoked, SpecVersion, StoppedBy, StreamStop, ViewersCounted,
+    ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy, StreamStop, Subject,
+    ViewersCounted,
 };
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
@@ -171,7 +172,7 @@ impl Studio {
 
     /// Says to other nodes who watches a channel here.
     pub(crate) async fn tell_viewers(&self, channel: &ChannelName, sketch: String) {
-        let event = self.event(channel, EventBody::ViewersCounted(ViewersCounted { sketch }));
+        let event = self.event(channel.clone().into(), EventBody::ViewersCounted(ViewersCounted { sketch }));
         if let Err(err) = self.bus.publish(Topic::Activity, event).await {
             // The next one replaces it.
             tracing::debug!(stream.id = %channel, %err, "the viewers of {channel} are not acknowledged");
@@ -202,19 +203,38 @@ impl Studio {
     }
 
     async fn order(&self, channel: &ChannelName, body: EventBody) {
-        let event = self.event(channel, body);
+        let event = self.event(channel.clone().into(), body);
         if let Err(err) = self.bus.publish(Topic::Commands, event).await {
             // Who listens in this process has it all the same.
             tracing::warn!(stream.id = %channel, %err, "an order for channel {channel} is not acknowledged");
         }
     }
 
-    fn event(&self, channel: &ChannelName, body: EventBody) -> Event {
+    /// Says what happened to somebody's account.
+    pub async fn tell_account(&self, user: UserId, body: EventBody) {
+        self.tell(Subject::User(user), body).await;
+    }
+
+    /// Says that the settings of the site are others now.
+    pub async fn tell_site_changed(&self) {
+        self.tell(Subject::Node(self.node.clone()), EventBody::SiteUpdated(SiteUpdated {})).await;
+    }
+
+    async fn tell(&self, subject: Subject, body: EventBody) {
+        let event = self.event(subject, body);
+        let (id, kind) = (event.id, event.body.kind());
+        if let Err(err) = self.bus.publish(Topic::Accounts, event).await {
+            // Others find it in the store some seconds later.
+            tracing::warn!(event.id = %id, event.kind = kind, %err, "an event about an account is not acknowledged");
+        }
+    }
+
+    fn event(&self, subject: Subject, body: EventBody) -> Event {
         Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
             source: self.node.source(),
-            subject: channel.clone().into(),
+            subject,
             time: Timestamp::now(),
             cause: Cause::current(),
             body,

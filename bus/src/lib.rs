@@ -41,6 +41,6 @@ mod tests {
         for kind in EventBody::TYPES {
             assert!(description.contains(&format!("type: {{ type: string, const: {kind} }}")), "{kind}");
         }
-        assert_eq!(description.matches("      name: ").count(), EventBody::TYPES.len() + 1);
+        assert_eq!(description.matches("\n      name: ").count(), EventBody::TYPES.len() + 1);
     }
 }

@@ -6,12 +6,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BroadcastId, ChannelName, NodeName, StreamKeyId};
+use crate::ids::{BroadcastId, ChannelName, NodeName, SessionId, StreamKeyId, UserId};
 use crate::playback::Access;
 use crate::trace::Cause;
 
 /// A CloudEvents 1.0 envelope (structured JSON). `id` is the idempotency key; `subject` is the bus key: events of one
-/// channel, or of one node, keep their order.
+/// channel, of one person, or of one node, keep their order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Always `1.0`.
@@ -38,23 +38,27 @@ pub struct Event {
 pub enum Subject {
     /// A channel; on the wire its name.
     Channel(ChannelName),
+    /// A person; on the wire `users/{id}`, which is no channel's name.
+    User(UserId),
     /// A node; on the wire `nodes/{name}`, which is no channel's name.
     Node(NodeName),
 }
 
 /// A text is the subject of none of our events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither a channel nor nodes/NAME")]
+#[error("{0:?} is neither a channel nor users/ID nor nodes/NAME")]
 pub struct SubjectError(String);
 
 impl Subject {
     const NODES: &'static str = "nodes/";
+    const USERS: &'static str = "users/";
 
     /// The key of the event on the bus.
     #[must_use]
     pub fn key(&self) -> Cow<'_, str> {
         match self {
             Self::Channel(name) => Cow::Borrowed(name.as_str()),
+            Self::User(id) => Cow::Owned(format!("{}{id}", Self::USERS)),
             Self::Node(name) => Cow::Owned(format!("{}{name}", Self::NODES)),
         }
     }
@@ -70,9 +74,10 @@ impl TryFrom<String> for Subject {
     type Error = SubjectError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let parsed = match text.strip_prefix(Self::NODES) {
-            Some(name) => name.parse().ok().map(Self::Node),
-            None => text.parse().ok().map(Self::Channel),
+        let parsed = match text.split_once('/') {
+            Some(("nodes", name)) => name.parse().ok().map(Self::Node),
+            Some(("users", id)) => id.parse().ok().map(Self::User),
+            _ => text.parse().ok().map(Self::Channel),
         };
         parsed.ok_or(SubjectError(text))
     }
@@ -126,6 +131,27 @@ pub enum EventBody {
     /// What is kept about the channel has changed: read it again.
     #[serde(rename = "channel.updated.v1")]
     ChannelUpdated(ChannelUpdated),
+    /// A session of somebody ended: its access tokens are no good any more.
+    #[serde(rename = "session.revoked.v1")]
+    SessionRevoked(SessionRevoked),
+    /// Somebody has an account now.
+    #[serde(rename = "user.registered.v1")]
+    UserRegistered(UserRegistered),
+    /// Somebody may do something else than before.
+    #[serde(rename = "user.role_changed.v1")]
+    UserRoleChanged(UserRoleChanged),
+    /// Somebody is banned.
+    #[serde(rename = "user.banned.v1")]
+    UserBanned(UserBanned),
+    /// Somebody is banned no more.
+    #[serde(rename = "user.unbanned.v1")]
+    UserUnbanned(UserUnbanned),
+    /// Somebody's account is gone.
+    #[serde(rename = "user.deleted.v1")]
+    UserDeleted(UserDeleted),
+    /// What the owner says of the site has changed: read it again.
+    #[serde(rename = "site.updated.v1")]
+    SiteUpdated(SiteUpdated),
     /// Who watches a channel, as one node sees it, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
     #[serde(rename = "viewers.counted.v1")]
     ViewersCounted(ViewersCounted),
@@ -164,7 +190,7 @@ impl Event {
     pub fn channel(&self) -> Option<&ChannelName> {
         match &self.subject {
             Subject::Channel(name) => Some(name),
-            Subject::Node(_) => None,
+            Subject::User(_) | Subject::Node(_) => None,
         }
     }
 
@@ -173,7 +199,7 @@ impl Event {
     pub fn node(&self) -> Option<&NodeName> {
         match &self.subject {
             Subject::Node(name) => Some(name),
-            Subject::Channel(_) => None,
+            Subject::Channel(_) | Subject::User(_) => None,
         }
     }
 
@@ -215,6 +241,13 @@ impl EventBody {
             Self::StreamStop(_) => "stream.stop.v1",
             Self::KeyRevoked(_) => "key.revoked.v1",
             Self::ChannelUpdated(_) => "channel.updated.v1",
+            Self::SessionRevoked(_) => "session.revoked.v1",
+            Self::UserRegistered(_) => "user.registered.v1",
+            Self::UserRoleChanged(_) => "user.role_changed.v1",
+            Self::UserBanned(_) => "user.banned.v1",
+            Self::UserUnbanned(_) => "user.unbanned.v1",
+            Self::UserDeleted(_) => "user.deleted.v1",
+            Self::SiteUpdated(_) => "site.updated.v1",
             Self::ViewersCounted(_) => "viewers.counted.v1",
             Self::NodeLeased(_) => "node.leased.v1",
             Self::NodeLeft(_) => "node.left.v1",
@@ -231,6 +264,13 @@ impl EventBody {
         "stream.stop.v1",
         "key.revoked.v1",
         "channel.updated.v1",
+        "session.revoked.v1",
+        "user.registered.v1",
+        "user.role_changed.v1",
+        "user.banned.v1",
+        "user.unbanned.v1",
+        "user.deleted.v1",
+        "site.updated.v1",
         "viewers.counted.v1",
         "node.leased.v1",
         "node.left.v1",
@@ -317,6 +357,43 @@ pub struct ChannelUpdated {
     /// Whether its media needs a playback token from now on.
     pub access: Access,
 }
+
+/// Data of `session.revoked.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionRevoked {
+    /// Which.
+    pub session: SessionId,
+}
+
+/// Data of `user.registered.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserRegistered {
+    /// As it is written in addresses.
+    pub name: ChannelName,
+}
+
+/// Data of `user.role_changed.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserRoleChanged {
+    /// `viewer`, `streamer`, `admin`; there may be more.
+    pub role: String,
+}
+
+/// Data of `user.banned.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserBanned {}
+
+/// Data of `user.unbanned.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserUnbanned {}
+
+/// Data of `user.deleted.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserDeleted {}
+
+/// Data of `site.updated.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteUpdated {}
 
 /// Data of `viewers.counted.v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -499,11 +576,14 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_a_channel_or_a_node() {
+    fn a_subject_is_a_channel_a_person_or_a_node() {
         let read = |text: &str| Subject::try_from(text.to_owned());
         assert_eq!(read("studio"), Ok(Subject::Channel("studio".parse().unwrap())));
         assert_eq!(read("nodes/media-1:8080"), Ok(Subject::Node("media-1:8080".parse().unwrap())));
-        for text in ["studio", "nodes/media-1:8080"] {
+        let user = UserId(uuid::Uuid::from_u128(7));
+        let users = format!("users/{user}");
+        assert_eq!(read(&users), Ok(Subject::User(user)));
+        for text in ["studio", "nodes/media-1:8080", &users] {
             assert_eq!(read(text).unwrap().key(), text);
         }
         for bad in ["", "nodes/", "nodes", "users/7", "nodes/a/b"] {

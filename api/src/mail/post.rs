@@ -9,6 +9,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use millrace_core::trace::{self, Cause};
 use millrace_store::{Changes, Kept, Order, Query, StoreError, Version};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -142,6 +143,7 @@ impl Post {
             return Ok(false);
         }
         let mail = Mail::new(state.new_id(), errand, state.now_ms(), self.0.retry);
+        let mail = Mail { cause: Cause::current(), ..mail };
         state.store().insert(&mail).await?;
         self.0.changed.notify_one();
         Ok(true)
@@ -212,7 +214,8 @@ impl Post {
             }
             if let Some(ours) = self.take(state, &mail).await? {
                 begun += 1;
-                running.spawn(self.clone().try_one(state.clone(), ours));
+                let cause = ours.cause;
+                running.spawn(trace::job("send mail", cause, self.clone().try_one(state.clone(), ours)));
             }
         }
         Ok(None)

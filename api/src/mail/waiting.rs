@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use millrace_core::ids::UserId;
+use millrace_core::trace::Cause;
 use millrace_store::{Collection, Document, Index};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -73,6 +74,9 @@ pub struct Mail {
     /// How often it was tried.
     #[serde(default)]
     pub tries: u32,
+    /// Which request asked for it.
+    #[serde(default, skip_serializing_if = "Cause::is_unknown")]
+    pub cause: Cause,
 }
 
 /// What becomes of a mail that was not taken.
@@ -88,7 +92,15 @@ impl Mail {
     /// A new one, to be sent at once.
     #[must_use]
     pub fn new(id: Uuid, errand: Errand, now_ms: i64, retry: Duration) -> Self {
-        Self { id, errand, came_at: now_ms, due: now_ms, wait_ms: millis(retry), tries: 0 }
+        Self {
+            id,
+            errand,
+            came_at: now_ms,
+            due: now_ms,
+            wait_ms: millis(retry),
+            tries: 0,
+            cause: Cause::default(),
+        }
     }
 
     /// The mail in the hands of a process that tries it; nobody else takes it before `until`.

@@ -1,6 +1,7 @@
 //! What is to be pushed: one job per notice, and how far it is.
 
 use millrace_core::ids::{BroadcastId, ChannelId};
+use millrace_core::trace::Cause;
 use millrace_store::{After, Collection, Document, Index};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub struct PushJob {
     /// The last follower that was reached: when they followed, and the follow's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<(i64, String)>,
+    /// Which publish it is about.
+    #[serde(default, skip_serializing_if = "Cause::is_unknown")]
+    pub cause: Cause,
 }
 
 impl PushJob {
@@ -39,6 +43,7 @@ impl PushJob {
             at: notice.at,
             due: notice.at,
             reached: None,
+            cause: Cause::current(),
         }
     }
 

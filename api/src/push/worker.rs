@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use futures_util::StreamExt;
 use futures_util::stream;
+use millrace_core::trace;
 use millrace_store::{Changes, Kept, Order, Query, StoreError};
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -66,7 +67,9 @@ pub async fn deliver(state: ApiState, shutdown: CancellationToken) {
                 Ok(taken) => {
                     said = false;
                     for job in taken {
-                        jobs.spawn(run_or_log(state.clone(), job, shutdown.clone()));
+                        let cause = job.cause;
+                        let work = run_or_log(state.clone(), job, shutdown.clone());
+                        jobs.spawn(trace::job("push notices", cause, work));
                     }
                 }
                 // Once, not every second.

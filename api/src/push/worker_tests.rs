@@ -204,7 +204,7 @@ async fn who_muted_turned_it_off_left_signed_out_or_came_later_gets_nothing() {
     // By another process, which knows nothing of devices.
     state.sessions().end(session, now).await.unwrap();
     let (everywhere, session) = world.follower("everywhere", Some("/everywhere")).await;
-    state.end_session(session).await.unwrap();
+    state.end_session(everywhere, session).await.unwrap();
     assert_eq!(world.devices(everywhere).await, 0);
     world.follower("bob", Some("/bob")).await;
     world.note(1, false).await;

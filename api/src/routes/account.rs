@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use millrace_core::event::StoppedBy;
+use millrace_core::event::{EventBody, StoppedBy, UserDeleted};
 use millrace_core::ids::UserId;
 use millrace_http::problem::Problem;
 use millrace_store::{Changes, Document, Kept, Query};
@@ -244,6 +244,7 @@ pub(crate) async fn delete(
     store.commit(changes).await?;
     state.reports().forget_words(user.id).await?;
     state.end_sessions(user.id, None).await?;
+    state.studio().tell_account(user.id, EventBody::UserDeleted(UserDeleted {})).await;
     remove_picture(&state, user.value.avatar.clone()).await;
     state.push().devices().remove_of(user.id).await?;
     tracing::info!(user.id = %user.id, "an account was deleted by its person");

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use millrace_core::event::{EventBody, UserRegistered};
 use millrace_core::ids::{ChannelName, SessionId, UserId};
 use millrace_http::problem::Problem;
 use serde::Deserialize;
@@ -121,9 +122,16 @@ pub(crate) async fn setup(
     };
     let (user, _turn) = new_user(&state, &name, email, password, Role::Admin).await?;
     state.people().create(&user, Some(&link)).await?;
+    registered(&state, &user).await;
     ask_for_proof(&state, &user).await;
     tracing::info!(user.id = %user.id, "the owner's account was made");
     sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
+}
+
+/// Lets every process know of a new account.
+pub(crate) async fn registered(state: &ApiState, user: &User) {
+    let body = EventBody::UserRegistered(UserRegistered { name: user.name.clone() });
+    state.studio().tell_account(user.id, body).await;
 }
 
 /// Makes an account, and signs in.
@@ -157,6 +165,7 @@ pub(crate) async fn register(
     let role = state.site().streaming().new_account();
     let (user, _turn) = new_user(&state, &name, email, password, role).await?;
     state.people().create(&user, link.as_ref()).await?;
+    registered(&state, &user).await;
     ask_for_proof(&state, &user).await;
     metrics::counter!("millrace_registrations_total").increment(1);
     sign_in(&state, user, &headers, false, input.form, StatusCode::CREATED).await
@@ -212,7 +221,7 @@ pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -
         Ok((session, successor)) => {
             let user = state.people().get(session.user).await?.filter(|user| user.banned_at.is_none());
             let Some(user) = user else {
-                state.end_session(session.id).await?;
+                state.end_session(session.user, session.id).await?;
                 return Ok(session_over(&state));
             };
             let mut response = StatusCode::NO_CONTENT.into_response();
@@ -221,7 +230,7 @@ pub(crate) async fn refresh(State(state): State<ApiState>, headers: HeaderMap) -
         }
         Err(Refused::Unknown) => Ok(session_over(&state)),
         Err(Refused::Reused(session, user)) => {
-            state.revoked().add(session, now, now);
+            state.session_ended(user, session).await;
             tracing::warn!(
                 session.id = %session, user.id = %user,
                 "an old refresh token was used again; somebody may have stolen it, so the session is over"
@@ -240,19 +249,19 @@ pub(crate) async fn logout(
     person: Option<Person>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let session = match person.and_then(|person| person.session) {
+    let session = match person.and_then(|person| person.session.map(|session| (person.user, session))) {
         Some(session) => Some(session),
         // The access token may have run out.
         None => match Cookie::Refresh.read(&headers, state.secure()).map(Secret::sent) {
             Some(token) => {
                 let rotated = state.sessions().rotate(&token, state.now_ms(), lifetime_ms(&state)).await?;
-                rotated.ok().map(|(session, _)| session.id)
+                rotated.ok().map(|(session, _)| (session.user, session.id))
             }
             None => None,
         },
     };
-    if let Some(session) = session {
-        state.end_session(session).await?;
+    if let Some((user, session)) = session {
+        state.end_session(user, session).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if crate::auth::input::is_form(&headers) {
@@ -404,15 +413,15 @@ pub(crate) async fn begin_session(
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let now = state.now_ms();
     // Another account's session in this browser ends: its cookies are replaced.
-    if let Ok(Some(old)) = crate::auth::person::who(state, headers).await
-        && let Some(old) = old.session
+    if let Ok(Some(other)) = crate::auth::person::who(state, headers).await
+        && let Some(old) = other.session
     {
-        state.end_session(old).await?;
+        state.end_session(other.user, old).await?;
     }
     let (token, ended) =
         state.sessions().begin(session, user.id, device(agent), now, lifetime_ms(state)).await?;
     for session in ended {
-        state.revoked().add(session, now, now);
+        state.session_ended(user.id, session).await;
     }
     set_cookies(state, user, session, &token, response);
     let csrf = Cookie::Csrf.set(Secret::random("").reveal(), CSRF_LIFETIME_S, state.secure());

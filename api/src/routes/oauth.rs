@@ -601,6 +601,7 @@ async fn register(state: &ApiState, name: &str, profile: &Profile) -> Result<Use
             done => {
                 done?;
                 if !state.people().came_too_late(&user).await? {
+                    super::auth::registered(state, &user).await;
                     return Ok(user.id);
                 }
                 let gone = Changes::new().delete_id::<Identity>(identity.id());

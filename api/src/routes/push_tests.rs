@@ -147,7 +147,7 @@ async fn a_browser_goes_with_its_session() {
     let body = Some(subscription("https://push.example.org/bob"));
     assert_eq!(ask(&state, "PUT", DEVICES, &bob, body.clone()).await.0, 200);
     let session = state.push().devices().of(bob_user.id).await.unwrap()[0].session;
-    state.end_session(session).await.unwrap();
+    state.end_session(bob_user.id, session).await.unwrap();
     assert!(state.push().devices().of(bob_user.id).await.unwrap().is_empty());
     assert_eq!(ask(&state, "PUT", DEVICES, &bob, body).await.0, 401, "and nobody subscribes with it again");
 }

@@ -135,7 +135,7 @@ pub(crate) async fn end(
     person.require_session()?;
     let sessions = state.sessions().of(person.user, state.now_ms()).await?;
     let id = id.parse::<SessionId>().ok().filter(|id| sessions.iter().any(|one| one.id == *id));
-    state.end_session(id.ok_or_else(Problem::not_found)?).await?;
+    state.end_session(person.user, id.ok_or_else(Problem::not_found)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -181,6 +181,7 @@ pub(crate) async fn edit(
     person.require_admin()?;
     let edit = edit.cleaned(state.site_config().max_categories).map_err(invalid_fields)?;
     let known = state.site().change(&edit, edit.version, by(&state, &person)).await.map_err(refused)?;
+    state.studio().tell_site_changed().await;
     Ok(private(Json(settings(&state, &known))))
 }
 
@@ -222,6 +223,7 @@ pub(crate) async fn undo(
 ) -> Result<Response, ApiError> {
     person.require_admin()?;
     let known = state.site().undo(number, by(&state, &person)).await.map_err(refused)?;
+    state.studio().tell_site_changed().await;
     Ok(private(Json(settings(&state, &known))))
 }
 

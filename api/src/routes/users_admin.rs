@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use millrace_core::event::{EventBody, UserBanned, UserRoleChanged, UserUnbanned};
 use millrace_core::ids::UserId;
 use millrace_http::problem::Problem;
 use millrace_store::{After, Changes, Kept, Order, Query};
@@ -138,11 +139,29 @@ pub(crate) async fn edit(
     if user != read.value {
         state.store().commit(changes.replace(&read, &user)).await?;
         state.end_sessions(user.id, None).await?;
+        for body in said_of(&read.value, &user) {
+            state.studio().tell_account(user.id, body).await;
+        }
         if user.banned_at.is_some() || user.role < Role::Streamer {
             state.stop_broadcasts(user.id).await?;
         }
     }
     Ok(Json(account(user)))
+}
+
+/// What other processes hear of a change.
+fn said_of(before: &User, after: &User) -> Vec<EventBody> {
+    let mut said = Vec::new();
+    if before.role != after.role {
+        let role = format!("{:?}", after.role).to_lowercase();
+        said.push(EventBody::UserRoleChanged(UserRoleChanged { role }));
+    }
+    match (before.banned_at.is_some(), after.banned_at.is_some()) {
+        (false, true) => said.push(EventBody::UserBanned(UserBanned {})),
+        (true, false) => said.push(EventBody::UserUnbanned(UserUnbanned {})),
+        _ => {}
+    }
+    said
 }
 
 /// Makes a link with which the person sets a new password.

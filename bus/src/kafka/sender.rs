@@ -6,7 +6,7 @@
 //! producer itself break, another one gets everything that waits, in order.
 #![expect(clippy::disallowed_methods, reason = "shell: tasks, clocks, pauses")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use super::TRACEPARENT;
@@ -64,14 +64,17 @@ struct State {
     /// Counts the producers.
     generation: u64,
     producer: Option<Producer>,
+    notes: Notes,
 }
 
 /// What the task has to do.
-enum Note {
-    /// The broker has it: it need not be in the outbox any more.
-    Done(i64),
-    /// The producer of this generation does not work.
-    Broken(u64),
+#[derive(Default)]
+struct Notes {
+    /// The broker has these: they need not be in the outbox any more. As many as may wait there, at most: what is forgotten
+    /// is sent once more after a restart, and handlers know it by its id.
+    done: VecDeque<i64>,
+    /// The producer does not work.
+    broken: bool,
 }
 
 struct Shared {
@@ -82,8 +85,15 @@ struct Shared {
     away: AtomicBool,
     /// How many events wait.
     count: watch::Sender<usize>,
-    notes: mpsc::UnboundedSender<Note>,
+    /// Wakes the task: there are notes, or this is gone.
+    noted: Arc<Notify>,
     runtime: Handle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.noted.notify_one();
+    }
 }
 
 /// Sends. Clones share it.
@@ -141,15 +151,21 @@ fn is_hopeless(err: &KafkaError) -> bool {
 impl Sender {
     /// Starts with what the outbox holds of this node.
     pub(super) async fn start(clients: &Clients, store: Store) -> Result<Self, BusError> {
-        let (notes, noted) = mpsc::unbounded_channel();
-        let state = State { next: 0, waiting: BTreeMap::new(), generation: 0, producer: None };
+        let noted = Arc::new(Notify::new());
+        let state = State {
+            next: 0,
+            waiting: BTreeMap::new(),
+            generation: 0,
+            producer: None,
+            notes: Notes::default(),
+        };
         let shared = Arc::new(Shared {
             clients: clients.clone(),
             store,
             state: Mutex::new(state),
             away: AtomicBool::new(false),
             count: watch::Sender::new(0),
-            notes,
+            noted: Arc::clone(&noted),
             runtime: Handle::current(),
         });
         shared.load().await?;
@@ -228,9 +244,7 @@ impl Shared {
             }
             Err(err) if is_hopeless(&err) => return Err(BusError::Refused(err.to_string())),
             // The next producer gets it with the others.
-            Err(_) => {
-                let _ = self.notes.send(Note::Broken(state.generation));
-            }
+            Err(_) => self.note_broken(&mut state),
         }
         state.next += 1;
         state.waiting.insert(number, entry);
@@ -267,7 +281,7 @@ impl Shared {
             return Ok(());
         }
         // The broker was faster.
-        let _ = self.notes.send(Note::Done(number));
+        self.note_done(&mut self.state(), number);
         answer.await.map_err(closed)?
     }
 
@@ -281,7 +295,7 @@ impl Shared {
             let is_kept = state.waiting.get(&number).is_none_or(|entry| entry.kept.is_some());
             if is_kept || !is_hopeless(err) {
                 warn!(%err, "the producer gave an event back: it is sent again");
-                let _ = self.notes.send(Note::Broken(generation));
+                self.note_broken(&mut state);
                 return;
             }
         } else if self.away.swap(false, Ordering::Relaxed) {
@@ -296,8 +310,21 @@ impl Shared {
         }
         if let Some(since) = entry.kept {
             trace_wait(&entry.message, since);
-            let _ = self.notes.send(Note::Done(number));
+            self.note_done(&mut state, number);
         }
+    }
+
+    fn note_done(&self, state: &mut State, number: i64) {
+        state.notes.done.push_back(number);
+        if state.notes.done.len() > self.clients.settings().outbox_limit {
+            state.notes.done.pop_front();
+        }
+        self.noted.notify_one();
+    }
+
+    fn note_broken(&self, state: &mut State) {
+        state.notes.broken = true;
+        self.noted.notify_one();
     }
 
     /// Reads what a process of this name left.
@@ -347,6 +374,7 @@ impl Shared {
         let producer = producer.map_err(unavailable)?;
         let mut state = self.state();
         state.generation += 1;
+        state.notes.broken = false;
         let old = state.producer.replace(producer);
         let mut result = Ok(());
         for (number, entry) in &state.waiting {
@@ -418,28 +446,31 @@ fn hand_over(state: &State, number: i64, entry: &Entry) -> Result<(), KafkaError
 }
 
 /// Takes out of the outbox what the broker has, mends what broke, and looks after the outboxes of the dead.
-async fn keep_in_order(shared: Weak<Shared>, mut noted: mpsc::UnboundedReceiver<Note>) {
-    let mut notes = Vec::with_capacity(AT_ONCE);
+async fn keep_in_order(shared: Weak<Shared>, noted: Arc<Notify>) {
     let mut adopt_at = tokio::time::Instant::now() + ADOPT_EVERY;
     loop {
-        let received = tokio::time::timeout_at(adopt_at, noted.recv_many(&mut notes, AT_ONCE))
-            .await
-            .unwrap_or(usize::MAX);
-        let Some(shared) = shared.upgrade().filter(|_| received > 0) else { return };
-        let mut changes = Changes::new();
-        let mut broken = false;
-        for note in notes.drain(..) {
-            match note {
-                Note::Done(number) => {
-                    let id = Waiting::id_of(&shared.clients.settings().node, number);
-                    changes = changes.delete_id::<Waiting>(id);
-                }
-                Note::Broken(generation) => broken |= shared.state().generation == generation,
+        let _ = tokio::time::timeout_at(adopt_at, noted.notified()).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let (done, broken) = {
+            let mut state = shared.state();
+            let count = state.notes.done.len().min(AT_ONCE);
+            let done: Vec<i64> = state.notes.done.drain(..count).collect();
+            if !state.notes.done.is_empty() {
+                noted.notify_one();
             }
-        }
+            (done, state.notes.broken)
+        };
+        let node = &shared.clients.settings().node;
+        let changes = done.iter().fold(Changes::new(), |changes, number| {
+            changes.delete_id::<Waiting>(Waiting::id_of(node, *number))
+        });
         if let Err(err) = shared.store.commit(changes).await {
-            // They are sent once more after a restart: handlers know them by their ids.
-            warn!(%err, "events that were sent stay in the outbox");
+            warn!(%err, "events that were sent stay in the outbox for now");
+            tokio::time::sleep(PAUSE).await;
+            let mut state = shared.state();
+            for number in done {
+                shared.note_done(&mut state, number);
+            }
         }
         if broken {
             tokio::time::sleep(PAUSE).await;
@@ -447,7 +478,7 @@ async fn keep_in_order(shared: Weak<Shared>, mut noted: mpsc::UnboundedReceiver<
                 Ok(()) => info!("a new producer has what waits"),
                 Err(err) => {
                     error!(%err, "no producer can be made; trying again");
-                    let _ = shared.notes.send(Note::Broken(shared.state().generation));
+                    shared.note_broken(&mut shared.state());
                 }
             }
         }
@@ -459,5 +490,58 @@ async fn keep_in_order(shared: Weak<Shared>, mut noted: mpsc::UnboundedReceiver<
             }
             adopt_at = tokio::time::Instant::now() + ADOPT_EVERY;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_store::Location;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::super::KafkaSettings;
+    use super::*;
+    use crate::settings::Security;
+
+    /// Events that wait while the producer dies.
+    const EVENTS: i64 = 20;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_producer_that_died_is_replaced_and_the_next_one_has_what_waited() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("orders", 1, 1).unwrap();
+        // What an idempotent producer does not survive: the broker refuses it an identity.
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refused]);
+        let folder = tempfile::tempdir().unwrap();
+        let engine = millrace_store::open(&Location::Sqlite, folder.path()).await.unwrap();
+        let store = Store::new(engine, crate::COLLECTIONS).await.unwrap();
+        let clients = Clients::new(KafkaSettings {
+            brokers: vec![cluster.bootstrap_servers()],
+            prefix: String::new(),
+            node: "one:80".to_owned(),
+            replication: 1,
+            outbox_limit: 100,
+            away_after: Duration::from_secs(30),
+            adopt_after: Duration::ZERO,
+            connect_timeout: Duration::from_secs(30),
+            security: Security::default(),
+        });
+        let sender = Sender::start(&clients, store).await.unwrap();
+        let sent = (0..EVENTS).map(|number| {
+            tokio::spawn(sender.send(Outgoing {
+                topic: "orders".to_owned(),
+                key: "studio".to_owned(),
+                payload: number.to_string(),
+                headers: BTreeMap::new(),
+                may_be_lost: false,
+            }))
+        });
+        for sent in sent.collect::<Vec<_>>() {
+            sent.await.unwrap().unwrap();
+        }
+        assert_eq!(sender.waiting(), 0);
+        assert!(sender.0.state().generation > 1, "the first producer did not die");
+        sender.close();
     }
 }

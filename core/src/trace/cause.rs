@@ -53,6 +53,14 @@ impl Cause {
         Self { trace: None, ..self }
     }
 
+    /// What names it in the log, whatever the level: it says nothing by itself.
+    #[must_use]
+    pub fn log(&self) -> tracing::Span {
+        let Some(correlation) = self.correlation else { return tracing::Span::none() };
+        let trace = self.trace.map(|trace| trace.trace_id());
+        tracing::error_span!("because", correlation.id = %correlation, trace.id = trace)
+    }
+
     /// Whether nothing is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {

@@ -10,6 +10,7 @@ mod cause;
 mod parent;
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::OnceLock;
 use std::time::SystemTime;
@@ -20,6 +21,7 @@ use opentelemetry::trace::{
     TraceState, Tracer as _,
 };
 use opentelemetry::{Context, KeyValue};
+use tracing::Instrument as _;
 
 pub use cause::Cause;
 pub use opentelemetry::Value;
@@ -135,6 +137,18 @@ impl Span {
         if let Some(span) = &mut self.0 {
             span.set_status(Status::error(reason));
         }
+    }
+}
+
+/// Does what was put off, because of what `asked` for it then.
+pub fn job<F: Future>(name: &'static str, asked: Cause, work: F) -> impl Future<Output = F::Output> + use<F> {
+    let span = Span::follow(SpanKind::Consumer, name, asked.trace);
+    let cause = Cause { correlation: asked.correlation, trace: span.place().or(asked.trace) };
+    let work = cause.scope(work.instrument(cause.log()));
+    async move {
+        let result = work.await;
+        drop(span);
+        result
     }
 }
 

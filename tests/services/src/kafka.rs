@@ -1,4 +1,4 @@
-//! An Apache Kafka of one node.
+//! An Apache Kafka: of one node, or of some.
 #![expect(clippy::disallowed_methods, reason = "shell: waits for a server")]
 
 use std::path::Path;
@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 use crate::free_port;
 use crate::keeper::Keeper;
 
-/// How long a broker may take until it is ready.
-const READY: Duration = Duration::from_secs(120);
+/// How long a broker may take until it is ready, where three of them start at once on a busy machine.
+const READY: Duration = Duration::from_secs(240);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often other ports are tried when somebody else was faster.
 const PORTS: u32 = 5;
@@ -59,6 +59,41 @@ pub fn prefix() -> String {
     format!("test-{}-{number}.", std::process::id())
 }
 
+/// Brokers of one cluster, each of which can be killed.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Kafka>,
+}
+
+impl Cluster {
+    /// Starts so many and waits until all of them serve.
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    pub async fn start(count: usize) -> Self {
+        Self { nodes: Kafka::start_together(count).await }
+    }
+
+    /// Their `host:port`.
+    #[must_use]
+    pub fn brokers(&self) -> Vec<String> {
+        self.nodes.iter().map(Kafka::broker).collect()
+    }
+
+    /// One of them.
+    pub fn node(&mut self, index: usize) -> &mut Kafka {
+        &mut self.nodes[index]
+    }
+}
+
+/// The doors of a node.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    plain: u16,
+    control: u16,
+    secured: u16,
+}
+
 /// A broker of one's own, which can be killed.
 #[derive(Debug)]
 pub struct Kafka {
@@ -79,44 +114,58 @@ impl Kafka {
     /// Starts one and waits until it serves.
     ///
     /// # Panics
-    /// It cannot be fetched, or is not ready within two minutes; its log is in the message.
+    /// It cannot be fetched, or is not ready in time; its log is in the message.
     pub async fn start() -> Self {
+        Self::start_together(1).await.remove(0)
+    }
+
+    async fn start_together(count: usize) -> Vec<Self> {
         let jars = format!("{}/*", jars());
         for _ in 0..PORTS {
-            let (port, control, secured) = (free_port(), free_port(), free_port());
-            let own =
-                rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
-            let folder = tempfile::tempdir().expect("a temporary folder can be made");
-            let path = folder.path().to_string_lossy().into_owned();
-            let settings = format!("{path}/server.properties");
-            let keys = format!("{path}/keys.pem");
-            let pem = own.signing_key.serialize_pem() + &own.cert.pem();
-            std::fs::write(&keys, pem).expect("the folder can be written");
-            let properties = properties(control, &path) + &listeners(port, control, secured, &keys);
-            std::fs::write(&settings, properties).expect("the folder can be written");
-            let user = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
-            let java = [
-                "-Xmx320m",
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                "-cp",
-                &jars,
-            ];
-            let format =
-                ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", &settings, "--add-scram", &user];
-            let formatted = Command::new("java").args(java).args(format).output().expect("java is there");
-            assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
-            let mut arguments = java.to_vec();
-            arguments.extend(["kafka.Kafka", &settings]);
-            let certificate = own.cert.pem();
-            let keeper = Keeper::start(folder, "java", &arguments);
-            let kafka = Self { keeper, port, secured, certificate };
-            if kafka.answers().await {
-                return kafka;
+            let doors = || Ports { plain: free_port(), control: free_port(), secured: free_port() };
+            let ports: Vec<_> = std::iter::repeat_with(doors).take(count).collect();
+            let nodes: Vec<_> = (0..count).map(|index| Self::begin(&jars, &ports, index)).collect();
+            let mut serve = true;
+            for node in &nodes {
+                serve = serve && node.answers().await;
+            }
+            if serve {
+                return nodes;
             }
         }
         panic!("no port is free");
+    }
+
+    /// Begins to start the node with this index.
+    fn begin(jars: &str, ports: &[Ports], index: usize) -> Self {
+        let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().to_string_lossy().into_owned();
+        let settings = format!("{path}/server.properties");
+        let keys = format!("{path}/keys.pem");
+        let pem = own.signing_key.serialize_pem() + &own.cert.pem();
+        std::fs::write(&keys, pem).expect("the folder can be written");
+        let properties = properties(ports, index, &path) + &listeners(ports[index], &keys);
+        std::fs::write(&settings, properties).expect("the folder can be written");
+        let user = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
+        let java = [
+            "-Xmx320m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            jars,
+        ];
+        let format =
+            ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", &settings, "--add-scram", &user];
+        let formatted = Command::new("java").args(java).args(format).output().expect("java is there");
+        assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+        let mut arguments = java.to_vec();
+        arguments.extend(["kafka.Kafka", &settings]);
+        let certificate = own.cert.pem();
+        let keeper = Keeper::start(folder, "java", &arguments);
+        let Ports { plain, secured, .. } = ports[index];
+        Self { keeper, port: plain, secured, certificate }
     }
 
     /// Its `host:port`.
@@ -145,7 +194,7 @@ impl Kafka {
     /// Starts it again where it was, on the same port, and waits until it serves.
     ///
     /// # Panics
-    /// It is not ready within two minutes.
+    /// It is not ready in time.
     pub async fn restart(&mut self) {
         self.keeper.order("start");
         assert!(self.answers().await, "its port was taken:\n{}", self.keeper.log());
@@ -181,23 +230,30 @@ async fn ask(port: u16) -> std::io::Result<()> {
     connection.read_u32().await.map(drop)
 }
 
-/// One node that is broker and controller, with the replicas of one.
-fn properties(control: u16, folder: &str) -> String {
+/// A node that is broker and controller. One that dies is missed within some seconds.
+fn properties(ports: &[Ports], index: usize, folder: &str) -> String {
+    let voter = |(index, ports): (usize, &Ports)| format!("{}@127.0.0.1:{}", index + 1, ports.control);
+    let voters: Vec<_> = ports.iter().enumerate().map(voter).collect();
     format!(
         "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@127.0.0.1:{control}\n\
+         node.id={}\n\
+         controller.quorum.voters={}\n\
          controller.listener.names=CONTROLLER\n\
+         broker.session.timeout.ms=3000\n\
+         broker.heartbeat.interval.ms=500\n\
          log.dirs={folder}/data\n\
-         offsets.topic.replication.factor=1\n\
+         offsets.topic.replication.factor={}\n\
          offsets.topic.num.partitions=3\n\
          group.initial.rebalance.delay.ms=0\n\
-         auto.create.topics.enable=false\n"
+         auto.create.topics.enable=false\n",
+        index + 1,
+        voters.join(","),
+        ports.len().min(3)
     )
 }
 
 /// One door for whoever comes, and one for who shows a password over TLS.
-fn listeners(port: u16, control: u16, secured: u16, keys: &str) -> String {
+fn listeners(Ports { plain: port, control, secured }: Ports, keys: &str) -> String {
     let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     format!(
         "listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured},CONTROLLER://127.0.0.1:{control}\n\

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "shell: deadlines")]
 
 mod away;
+mod cluster;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
