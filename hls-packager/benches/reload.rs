@@ -69,7 +69,7 @@ fn serve(front: bool) -> Server {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (publish, mut told) = mpsc::unbounded_channel();
             let address = listener.local_addr().unwrap();
-            let router = millrace_http::layers::finish(router(origin.clone()));
+            let router = millrace_http::layers::finish(router(origin.clone()), None);
             let limits = Limits::default();
             let (listeners, shutdown) =
                 (vec![Listener { tcp: listener, tls: None, redirect: None }], CancellationToken::new());
