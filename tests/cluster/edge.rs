@@ -26,9 +26,11 @@ pub(crate) async fn start(addresses: &Addresses, secrets: &Path) -> Nginx {
         .replace("worker_rlimit_nofile 65536;", "")
         .replace("worker_connections 16384;", "worker_connections 4096;")
         .replace("mime.types", "/etc/nginx/mime.types")
-        .replace("/tmp/nginx.pid", &format!("{folder_name}/pid"))
-        .replace("/tmp/", &format!("{folder_name}/"))
-        .replace("/dev/stderr", &format!("{folder_name}/error.log"))
+        .replace("/tmp/nginx.pid", "FOLDER/pid")
+        .replace("/tmp/", "FOLDER/")
+        .replace("/dev/stderr", "FOLDER/error.log")
+        // Last: our folder may be in /tmp itself.
+        .replace("FOLDER", &folder_name)
         .replace("listen 1935", &format!("listen {}", addresses.rtmp("edge")));
     for node in ["ingest-1", "ingest-2", "ingest-3"] {
         let named = format!("server {node}:1935");
