@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -103,6 +104,20 @@ async fn a_second_signal_exits_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(2));
     // Whoever came first: the drain (0) or the second signal (130).
     assert!(matches!(status.code(), Some(0 | 130)), "{status}");
+}
+
+#[tokio::test]
+async fn a_server_whose_log_nobody_reads_any_more_still_stops() {
+    let (_folder, data) = scratch("millrace-unread");
+    let mut child = server::command(&data, &[]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while !lines.next_line().await.unwrap().expect("it is ready before it ends").contains("\"ready\"") {}
+    drop((lines, child.stdout.take()));
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    let status =
+        tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("it stops").unwrap();
+    assert_eq!(status.code(), Some(0), "{status}");
 }
 
 #[tokio::test]
