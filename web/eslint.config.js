@@ -1,7 +1,7 @@
 import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 
-const features = ['account', 'admin', 'auth', 'browse', 'notices', 'player', 'reference', 'search', 'studio'];
+const features = ['account', 'admin', 'auth', 'browse', 'chat', 'notices', 'player', 'reference', 'search', 'studio'];
 
 /** Folders that any other may use; they know nothing of a feature or of the app. */
 const shared = ['api', 'components', 'lib', 'testing', 'text'];
