@@ -193,6 +193,9 @@ async fn the_page_recovers_by_itself_when_the_server_is_killed_and_started_again
     let edge_before = edge(&server, "studio").await;
     let page = Viewer::page(&server.url("/@studio")).await;
     page.plays_for(4.0, SOON).await;
+    // Twice within seconds: the second broadcast is hardly begun when the third takes its place.
+    let server = server.restart_after_kill(&[]).await;
+    page.plays_for(2.0, Duration::from_secs(30)).await;
     let server = server.restart_after_kill(&[]).await;
     page.plays_for(5.0, Duration::from_secs(30)).await;
     let edge_after = edge(&server, "studio").await;

@@ -2,6 +2,7 @@ import Hls, { ErrorDetails, ErrorTypes, Events } from 'hls.js';
 import type { ErrorData, HlsConfig, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
+import { broadcastOf } from './broadcast';
 import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure, SourceOptions } from './source';
 import { endOfGap, endsInGap } from './timeline';
 
@@ -56,6 +57,7 @@ export class HlsSource implements Source {
   readonly #audioOnly: boolean;
   /** A live playlist was seen. */
   #live = false;
+  #broadcast: string | null = null;
   #recoveries = 0;
 
   static isSupported(): boolean {
@@ -72,6 +74,7 @@ export class HlsSource implements Source {
       // The tail of a broadcast that is over: whoever comes now waits for the next one.
       if (!details.live && !this.#live) this.events.emit('ended', null);
       this.#live ||= details.live;
+      this.#handleBroadcast(broadcastOf(details.fragments.at(-1)?.url ?? ''));
     });
     hls.on(Events.MEDIA_ENDED, () => this.events.emit('ended', null));
     hls.on(Events.ERROR, (_event, error) => this.#handleError(error));
@@ -131,6 +134,16 @@ export class HlsSource implements Source {
     this.#audioOnlyUrl = pictures.length > 0 && audio ? audio.url : null;
     this.events.emit('qualities', this.#qualities());
     if (this.#audioOnly && this.#audioOnlyUrl !== null) this.#hls.loadSource(this.#audioOnlyUrl);
+  }
+
+  /**
+   * hls.js would splice the next broadcast into the timeline of the last one by guesses about the time between them;
+   * they have nothing in common but the address.
+   */
+  #handleBroadcast(broadcast: string | null): void {
+    if (broadcast === null) return;
+    if (this.#broadcast !== null && broadcast !== this.#broadcast) this.events.emit('replaced', null);
+    this.#broadcast = broadcast;
   }
 
   /** Levels as hls.js will number them: those with a picture if there is one, by rising bitrate. */

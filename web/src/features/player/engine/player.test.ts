@@ -224,6 +224,51 @@ describe('Player', () => {
     expect(s.video.currentTime).toBeCloseTo(19);
   });
 
+  it('begins anew with the broadcast that takes the place of a lost one', async () => {
+    const s = playing();
+    s.goOn(20, 1);
+    await tick();
+    s.turned.mockClear();
+    const lost = s.source;
+    lost.events.emit('replaced', null);
+    expect([lost.destroyed, s.sources.length, s.source.loaded]).toEqual([true, 2, URL_OF_CHANNEL]);
+    expect(s.turned).toHaveBeenCalledOnce();
+    s.goOn(5, 1);
+    await tick();
+    expect(s.state.kind).toBe('playing');
+  });
+
+  it('begins anew, ever less often, where nothing moves and nobody knows why', async () => {
+    const s = playing();
+    s.goOn(20, 1);
+    await tick();
+    s.source.now = null;
+    s.buffer([0, 16.35]);
+    s.video.currentTime = 95.64;
+    await tick(9_500);
+    expect(s.sources).toHaveLength(1);
+    await tick(1_000);
+    expect(s.sources).toHaveLength(2);
+    await tick(19_000);
+    expect(s.sources).toHaveLength(2);
+    await tick(1_500);
+    expect(s.sources).toHaveLength(3);
+    s.goOn(5, 1);
+    await tick();
+    expect(s.state.kind).toBe('playing');
+  });
+
+  it('does not begin anew while it is paused, or its publisher is away', async () => {
+    const s = playing();
+    s.goOn(20, 0.3, { gap: true });
+    s.buffer([0, s.video.currentTime]);
+    await tick(30_000);
+    s.source.now = { edge: 50, holdBack: 1, pictureTime: null, live: true, gap: false, resumeAt: null };
+    s.player.pause();
+    await tick(30_000);
+    expect(s.sources).toHaveLength(1);
+  });
+
   it('recovers from media errors, then loads anew, and gives up only when nothing helps', async () => {
     const s = playing();
     s.probe.mockResolvedValue('live');

@@ -7,6 +7,7 @@ import { LiveEdge } from './live-edge';
 import { stateOf, type Phase, type PlayerState } from './player-state';
 import type { Probe } from './probe';
 import { readdressed } from './address';
+import { Standstill } from './standstill';
 import type { Position, Quality, QualityId, Source, SourceFailure, SourceOptions } from './source';
 
 /** What a person sees of the player; a new object at each change. */
@@ -79,6 +80,7 @@ export class Player {
   readonly #aborter = new AbortController();
   readonly #control = new LatencyControl();
   readonly #edge = new LiveEdge();
+  readonly #standstill = new Standstill();
   readonly #reconnect = new Backoff(RECONNECT);
   readonly #ticker: ReturnType<typeof setInterval>;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -244,6 +246,10 @@ export class Player {
     });
     source.events.on('stalled', () => this.#handleStall());
     source.events.on('ended', () => this.#goOffline());
+    source.events.on('replaced', () => {
+      this.#load();
+      this.events.emit('turned', null);
+    });
     source.events.on('failed', (failure) => this.#handleFailure(failure));
     source.load(this.#url);
     if (this.#wantsPlay) this.#start();
@@ -421,7 +427,27 @@ export class Player {
       this.#leaveHole(position);
       this.#keepLatency(position);
     }
+    if (this.#standsStill(position)) {
+      this.events.emit('problem', { failure: { kind: 'media', detail: 'nothing moved for long' }, fatal: false });
+      this.#load();
+      return;
+    }
     this.#refresh(position);
+  }
+
+  /** Whether nothing has moved for long although it should. */
+  #standsStill(position: Position | null): boolean {
+    const shouldMove = this.#wantsPlay && this.#phase.kind === 'attached';
+    if (!shouldMove || position?.gap === true || document.visibilityState === 'hidden') {
+      this.#standstill.handleRest();
+      return false;
+    }
+    const { buffered, currentTime } = this.#video;
+    return this.#standstill.handleSample({
+      now: this.#deps.now(),
+      playhead: currentTime,
+      bufferedTo: buffered.length > 0 ? buffered.end(buffered.length - 1) : 0,
+    });
   }
 
   /** Goes on where there is media again if playback waits at a hole that nothing will fill. */

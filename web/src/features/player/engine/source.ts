@@ -45,6 +45,8 @@ export interface SourceEvents {
   stalled: null;
   /** The broadcast has ended and everything of it was played. */
   ended: null;
+  /** Another broadcast has taken this one's place, without an end in between: its server is gone. */
+  replaced: null;
   failed: SourceFailure;
 }
 
