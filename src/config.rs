@@ -78,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) mail: millrace_api::mail::MailConfig,
     /// Limits of channels and of publishing.
     pub(crate) channels: millrace_api::channels::ChannelsConfig,
+    /// Limits of chat rooms and of their connections.
+    pub(crate) chat: millrace_chat::ChatConfig,
     /// Limits of what is said about the site.
     pub(crate) site: millrace_api::site::SiteConfig,
     /// How people hear of broadcasts of channels that they follow.
@@ -163,6 +165,7 @@ impl Default for Config {
             oauth: millrace_api::oauth::OauthConfig::default(),
             mail: millrace_api::mail::MailConfig::default(),
             channels: millrace_api::channels::ChannelsConfig::default(),
+            chat: millrace_chat::ChatConfig::default(),
             site: millrace_api::site::SiteConfig::default(),
             notices: millrace_api::notices::NoticesConfig::default(),
             playback: millrace_api::playback::PlaybackConfig::default(),
@@ -301,6 +304,7 @@ impl Config {
         problems.extend(millrace_api::oauth::config::validate(&self.oauth));
         problems.extend(self.mail.validate(self.public_url.as_deref()));
         problems.extend(self.channels.validate());
+        problems.extend(self.chat.validate());
         problems.extend(self.site.validate());
         problems.extend(self.notices.validate());
         problems.extend(self.playback.validate());

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bus;
+mod chat;
 mod cli;
 mod config;
 mod data;

@@ -10,19 +10,22 @@ pub(crate) enum Role {
     Ingest,
     /// REST API and web app.
     Api,
+    /// Chat rooms.
+    Chat,
     /// What nobody waits for: the history, mail, notices.
     Worker,
 }
 
 impl Role {
     /// Every role there is.
-    pub(crate) const ALL: [Self; 3] = [Self::Ingest, Self::Api, Self::Worker];
+    pub(crate) const ALL: [Self; 4] = [Self::Ingest, Self::Api, Self::Chat, Self::Worker];
 
     /// As it is written.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Api => "api",
+            Self::Chat => "chat",
             Self::Worker => "worker",
         }
     }

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use millrace_api::channels::Owners;
 use millrace_api::playback::PlaybackLinks;
 use millrace_api::publish::{Granted, KeyAuthority};
+use millrace_chat::Node;
 use millrace_core::bus::Bus;
 use millrace_core::ids::NodeName;
 use millrace_core::nodes::Me;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::{OpenBus, collections};
+use crate::chat::People;
 use crate::config::{Config, ConfigError, PublishAuth};
 use crate::descriptors::Shares;
 use crate::health::Readiness;
@@ -82,7 +84,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .context("failed to get the secret of playback tokens")?;
     let neighbours = cluster.as_ref().map(Cluster::neighbours);
-    let people = if [Role::Api, Role::Worker].iter().any(|role| config.roles.contains(role)) {
+    let people = if [Role::Api, Role::Chat, Role::Worker].iter().any(|role| config.roles.contains(role)) {
         let api =
             people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback.clone()).await?;
         Some(api.counting_requests(config.hls.count_requests))
@@ -130,6 +132,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let history =
             millrace_api::channels::keep_history(api.clone(), Arc::clone(&bus), owners, recorded.clone());
         tasks.add("the history", tokio::spawn(history));
+        let said = millrace_api::chat::keep_history(
+            api.clone(),
+            Arc::clone(&bus),
+            recorded.clone().cancelled_owned(),
+        );
+        tasks.add("the history of chat", tokio::spawn(said));
         tasks.add("the delivery of mail", tokio::spawn(api.clone().deliver_mail(shutdown.clone())));
         tasks
             .add("pushing notices", tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone())));
@@ -146,6 +154,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         setup = api.setup_token().await.context("failed to look for an admin")?;
         router = router.merge(millrace_api::router(api.clone()));
     }
+    let chat = people.as_ref().filter(|_| config.roles.contains(&Role::Chat)).map(|api| {
+        let chat = Node::new(Arc::new(People(api.clone())), Arc::clone(&bus), config.chat.clone(), &node);
+        tasks.add("hearing what is said in chat", tokio::spawn(chat.clone().run(recorded.clone())));
+        router = std::mem::take(&mut router).merge(millrace_chat::router(chat.clone()));
+        chat
+    });
     let (challenges, keepers) = tls.keep(readiness.clone(), addresses.http, addresses.https, &shutdown);
     router = router.merge(challenges);
     for keeper in keepers {
@@ -201,6 +215,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Some(packager) = &packager {
         packager.stop();
     }
+    if let Some(chat) = chat {
+        chat.stop().await;
+    }
     let mut unfinished = 0;
     if let Some((ingest, threads)) = ingest {
         ingest.await.context("the RTMP server failed")?;
@@ -253,6 +270,7 @@ fn parts(role: Role) -> &'static [&'static str] {
     match role {
         Role::Ingest => &["rtmp", "hls"],
         Role::Api => &["api"],
+        Role::Chat => &["chat"],
         Role::Worker => &["worker"],
     }
 }

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod auth;
 pub mod browse;
 pub mod channels;
+pub mod chat;
 pub mod config;
 pub mod directory;
 pub mod error;

@@ -22,6 +22,8 @@ pub use settings::{BusLocation, BusLocationError, KafkaConfig, Mechanism, Securi
 #[cfg(test)]
 mod tests {
     use millrace_core::bus::Topic;
+    use std::collections::BTreeSet;
+
     use millrace_core::event::EventBody;
 
     #[test]
@@ -41,6 +43,9 @@ mod tests {
         for kind in EventBody::TYPES {
             assert!(description.contains(&format!("type: {{ type: string, const: {kind} }}")), "{kind}");
         }
-        assert_eq!(description.matches("\n      name: ").count(), EventBody::TYPES.len() + 1);
+        // Some stand there more than once: what is said of a person and of a room has other data.
+        let named = description.lines().filter_map(|line| line.strip_prefix("      name: ").map(str::trim));
+        let described: BTreeSet<_> = named.filter(|name| name.ends_with(".v1")).collect();
+        assert_eq!(described, EventBody::TYPES.iter().copied().collect());
     }
 }

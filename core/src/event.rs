@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatBan, ChatMessage, ChatPardon, MessageDeleted, RoomUpdated, UserTimedOut};
 use crate::ids::{BroadcastId, ChannelName, NodeName, SessionId, StreamKeyId, UserId};
 use crate::playback::Access;
 use crate::trace::Cause;
@@ -140,10 +141,10 @@ pub enum EventBody {
     /// Somebody may do something else than before.
     #[serde(rename = "user.role_changed.v1")]
     UserRoleChanged(UserRoleChanged),
-    /// Somebody is banned.
+    /// Somebody is banned, from the site or from a room.
     #[serde(rename = "user.banned.v1")]
     UserBanned(UserBanned),
-    /// Somebody is banned no more.
+    /// Somebody is banned no more, or timed out no more.
     #[serde(rename = "user.unbanned.v1")]
     UserUnbanned(UserUnbanned),
     /// Somebody's account is gone.
@@ -152,6 +153,18 @@ pub enum EventBody {
     /// What the owner says of the site has changed: read it again.
     #[serde(rename = "site.updated.v1")]
     SiteUpdated(SiteUpdated),
+    /// Something was said in a room.
+    #[serde(rename = "message.sent.v1")]
+    MessageSent(Box<ChatMessage>),
+    /// Something that was said is taken away.
+    #[serde(rename = "message.deleted.v1")]
+    MessageDeleted(MessageDeleted),
+    /// Somebody says nothing in a room for a while.
+    #[serde(rename = "user.timed_out.v1")]
+    UserTimedOut(UserTimedOut),
+    /// The rules of a room, what is pinned there, or whom it honours changed.
+    #[serde(rename = "room.updated.v1")]
+    RoomUpdated(Box<RoomUpdated>),
     /// Who watches a channel, as one node sees it, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
     #[serde(rename = "viewers.counted.v1")]
     ViewersCounted(ViewersCounted),
@@ -248,6 +261,10 @@ impl EventBody {
             Self::UserUnbanned(_) => "user.unbanned.v1",
             Self::UserDeleted(_) => "user.deleted.v1",
             Self::SiteUpdated(_) => "site.updated.v1",
+            Self::MessageSent(_) => "message.sent.v1",
+            Self::MessageDeleted(_) => "message.deleted.v1",
+            Self::UserTimedOut(_) => "user.timed_out.v1",
+            Self::RoomUpdated(_) => "room.updated.v1",
             Self::ViewersCounted(_) => "viewers.counted.v1",
             Self::NodeLeased(_) => "node.leased.v1",
             Self::NodeLeft(_) => "node.left.v1",
@@ -271,6 +288,10 @@ impl EventBody {
         "user.unbanned.v1",
         "user.deleted.v1",
         "site.updated.v1",
+        "message.sent.v1",
+        "message.deleted.v1",
+        "user.timed_out.v1",
+        "room.updated.v1",
         "viewers.counted.v1",
         "node.leased.v1",
         "node.left.v1",
@@ -379,13 +400,21 @@ pub struct UserRoleChanged {
     pub role: String,
 }
 
-/// Data of `user.banned.v1`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UserBanned {}
+/// Data of `user.banned.v1`: about a person, from the site; about a channel, from its chat.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserBanned {
+    /// On `millrace.chat`: who, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatBan>,
+}
 
-/// Data of `user.unbanned.v1`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UserUnbanned {}
+/// Data of `user.unbanned.v1`: about a person, by the site; about a channel, in its chat.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserUnbanned {
+    /// On `millrace.chat`: who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatPardon>,
+}
 
 /// Data of `user.deleted.v1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

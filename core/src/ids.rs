@@ -212,6 +212,8 @@ uuid_ids! {
     SessionId,
     /// A stream key's record; not the secret.
     StreamKeyId,
+    /// Something that was said in a chat room.
+    MessageId,
 }
 
 /// One TCP peer of this process, numbered from 1 in the order of arrival.

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod bus;
+pub mod chat;
 pub mod config;
 pub mod event;
 pub mod feed;

@@ -16,6 +16,7 @@ mod acme;
 mod api;
 mod backup;
 mod browser;
+mod chat;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod collector;

@@ -205,7 +205,7 @@ impl Server {
             let mut with = shared.settings();
             with.extend(settings.iter().copied());
             let start = |roles: &'static str| Process::start(with_roles(data.path(), &with, roles));
-            let (api, ingest, worker) = tokio::join!(start("api"), start("ingest"), start("worker"));
+            let (api, ingest, worker) = tokio::join!(start("api,chat"), start("ingest"), start("worker"));
             vec![api, ingest, worker]
         } else {
             vec![Process::start(command(data.path(), settings)).await]

@@ -4,6 +4,7 @@ use millrace_store::Collection;
 
 use super::{channel, identity, user};
 use crate::auth::{audit, keys, links, sessions, site_secret, tokens, totp};
+use crate::chat::record as chat;
 use crate::mail::waiting;
 use crate::notices::kept as notices;
 use crate::push::{devices, job, vapid};
@@ -27,6 +28,9 @@ pub static COLLECTIONS: &[&Collection] = &[
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
     &reports::REPORTS,
+    &chat::CHAT_MESSAGES,
+    &chat::CHAT_ROOMS,
+    &chat::MODERATION,
     &schedule::PLANS,
     &site::SITE_SETTINGS,
     &site::SITE_CHANGES,

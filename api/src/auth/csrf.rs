@@ -31,8 +31,7 @@ pub(crate) async fn protect(State(state): State<ApiState>, request: Request, nex
     {
         return next.run(request).await;
     }
-    let public_host = state.public_url().and_then(host_of);
-    if !comes_from_here(request.headers(), public_host) {
+    if !is_from_here(&state, request.headers()) {
         return foreign_origin().into_response();
     }
     let secure = state.secure();
@@ -84,8 +83,13 @@ pub(crate) fn no_token() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "csrf", "CSRF token", detail)
 }
 
+/// Whether a page of this site sent these headers.
+pub(crate) fn is_from_here(state: &ApiState, headers: &HeaderMap) -> bool {
+    comes_from_here(headers, state.public_url().and_then(host_of))
+}
+
 /// Whether `Origin`, or else `Referer`, names the host that was asked, or the public one.
-pub(crate) fn comes_from_here(headers: &HeaderMap, public_host: Option<&str>) -> bool {
+fn comes_from_here(headers: &HeaderMap, public_host: Option<&str>) -> bool {
     let source = headers.get(header::ORIGIN).or_else(|| headers.get(header::REFERER));
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let Some(source) = source.and_then(text) else { return false };

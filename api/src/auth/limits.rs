@@ -177,8 +177,13 @@ impl FromRequestParts<ApiState> for ClientAddress {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
-        Ok(Self(resolve(peer, &parts.headers, &state.accounts().trusted_proxies)))
+        Ok(Self(address_of(state, peer, &parts.headers)))
     }
+}
+
+/// Whose the request of `peer` is.
+pub(crate) fn address_of(state: &ApiState, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    resolve(peer, headers, &state.accounts().trusted_proxies)
 }
 
 fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {

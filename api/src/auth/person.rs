@@ -44,6 +44,11 @@ pub(crate) struct AccessClaims {
 }
 
 impl Person {
+    /// Somebody in their own browser, as their account is now.
+    pub(crate) fn of(user: &User) -> Self {
+        Self { user: user.id, name: user.name.clone(), session: None, role: user.role, scopes: Scopes::all() }
+    }
+
     /// Admins only.
     ///
     /// # Errors

@@ -167,7 +167,7 @@ pub(super) async fn owned(state: &ApiState, person: &Person, name: &str) -> Resu
 }
 
 /// Whether somebody may watch a channel.
-pub(super) async fn may_watch(
+pub(crate) async fn may_watch(
     state: &ApiState,
     person: Option<&Person>,
     channel: &Channel,

@@ -157,8 +157,8 @@ fn said_of(before: &User, after: &User) -> Vec<EventBody> {
         said.push(EventBody::UserRoleChanged(UserRoleChanged { role }));
     }
     match (before.banned_at.is_some(), after.banned_at.is_some()) {
-        (false, true) => said.push(EventBody::UserBanned(UserBanned {})),
-        (true, false) => said.push(EventBody::UserUnbanned(UserUnbanned {})),
+        (false, true) => said.push(EventBody::UserBanned(UserBanned::default())),
+        (true, false) => said.push(EventBody::UserUnbanned(UserUnbanned::default())),
         _ => {}
     }
     said

@@ -8,9 +8,9 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{Clients, Consuming, Raw, blocking, let_go, unavailable};
+use super::group;
 use super::replay::KafkaReplay;
 use super::sender::{Outgoing, Sender};
-use super::topics::PATIENCE;
 
 /// Whose offset says what was published again.
 const GROUP: &str = "redrive";
@@ -47,6 +47,7 @@ impl Refused<'_> {
             payload: self.payload,
             headers,
             may_be_lost: false,
+            outbox: true,
         }
     }
 }
@@ -79,7 +80,7 @@ pub(super) struct Read {
 /// The oldest that were not published again.
 pub(super) async fn read(clients: &Clients, topic: Topic, limit: usize) -> Result<Read, BusError> {
     let name = clients.topic(&topic.dead_letters());
-    let begin = next(clients, &name).await?;
+    let begin = group::place(clients, GROUP, name.clone(), 1).await?.get(&0).copied();
     let mut replay =
         KafkaReplay::read(clients, topic, name, |_, first| begin.map_or(first, |begin| begin.max(first)))
             .await?;
@@ -96,20 +97,6 @@ fn consumer(clients: &Clients) -> Result<Arc<Consuming>, BusError> {
     clients.consumer(GROUP, &[]).map(Arc::new)
 }
 
-/// Where the group goes on in a dead-letter topic.
-async fn next(clients: &Clients, name: &str) -> Result<Option<i64>, BusError> {
-    let consumer = consumer(clients)?;
-    let mut wanted = TopicPartitionList::new();
-    wanted.add_partition(name, 0);
-    let asked = Arc::clone(&consumer);
-    let found = blocking(move || asked.committed_offsets(wanted, PATIENCE)).await?;
-    let_go(consumer);
-    Ok(found.elements().first().and_then(|element| match element.offset() {
-        Offset::Offset(offset) => Some(offset),
-        _ => None,
-    }))
-}
-
 /// Publishes the oldest again, one by one.
 pub(super) async fn redrive(
     clients: &Clients,
@@ -124,7 +111,7 @@ pub(super) async fn redrive(
     for (offset, letter) in read.letters {
         let DeadLetter { key, payload, headers, .. } = letter;
         let topic = clients.topic(topic.name());
-        sender.send(Outgoing { topic, key, payload, headers, may_be_lost: false }).await?;
+        sender.send(Outgoing { topic, key, payload, headers, may_be_lost: false, outbox: true }).await?;
         let mut done = TopicPartitionList::new();
         done.add_partition_offset(&name, 0, Offset::Offset(offset + 1)).map_err(unavailable)?;
         let committing = Arc::clone(&consumer);

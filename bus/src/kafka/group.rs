@@ -1,6 +1,7 @@
 //! A member of a consumer group.
 #![expect(clippy::disallowed_methods, reason = "shell: the clock")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,9 +12,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error};
 
-use super::client::{Clients, Consuming, Raw, let_go, unavailable};
+use super::client::{Clients, Consuming, Raw, blocking, let_go, unavailable};
 use super::dead::Refused;
 use super::sender::Sender;
+use super::topics::PATIENCE;
 
 /// How a member of a group is known to the broker: partitions move one by one, and a dead member is missed soon.
 const MEMBER: &[(&str, &str)] = &[
@@ -21,6 +23,28 @@ const MEMBER: &[(&str, &str)] = &[
     ("session.timeout.ms", "10000"),
     ("heartbeat.interval.ms", "1000"),
 ];
+
+/// The next offset of a group in each partition of a topic where it has been.
+pub(super) async fn place(
+    clients: &Clients,
+    group: &str,
+    name: String,
+    partitions: u16,
+) -> Result<BTreeMap<u16, i64>, BusError> {
+    let consumer = Arc::new(clients.consumer(group, &[])?);
+    let mut wanted = TopicPartitionList::new();
+    for partition in 0..partitions {
+        wanted.add_partition(&name, i32::from(partition));
+    }
+    let asked = Arc::clone(&consumer);
+    let found = blocking(move || asked.committed_offsets(wanted, PATIENCE)).await;
+    let_go(consumer);
+    let place = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let Offset::Offset(offset) = element.offset() else { return None };
+        Some((u16::try_from(element.partition()).ok()?, offset))
+    };
+    Ok(found?.elements().iter().filter_map(place).collect())
+}
 
 pub(super) struct KafkaMember {
     clients: Clients,

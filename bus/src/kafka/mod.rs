@@ -119,6 +119,7 @@ impl Bus for KafkaBus {
             payload,
             headers: headers_for(&event),
             may_be_lost: topic.spec().may_be_lost,
+            outbox: topic.spec().outbox,
         };
         let sending = self.sender.send(outgoing);
         Box::pin(async move {
@@ -141,6 +142,13 @@ impl Bus for KafkaBus {
         Box::pin(async move {
             let replay = replay::KafkaReplay::start(&self.clients, topic, from).await?;
             Ok(Box::new(replay) as Box<dyn Replay>)
+        })
+    }
+
+    fn place<'a>(&'a self, group: &'a str, topic: Topic) -> BusFuture<'a, Result<Start, BusError>> {
+        Box::pin(async move {
+            let name = self.clients.topic(topic.name());
+            Ok(Start::At(group::place(&self.clients, group, name, topic.spec().partitions).await?))
         })
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Outgoing {
     pub(super) headers: BTreeMap<String, String>,
     /// Then it is acknowledged at once, and is not in the outbox.
     pub(super) may_be_lost: bool,
+    /// Whether it goes into the outbox when the broker does not answer.
+    pub(super) outbox: bool,
 }
 
 struct Entry {
@@ -130,6 +132,11 @@ impl ProducerContext<NoCustomPartitioner> for Delivered {
             shared.delivered(generation, number, error);
         }
     }
+}
+
+/// The broker may have it or not.
+fn no_answer() -> BusError {
+    BusError::Unavailable("the broker does not answer".to_owned())
 }
 
 /// Whether the broker will never take this message.
@@ -218,6 +225,9 @@ impl Shared {
 
     async fn send(self: Arc<Self>, message: Outgoing) -> Result<(), BusError> {
         let lossy = message.may_be_lost;
+        if !lossy && !message.outbox && self.away.load(Ordering::Relaxed) {
+            return Err(no_answer());
+        }
         let (number, answer) = self.enqueue(message)?;
         if lossy {
             return Ok(());
@@ -269,9 +279,12 @@ impl Shared {
         let message = self.state().waiting.get(&number).map(|entry| Arc::clone(&entry.message));
         let Some(message) = message else { return answer.await.map_err(closed)? };
         if !self.away.swap(true, Ordering::Relaxed) {
-            warn!("the broker does not answer: events are kept in the outbox");
+            warn!("the broker does not answer: events that can wait are kept in the outbox");
         }
-        let Outgoing { topic, key, payload, headers, .. } = message.as_ref().clone();
+        let Outgoing { topic, key, payload, headers, outbox, .. } = message.as_ref().clone();
+        if !outbox {
+            return Err(no_answer());
+        }
         let node = self.clients.settings().node.clone();
         let at = Timestamp::now().as_millisecond();
         let waiting = Waiting { node, number, topic, key, payload, headers, at };
@@ -337,7 +350,8 @@ impl Shared {
             let mut state = self.state();
             for kept in &found {
                 let Waiting { number, topic, key, payload, headers, at, .. } = kept.value.clone();
-                let message = Arc::new(Outgoing { topic, key, payload, headers, may_be_lost: false });
+                let message =
+                    Arc::new(Outgoing { topic, key, payload, headers, may_be_lost: false, outbox: true });
                 state.waiting.insert(number, Entry { message, kept: Some(at), answer: None });
                 state.next = state.next.max(number + 1);
             }
@@ -411,7 +425,7 @@ impl Shared {
             let mut sent = Vec::new();
             for Waiting { node, number, topic, key, payload, headers, .. } in theirs {
                 changes = changes.delete_id::<Waiting>(Waiting::id_of(&node, number));
-                let message = Outgoing { topic, key, payload, headers, may_be_lost: false };
+                let message = Outgoing { topic, key, payload, headers, may_be_lost: false, outbox: true };
                 let (number, answer) = self.enqueue(message)?;
                 sent.push(tokio::spawn(Arc::clone(self).settle(number, answer)));
             }
@@ -535,6 +549,7 @@ mod tests {
                 payload: number.to_string(),
                 headers: BTreeMap::new(),
                 may_be_lost: false,
+                outbox: true,
             }))
         });
         for sent in sent.collect::<Vec<_>>() {

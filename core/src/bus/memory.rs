@@ -7,7 +7,7 @@
 
 mod group;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -302,6 +302,17 @@ impl Bus for MemoryBus {
                 page: Vec::new().into_iter(),
             };
             Ok(Box::new(replay) as Box<dyn Replay>)
+        })
+    }
+
+    fn place<'a>(&'a self, group: &'a str, topic: Topic) -> BusFuture<'a, Result<Start, BusError>> {
+        Box::pin(async move {
+            let mut places = BTreeMap::new();
+            for partition in 0..topic.spec().partitions {
+                let next = self.0.journal(topic).committed(group, topic, partition).await?;
+                places.insert(partition, next);
+            }
+            Ok(Start::At(places))
         })
     }
 

@@ -77,7 +77,8 @@ pub trait Bus: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`BusError::Full`], [`BusError::TooLarge`], [`BusError::Refused`]: the event was not taken.
-    /// [`BusError::Unavailable`], [`BusError::Closed`]: it may or may not be delivered.
+    /// [`BusError::Unavailable`], [`BusError::Closed`]: it may or may not be delivered. A topic without an outbox answers
+    /// so at once while the broker is away.
     fn publish(&self, topic: Topic, event: Event) -> BusFuture<'_, Result<(), BusError>>;
 
     /// Delivers every event of `topic` that is published from now on, in the order of its key.
@@ -95,6 +96,12 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// [`BusError::Unavailable`].
     fn replay(&self, topic: Topic, from: Start) -> BusFuture<'_, Result<Box<dyn Replay>, BusError>>;
+
+    /// Where `group` goes on in `topic`: a replay from there reads what it has not done yet.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    fn place<'a>(&'a self, group: &'a str, topic: Topic) -> BusFuture<'a, Result<Start, BusError>>;
 
     /// Puts an event that cannot be handled beside its topic, with the reason, where [`Self::dead_letters`] finds it.
     ///
@@ -138,6 +145,11 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         self.events.recv().await
     }
+
+    /// The next event, if it is here already.
+    pub fn try_next(&mut self) -> Option<Arc<Event>> {
+        self.events.try_recv().ok()
+    }
 }
 
 /// Several queues as one. The order between topics is not that of publishing.
@@ -149,6 +161,11 @@ impl Subscriptions {
     #[must_use]
     pub fn new(bus: &dyn Bus, topics: &[Topic]) -> Self {
         Self(topics.iter().map(|topic| bus.subscribe(*topic)).collect())
+    }
+
+    /// The next event, if one is here already.
+    pub fn try_next(&mut self) -> Option<Arc<Event>> {
+        self.0.iter_mut().find_map(Subscription::try_next)
     }
 
     /// The next event, of the topic that was named first if there are several; `None` once the bus is gone. Cancel-safe.

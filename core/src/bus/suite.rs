@@ -70,6 +70,7 @@ pub async fn run<G: Send>(fresh: &Fresh<G>) {
         a_slow_subscriber_loses_nothing,
         a_new_group_begins_with_the_oldest,
         what_was_committed_does_not_come_again_and_the_rest_does,
+        what_a_group_has_not_done_yet_is_read_from_its_place,
         every_group_gets_everything,
         members_share_the_keys_and_take_over_from_each_other,
         the_past_is_read_from_the_beginning_and_from_a_place,
@@ -185,6 +186,24 @@ async fn what_was_committed_does_not_come_again_and_the_rest_does(bus: Arc<dyn B
     publish(bus.as_ref(), Topic::Jobs, 1, 10..11).await;
     let mut last = bus.join("workers", &[Topic::Jobs]).await.unwrap();
     assert_eq!(take(&mut last, 1, true).await, said(1, 10..11));
+}
+
+async fn what_a_group_has_not_done_yet_is_read_from_its_place(bus: Arc<dyn Bus>) {
+    publish(bus.as_ref(), Topic::Chat, 3, 0..30).await;
+    let not_done = async || {
+        let place = bus.place("history", Topic::Chat).await.unwrap();
+        by_key(&read(bus.as_ref(), Topic::Chat, place).await)
+    };
+    assert_eq!(not_done().await, said(3, 0..30), "a group that never was there has done nothing");
+    let mut member = bus.join("history", &[Topic::Chat]).await.unwrap();
+    let done = take(&mut member, 12, true).await;
+    let rest = not_done().await;
+    for (key, numbers) in said(3, 0..30) {
+        let mut both = done.get(&key).cloned().unwrap_or_default();
+        both.extend(rest.get(&key).cloned().unwrap_or_default());
+        assert_eq!(both, numbers, "{key}");
+    }
+    assert_eq!(rest.values().map(Vec::len).sum::<usize>(), 18);
 }
 
 async fn every_group_gets_everything(bus: Arc<dyn Bus>) {

@@ -36,6 +36,9 @@ pub struct TopicSpec {
     pub compacted: bool,
     /// Whether its events may be lost when a process dies: then it is never written to a disk of ours.
     pub may_be_lost: bool,
+    /// Whether an event waits in the outbox while the broker is away. Else whoever publishes it hears at once that the
+    /// bus is not available, and asks again: for what is stale when it comes late.
+    pub outbox: bool,
     /// Whether every process hears it; else it is for groups only.
     pub live: bool,
 }
@@ -58,6 +61,7 @@ impl Topic {
             records: 60_000,
             compacted: false,
             may_be_lost: false,
+            outbox: true,
             live: true,
         };
         const STREAMS: TopicSpec = TopicSpec { name: "millrace.streams", ..USUAL };
@@ -66,7 +70,8 @@ impl Topic {
         const ACCOUNTS: TopicSpec = TopicSpec { name: "millrace.accounts", ..USUAL };
         // An order that is a day old is no order any more.
         const COMMANDS: TopicSpec = TopicSpec { name: "millrace.commands", retention: DAY, ..USUAL };
-        const CHAT: TopicSpec = TopicSpec { name: "millrace.chat", retention: DAY, ..USUAL };
+        // Nobody is told that a message was said which nobody can read yet.
+        const CHAT: TopicSpec = TopicSpec { name: "millrace.chat", retention: DAY, outbox: false, ..USUAL };
         const ACTIVITY: TopicSpec = TopicSpec {
             name: "millrace.activity",
             retention: HOUR,

@@ -1,0 +1,99 @@
+//! Who comes to a room, and what is known of them there.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, header};
+use millrace_core::chat::RoomUpdated;
+use millrace_core::ids::{ChannelName, UserId};
+use millrace_http::problem::Problem;
+
+use super::{Rooms, Sanction};
+use crate::ApiState;
+use crate::accounts::{Channel, Role, User};
+use crate::auth::csrf;
+use crate::auth::limits::address_of;
+use crate::auth::person::{Person, who};
+use crate::auth::tokens::Scope;
+use crate::error::{ApiError, store_unavailable};
+use crate::routes::channels::may_watch;
+
+/// Whoever connects to chat.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Where from.
+    pub address: IpAddr,
+    /// Who is signed in, and their account; absent for everybody else.
+    pub person: Option<(Person, User)>,
+}
+
+/// What is found of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// Come in: the channel, and what is set in its room.
+    Room(Box<Channel>, Box<RoomUpdated>),
+    /// There is no such channel.
+    None,
+    /// The person may not read it.
+    Forbidden,
+}
+
+/// Who sends these headers.
+///
+/// # Errors
+/// 401 for a token that is no good, 403 for a page of another origin and for a token that may not chat, 503 while the store
+/// is away.
+pub async fn visitor(state: &ApiState, headers: &HeaderMap, peer: SocketAddr) -> Result<Visitor, Problem> {
+    let address = address_of(state, peer.ip(), headers);
+    let by_token = headers.contains_key(header::AUTHORIZATION);
+    // A page elsewhere would speak with the cookies of whoever looks at it.
+    if !by_token && headers.contains_key(header::ORIGIN) && !csrf::is_from_here(state, headers) {
+        return Err(csrf::foreign_origin());
+    }
+    let person = who(state, headers).await.map_err(|ApiError(problem)| problem)?;
+    let Some(person) = person else { return Ok(Visitor { address, person: None }) };
+    person.require(Scope::Chat)?;
+    let user = state.store().get::<User>(&person.user.to_string()).await.map_err(|_| store_unavailable())?;
+    // Who is gone or banned only reads.
+    let user = user.map(|kept| kept.value).filter(|user| user.banned_at.is_none());
+    Ok(Visitor { address, person: user.map(|user| (person, user)) })
+}
+
+/// The room of a channel, for somebody. What they see of it is what they see of the broadcast.
+///
+/// # Errors
+/// The store is away.
+pub async fn enter(state: &ApiState, name: &ChannelName, user: Option<UserId>) -> Result<Entrance, ApiError> {
+    let Some(channel) = state.studio().channels.named(name).await? else { return Ok(Entrance::None) };
+    let person = match user {
+        Some(user) => state.store().get::<User>(&user.to_string()).await?.map(|kept| Person::of(&kept.value)),
+        None => None,
+    };
+    if !may_watch(state, person.as_ref(), &channel).await? {
+        return Ok(Entrance::Forbidden);
+    }
+    let room = Rooms::new(state.store().clone()).state(channel.id).await?;
+    Ok(Entrance::Room(Box::new(channel), Box::new(room)))
+}
+
+/// What is said of somebody in a room, and since when they follow its channel, in milliseconds since 1970.
+///
+/// # Errors
+/// The store is away.
+pub async fn standing(
+    state: &ApiState,
+    name: &ChannelName,
+    user: UserId,
+) -> Result<(Option<Sanction>, Option<i64>), ApiError> {
+    let Some(channel) = state.studio().channels.named(name).await? else { return Ok((None, None)) };
+    let sanction = Rooms::new(state.store().clone()).sanction(channel.id, user).await?;
+    let follow = state.studio().follows.get(user, channel.id).await?;
+    Ok((sanction, follow.map(|follow| follow.followed_at)))
+}
+
+impl Visitor {
+    /// Whether the person administers the site.
+    #[must_use]
+    pub fn is_admin(person: &Person) -> bool {
+        person.role == Role::Admin
+    }
+}

@@ -1,0 +1,258 @@
+//! What is kept of chat: messages, rules of rooms, who may say nothing.
+//!
+//! [`record`] are the documents, [`Rooms`] asks and changes them, [`keep_history`] writes what was said. Who is connected and
+//! what may be said is the chat's own affair: it hears of changes by events.
+
+mod door;
+mod keeper;
+pub(crate) mod record;
+
+use std::sync::Arc;
+
+use millrace_core::chat::{ChatMessage, RoomUpdated};
+use millrace_core::ids::{ChannelId, MessageId, UserId};
+use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
+
+pub use door::{Entrance, Visitor, enter, standing, visitor};
+pub use keeper::keep_history;
+pub use record::{Message, Room, Sanction};
+
+/// Most people whom a room honours.
+pub const VIPS_MAX: usize = 200;
+/// Most documents that one change of many writes at once.
+const AT_ONCE: usize = 100;
+/// Most messages that are taken away together: the newest.
+const REMOVED_AT_ONCE: usize = 1_000;
+/// How often a message is given the next number of its room, when somebody else is faster.
+const ATTEMPTS: usize = 8;
+
+/// The rooms in the store.
+#[derive(Debug, Clone)]
+pub struct Rooms(Store);
+
+impl Rooms {
+    /// In this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// What is set in a room.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn state(&self, channel: ChannelId) -> Result<RoomUpdated, StoreError> {
+        let room = self.0.get::<Room>(&channel.to_string()).await?;
+        Ok(room.map_or_else(|| Room::new(channel).state, |room| room.value.state))
+    }
+
+    /// Changes what is set in a room; what it is now.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn change(
+        &self,
+        channel: ChannelId,
+        change: impl Fn(&mut RoomUpdated) + Send + Sync,
+    ) -> Result<RoomUpdated, StoreError> {
+        let change = |mut room: Room| {
+            change(&mut room.state);
+            room.state.version += 1;
+            room
+        };
+        loop {
+            let id = channel.to_string();
+            let updated = self.0.update(&id, |room: Room| Change::<_, ()>::To(change(room))).await?;
+            if let Some(Ok(room)) = updated {
+                return Ok(room.state);
+            }
+            let room = change(Room::new(channel));
+            match self.0.insert(&room).await {
+                Ok(()) => return Ok(room.state),
+                // Somebody else was the first.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(err) => return Err(err),
+            }
+        }
+    }
+
+    /// What is said of somebody in a room, whether it still holds or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn sanction(&self, channel: ChannelId, user: UserId) -> Result<Option<Sanction>, StoreError> {
+        let sanction = self.0.get::<Sanction>(&Sanction::id_of(channel, user)).await?;
+        Ok(sanction.map(|kept| kept.value))
+    }
+
+    /// Bans somebody or times them out, in the place of what was said of them before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn impose(&self, sanction: &Sanction) -> Result<(), StoreError> {
+        loop {
+            let id = Sanction::id_of(sanction.channel, sanction.user);
+            let imposed = self.0.update(&id, |_: Sanction| Change::<_, ()>::To(sanction.clone())).await?;
+            if imposed.is_some() {
+                return Ok(());
+            }
+            match self.0.insert(sanction).await {
+                Err(StoreError::Conflict { .. }) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Lifts what is said of somebody; whether there was something.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn pardon(&self, channel: ChannelId, user: UserId) -> Result<bool, StoreError> {
+        let Some(kept) = self.0.get::<Sanction>(&Sanction::id_of(channel, user)).await? else {
+            return Ok(false);
+        };
+        match self.0.commit(Changes::new().delete(&kept)).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Stale { .. }) => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// What is said of people in a room, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn sanctions(
+        &self,
+        channel: ChannelId,
+        after: Option<After>,
+        limit: usize,
+    ) -> Result<Vec<Sanction>, StoreError> {
+        let query =
+            Query::with("channel", channel.to_string(), limit).ordered("at", Order::Descending).after(after);
+        Ok(self.0.find::<Sanction>(&query).await?.into_iter().map(|kept| kept.value).collect())
+    }
+
+    /// One message, if it is of this room.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn message(&self, channel: ChannelId, id: MessageId) -> Result<Option<Message>, StoreError> {
+        let found = self.0.get::<Message>(&id.to_string()).await?;
+        Ok(found.map(|kept| kept.value).filter(|message| message.channel == channel))
+    }
+
+    /// Messages of a room, newest first, before the one with this number.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn messages(
+        &self,
+        channel: ChannelId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        let after = before.map(|seq| After { value: seq.into(), id: String::new() });
+        let query =
+            Query::with("channel", channel.to_string(), limit).ordered("seq", Order::Descending).after(after);
+        Ok(self.0.find::<Message>(&query).await?.into_iter().map(|kept| kept.value).collect())
+    }
+
+    /// The last messages of a room that were not taken away, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn recent(
+        &self,
+        channel: ChannelId,
+        limit: usize,
+    ) -> Result<Vec<Arc<ChatMessage>>, StoreError> {
+        let newest = self.messages(channel, None, limit).await?;
+        let shown = newest.into_iter().rev().filter(|kept| kept.removed_by.is_none());
+        Ok(shown.map(|kept| Arc::new(kept.message)).collect())
+    }
+
+    /// Keeps a message, once.
+    pub(crate) async fn keep(&self, channel: ChannelId, message: &ChatMessage) -> Result<(), StoreError> {
+        for attempt in 1.. {
+            let last = self.messages(channel, None, 1).await?.first().map_or(0, |last| last.seq);
+            let kept = Message {
+                id: message.id,
+                channel,
+                seq: last + 1,
+                author: message.author.as_ref().map(|author| author.id),
+                nonce: message.nonce.clone(),
+                at: message.at.as_millisecond(),
+                removed_by: None,
+                message: message.clone(),
+            };
+            match self.0.insert(&kept).await {
+                Ok(()) => return Ok(()),
+                Err(err @ StoreError::Conflict { .. }) => {
+                    if self.is_kept(&kept).await? {
+                        return Ok(());
+                    }
+                    // Another process had this number first.
+                    if attempt >= ATTEMPTS {
+                        return Err(err);
+                    }
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        unreachable!("the attempts end")
+    }
+
+    /// Whether the message is there, under this id or under another one with the same nonce.
+    async fn is_kept(&self, message: &Message) -> Result<bool, StoreError> {
+        if self.0.get::<Message>(&message.id.to_string()).await?.is_some() {
+            return Ok(true);
+        }
+        let (Some(author), Some(nonce)) = (message.author, &message.nonce) else { return Ok(false) };
+        let query = Query::with("channel", message.channel.to_string(), 1)
+            .and("author", author.to_string())
+            .and("nonce", nonce.as_str());
+        Ok(!self.0.find::<Message>(&query).await?.is_empty())
+    }
+
+    /// Takes messages away: they are kept for those who moderate, and shown to nobody else.
+    pub(crate) async fn remove(&self, ids: &[MessageId], by: UserId) -> Result<(), StoreError> {
+        for id in ids {
+            let change = |mut message: Message| {
+                if message.removed_by.is_some() {
+                    return Change::Not(());
+                }
+                message.removed_by = Some(by);
+                Change::To(message)
+            };
+            self.0.update(&id.to_string(), change).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what somebody said, or what everybody said, the newest [`REMOVED_AT_ONCE`].
+    pub(crate) async fn remove_all(
+        &self,
+        channel: ChannelId,
+        author: Option<UserId>,
+        by: UserId,
+    ) -> Result<(), StoreError> {
+        let mut query = Query::with("channel", channel.to_string(), REMOVED_AT_ONCE);
+        if let Some(author) = author {
+            query = query.and("author", author.to_string());
+        }
+        let query = query.ordered("seq", Order::Descending);
+        let found = self.0.find::<Message>(&query).await?;
+        let shown: Vec<_> = found.into_iter().filter(|kept| kept.removed_by.is_none()).collect();
+        for some in shown.chunks(AT_ONCE) {
+            let changes = some.iter().fold(Changes::new(), |changes, kept| {
+                changes.replace(kept, &Message { removed_by: Some(by), ..kept.value.clone() })
+            });
+            self.0.commit(changes).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Chat rooms: one for each channel.
+//!
+//! A message is checked by the node that its author is connected to, committed to the bus, and only then acknowledged; every
+//! node hears it from the bus and hands it to those who read there. So the order of a room is that of its key on the bus, the
+//! same everywhere, and a node that dies takes nothing with it. Who keeps the history, and what is known of people and
+//! channels, is on the other side of [`Records`].
+//!
+//! | Specification | Where |
+//! |---|---|
+//! | RFC 6455 (WebSocket) | [`socket`], by axum and tokio-tungstenite |
+//! | `millrace.chat.v1` (docs/chat.md) | [`protocol`] |
+//! | Unicode UAX #15 (NFKD), for what is compared | [`text`] |
+#![warn(missing_docs)]
+
+pub mod config;
+mod node;
+pub mod protocol;
+mod rate;
+mod records;
+mod room;
+mod socket;
+mod text;
+
+pub use config::ChatConfig;
+pub use node::Node;
+pub use records::{Away, Chatter, Record, Records, RecordsFuture, RoomRecord, Sanction, Standing, Visit};
+pub use socket::router;

@@ -1,0 +1,661 @@
+//! The rooms of this process: hears the bus, hands what is said to the connections, takes what they say.
+#![expect(clippy::disallowed_methods, reason = "shell: clocks, timers, ids")]
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::pending;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use jiff::Timestamp;
+use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
+use millrace_core::chat::{ChatMessage, HISTORY_GROUP, Removed};
+use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
+use millrace_core::ids::{ChannelName, MessageId, NodeName, SessionId, UserId};
+use millrace_core::trace::Cause;
+use tokio::sync::{OnceCell, broadcast};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::config::ChatConfig;
+use crate::protocol::{Chatters, Code, Draft, NAMES_MAX, Recipient, Refusal, RoomView, ServerFrame, You};
+use crate::records::{Away, Chatter, Record, Records, Standing};
+use crate::room::{Admitted, Effect, RECENT, Room};
+
+/// Events of all rooms that are remembered for a room that is opened: those that the history may not have yet.
+const LATELY: usize = 8_192;
+/// Events that are handled before what they come to is sent.
+const AT_ONCE: usize = 256;
+/// What a frame costs for each connection: a room waits so long between two, and says more in each.
+const PACE_PER_READER: Duration = Duration::from_micros(5);
+/// Longest wait between two frames of a room in which much is said.
+const LONGEST_PACE: Duration = Duration::from_millis(100);
+/// How often who is here is told, if it changed.
+const PRESENCE_EVERY: Duration = Duration::from_secs(5);
+/// How often a process that stops looks whether pages are left, and what it gives them beside the spread.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a room is kept that nobody reads.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// The rooms of this process. Clones share them.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Node")
+    }
+}
+
+struct Inner {
+    pub(crate) records: Arc<dyn Records>,
+    bus: Arc<dyn Bus>,
+    config: ChatConfig,
+    source: String,
+    rooms: Mutex<Rooms>,
+    counts: Mutex<Counts>,
+    stopping: CancellationToken,
+}
+
+#[derive(Default)]
+struct Rooms {
+    halls: HashMap<ChannelName, Arc<Hall>>,
+    lately: VecDeque<Arc<Event>>,
+}
+
+/// Connections, by where they come from and whose they are.
+#[derive(Default)]
+struct Counts {
+    addresses: HashMap<IpAddr, u32>,
+    people: HashMap<UserId, u32>,
+}
+
+/// What connections of a room get.
+#[derive(Debug, Clone)]
+pub(crate) enum Frame {
+    /// To be sent as it is.
+    Text(Utf8Bytes),
+    /// What somebody may do has changed; everybody's, if nobody is named.
+    Standing(Recipient),
+    /// A session, or everything of a person, ended.
+    Ended(Ended),
+}
+
+/// Whose connections are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Session(SessionId),
+    Person(UserId),
+}
+
+/// A room and who reads there.
+pub(crate) struct Hall {
+    channel: ChannelName,
+    state: Mutex<State>,
+    opened: OnceCell<()>,
+    frames: broadcast::Sender<Frame>,
+}
+
+struct State {
+    room: Option<Room>,
+    /// What was heard before the room was opened.
+    early: Vec<Arc<Event>>,
+    /// Said, and not sent yet.
+    unsent: Vec<Arc<ChatMessage>>,
+    next_frame: Instant,
+    people: BTreeMap<UserId, (ChannelName, u32)>,
+    told: Chatters,
+    empty_since: Option<Instant>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Somebody's place in a room; leaving is dropping it.
+pub(crate) struct Seat {
+    node: Node,
+    pub(crate) hall: Arc<Hall>,
+    pub(crate) chatter: Option<Chatter>,
+    following_since_ms: Option<i64>,
+    address: IpAddr,
+    pub(crate) frames: broadcast::Receiver<Frame>,
+}
+
+/// Why nobody comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoEntry {
+    NoSuchChannel,
+    Forbidden,
+    TooMany,
+    Away,
+}
+
+/// The first thing that a page is told.
+pub(crate) struct Welcome {
+    pub(crate) text: Utf8Bytes,
+}
+
+impl Node {
+    /// Rooms on this bus. `node` signs what is said here.
+    #[must_use]
+    pub fn new(records: Arc<dyn Records>, bus: Arc<dyn Bus>, config: ChatConfig, node: &NodeName) -> Self {
+        Self(Arc::new(Inner {
+            records,
+            bus,
+            config,
+            source: node.source(),
+            rooms: Mutex::default(),
+            counts: Mutex::default(),
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    pub(crate) fn config(&self) -> &ChatConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn records(&self) -> &dyn Records {
+        self.0.records.as_ref()
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// Sends every page to another process, and waits until they are gone, at most a little longer than
+    /// [`ChatConfig::reconnect_spread`].
+    pub async fn stop(&self) {
+        self.0.stopping.cancel();
+        let gone = async {
+            let mut look = tokio::time::interval(LOOK_EVERY);
+            while !lock(&self.0.counts).addresses.is_empty() {
+                look.tick().await;
+            }
+        };
+        let _ = tokio::time::timeout(self.0.config.reconnect_spread + GOODBYE, gone).await;
+    }
+
+    /// Somebody comes in.
+    pub(crate) async fn enter(
+        &self,
+        channel: &ChannelName,
+        chatter: Option<Chatter>,
+        address: IpAddr,
+    ) -> Result<Seat, NoEntry> {
+        let hall = self.hall(channel, chatter.as_ref()).await?;
+        let mut standing = Standing::default();
+        if let Some(chatter) = &chatter {
+            standing = self
+                .records()
+                .standing(channel, chatter.user)
+                .await
+                .map_err(|err| self.away(channel, &err))?;
+        }
+        self.count(address, chatter.as_ref().map(|chatter| chatter.user))?;
+        let frames = hall.frames.subscribe();
+        {
+            let mut state = lock(&hall.state);
+            if let Some(chatter) = &chatter {
+                state.people.entry(chatter.user).or_insert_with(|| (chatter.name.clone(), 0)).1 += 1;
+                if let Some(room) = &mut state.room {
+                    room.meet(chatter.user, &standing);
+                }
+            }
+            state.empty_since = None;
+        }
+        metrics::gauge!("millrace_chat_connections").increment(1.0);
+        let following_since_ms = standing.following_since_ms;
+        Ok(Seat { node: self.clone(), hall, chatter, following_since_ms, address, frames })
+    }
+
+    fn count(&self, address: IpAddr, user: Option<UserId>) -> Result<(), NoEntry> {
+        let mut counts = lock(&self.0.counts);
+        let config = &self.0.config;
+        let of_address = counts.addresses.get(&address).copied().unwrap_or_default();
+        let of_person = user.and_then(|user| counts.people.get(&user).copied()).unwrap_or_default();
+        if of_address >= config.connections_per_address || of_person >= config.connections_per_person {
+            return Err(NoEntry::TooMany);
+        }
+        counts.addresses.insert(address, of_address + 1);
+        if let Some(user) = user {
+            counts.people.insert(user, of_person + 1);
+        }
+        Ok(())
+    }
+
+    fn away(&self, channel: &ChannelName, err: &Away) -> NoEntry {
+        warn!(%channel, %err, "nobody comes into the chat of {channel} for now");
+        NoEntry::Away
+    }
+
+    /// The room of a channel, opened.
+    async fn hall(&self, channel: &ChannelName, chatter: Option<&Chatter>) -> Result<Arc<Hall>, NoEntry> {
+        let record = self.records().room(channel, chatter).await.map_err(|err| self.away(channel, &err))?;
+        let record = match record {
+            Record::Room(record) => *record,
+            Record::None => return Err(NoEntry::NoSuchChannel),
+            Record::Forbidden => return Err(NoEntry::Forbidden),
+        };
+        let hall = {
+            let mut rooms = lock(&self.0.rooms);
+            let Rooms { halls, lately } = &mut *rooms;
+            let hall = halls.entry(channel.clone()).or_insert_with(|| {
+                let early = lately.iter().filter(|event| event.channel() == Some(channel)).cloned();
+                Arc::new(Hall::new(channel.clone(), &self.0.config, early.collect()))
+            });
+            Arc::clone(hall)
+        };
+        let opening = hall.opened.get_or_try_init(|| async {
+            let kept = self.records().recent(channel, RECENT).await?;
+            hall.open(Room::new(channel.clone(), record.clone()), kept);
+            Ok::<(), Away>(())
+        });
+        opening.await.map_err(|err| self.away(channel, &err))?;
+        if let Some(room) = &mut lock(&hall.state).room {
+            room.renew(record);
+        }
+        Ok(hall)
+    }
+
+    /// Says something. The answer comes when the bus has it.
+    ///
+    /// # Errors
+    /// Why it is not said.
+    pub(crate) async fn say(&self, seat: &mut Speaker, draft: &Draft) -> Result<MessageId, Refusal> {
+        let now = Timestamp::now();
+        let admit = |following_since_ms| {
+            let id = MessageId(uuid::Uuid::now_v7());
+            let mut state = lock(&seat.hall.state);
+            let room = state.room.as_mut().ok_or_else(Refusal::temporarily_unavailable)?;
+            room.admit(&seat.chatter, following_since_ms, draft, (id, now), &self.0.config)
+        };
+        let mut admitted = admit(seat.following_since_ms);
+        if matches!(&admitted, Err(refusal) if refusal.code == Code::FollowersOnly) {
+            // Perhaps they follow by now.
+            let standing = self.records().standing(&seat.hall.channel, seat.chatter.user).await;
+            seat.following_since_ms =
+                standing.map_err(|_| Refusal::temporarily_unavailable())?.following_since_ms;
+            admitted = admit(seat.following_since_ms);
+        }
+        let message = match admitted {
+            Ok(Admitted::Said(id)) => return Ok(id),
+            Ok(Admitted::Publish(message)) => message,
+            Err(refusal) => {
+                metrics::counter!("millrace_chat_refused_total", "code" => refusal.code.name()).increment(1);
+                return Err(refusal);
+            }
+        };
+        let id = message.id;
+        let event = Event {
+            specversion: SpecVersion::V1,
+            id: id.0,
+            source: self.0.source.clone(),
+            subject: Subject::Channel(seat.hall.channel.clone()),
+            time: message.at,
+            cause: Cause::default(),
+            body: EventBody::MessageSent(Box::new(message.as_ref().clone())),
+        };
+        match self.0.bus.publish(Topic::Chat, event).await {
+            Ok(()) => {
+                seat.hall.settled(id);
+                metrics::counter!("millrace_chat_messages_total").increment(1);
+                Ok(id)
+            }
+            Err(err @ (BusError::TooLarge { .. } | BusError::Refused(_))) => {
+                seat.hall.settled(id);
+                error!(channel = %seat.hall.channel, %err, "the bus refuses a chat message");
+                Err(Refusal::new(Code::Malformed, "The message cannot be carried. Say it in other words."))
+            }
+            Err(_) => {
+                metrics::counter!("millrace_chat_refused_total", "code" => Code::TemporarilyUnavailable.name()).increment(1);
+                Err(Refusal::temporarily_unavailable())
+            }
+        }
+    }
+
+    /// Hears the bus until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut heard =
+            Subscriptions::new(self.0.bus.as_ref(), &[Topic::Chat, Topic::Accounts, Topic::Commands]);
+        self.catch_up().await;
+        let mut presence = tokio::time::interval(PRESENCE_EVERY);
+        let mut due: Vec<(Instant, Arc<Hall>)> = Vec::new();
+        loop {
+            let next = due.iter().map(|(at, _)| *at).min();
+            let later = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                event = heard.next() => {
+                    let Some(event) = event else { return };
+                    self.handle(&event, &mut due).await;
+                    for _ in 1..AT_ONCE {
+                        let Some(event) = heard.try_next() else { break };
+                        self.handle(&event, &mut due).await;
+                    }
+                }
+                () = later => {}
+                _ = presence.tick() => self.tell_presence(),
+            }
+            let now = Instant::now();
+            due.retain(|(at, hall)| {
+                let waits = *at > now;
+                if !waits {
+                    hall.flush(now);
+                }
+                waits
+            });
+        }
+    }
+
+    /// Reads what the history does not have yet.
+    async fn catch_up(&self) {
+        let read = async {
+            let place = self.0.bus.place(HISTORY_GROUP, Topic::Chat).await?;
+            // A group that never was there would begin a day ago: then the history is empty too.
+            let mut replay = self.0.bus.replay(Topic::Chat, place).await?;
+            while let Some(delivery) = replay.next().await? {
+                self.note(&delivery.event);
+            }
+            Ok::<(), BusError>(())
+        };
+        if let Err(err) = read.await {
+            warn!(%err, "what was said last before the start may be missing in chat until it is kept");
+        }
+    }
+
+    /// Remembers an event and finds its room.
+    fn note(&self, event: &Arc<Event>) -> Option<Arc<Hall>> {
+        let mut rooms = lock(&self.0.rooms);
+        rooms.lately.push_back(Arc::clone(event));
+        if rooms.lately.len() > LATELY {
+            rooms.lately.pop_front();
+        }
+        let hall = rooms.halls.get(event.channel()?).cloned()?;
+        // While the map is held, so that a room that is being opened has each event once.
+        let mut state = lock(&hall.state);
+        if state.room.is_none() {
+            state.early.push(Arc::clone(event));
+            return None;
+        }
+        drop(state);
+        Some(hall)
+    }
+
+    async fn handle(&self, event: &Arc<Event>, due: &mut Vec<(Instant, Arc<Hall>)>) {
+        match &event.body {
+            EventBody::SessionRevoked(revoked) => self.end(Ended::Session(revoked.session)),
+            EventBody::UserBanned(_) | EventBody::UserDeleted(_) if event.channel().is_none() => {
+                if let Subject::User(user) = &event.subject {
+                    self.end(Ended::Person(*user));
+                }
+            }
+            EventBody::ChannelUpdated(_) => self.renew(event).await,
+            EventBody::MessageSent(_)
+            | EventBody::MessageDeleted(_)
+            | EventBody::UserTimedOut(_)
+            | EventBody::UserBanned(_)
+            | EventBody::UserUnbanned(_)
+            | EventBody::RoomUpdated(_) => {
+                if let Some(hall) = self.note(event)
+                    && let Some(at) = hall.hear(event)
+                    && !due.iter().any(|(_, waiting)| Arc::ptr_eq(waiting, &hall))
+                {
+                    due.push((at, hall));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn halls(&self) -> Vec<Arc<Hall>> {
+        lock(&self.0.rooms).halls.values().cloned().collect()
+    }
+
+    fn end(&self, ended: Ended) {
+        for hall in self.halls() {
+            hall.send(Frame::Ended(ended));
+        }
+    }
+
+    /// The channel has changed: perhaps others moderate it.
+    async fn renew(&self, event: &Event) {
+        let Some(channel) = event.channel() else { return };
+        let Some(hall) = lock(&self.0.rooms).halls.get(channel).cloned() else { return };
+        if let Ok(Record::Room(record)) = self.records().room(channel, None).await {
+            if let Some(room) = &mut lock(&hall.state).room {
+                room.renew(*record);
+            }
+            hall.send(Frame::Standing(None));
+        }
+    }
+
+    fn tell_presence(&self) {
+        let now = Instant::now();
+        let halls = self.halls();
+        for hall in &halls {
+            hall.tell_presence();
+        }
+        let is_idle = |hall: &Arc<Hall>| {
+            // One is ours, one the map's: nobody is coming in.
+            Arc::strong_count(hall) <= 2
+                && lock(&hall.state).empty_since.is_some_and(|since| now.duration_since(since) > IDLE)
+        };
+        let idle: Vec<_> =
+            halls.iter().filter(|hall| is_idle(hall)).map(|hall| hall.channel.clone()).collect();
+        drop(halls);
+        let mut rooms = lock(&self.0.rooms);
+        for channel in idle {
+            rooms.halls.remove(&channel);
+        }
+        metrics::gauge!("millrace_chat_rooms").set(rooms.halls.len() as f64);
+    }
+}
+
+impl Hall {
+    fn new(channel: ChannelName, config: &ChatConfig, early: Vec<Arc<Event>>) -> Self {
+        let now = Instant::now();
+        let state = State {
+            room: None,
+            early,
+            unsent: Vec::new(),
+            next_frame: now,
+            people: BTreeMap::new(),
+            told: Chatters::default(),
+            empty_since: Some(now),
+        };
+        Self {
+            channel,
+            state: Mutex::new(state),
+            opened: OnceCell::new(),
+            frames: broadcast::Sender::new(config.queue),
+        }
+    }
+
+    fn open(&self, mut room: Room, kept: Vec<Arc<ChatMessage>>) {
+        let mut state = lock(&self.state);
+        room.remember(kept);
+        for event in std::mem::take(&mut state.early) {
+            let _ = room.hear(&event);
+        }
+        state.room = Some(room);
+    }
+
+    fn settled(&self, id: MessageId) {
+        if let Some(room) = &mut lock(&self.state).room {
+            room.settled(id);
+        }
+    }
+
+    fn send(&self, frame: Frame) {
+        // Nobody may be there.
+        let _ = self.frames.send(frame);
+    }
+
+    /// Takes an event; when the next frame of what was said is due, if there is one.
+    fn hear(&self, event: &Event) -> Option<Instant> {
+        let mut state = lock(&self.state);
+        let effect = state.room.as_mut()?.hear(event)?;
+        if let Effect::Said(message) = effect {
+            state.unsent.push(message);
+            return Some(state.next_frame);
+        }
+        self.flush_state(&mut state, Instant::now());
+        match effect {
+            Effect::Said(_) => {}
+            Effect::Removed(removed) => self.send(Frame::Text(ServerFrame::Removed(&removed).to_text())),
+            Effect::Standing { user, removed } => {
+                if removed {
+                    let removed = Removed::Author(user);
+                    self.send(Frame::Text(ServerFrame::Removed(&removed).to_text()));
+                }
+                self.send(Frame::Standing(Some(user)));
+            }
+            Effect::Room => {
+                if let Some(room) = &state.room {
+                    let view: RoomView = room.view();
+                    self.send(Frame::Text(ServerFrame::Room { room: &view }.to_text()));
+                }
+                self.send(Frame::Standing(None));
+            }
+        }
+        None
+    }
+
+    fn flush(&self, now: Instant) {
+        self.flush_state(&mut lock(&self.state), now);
+    }
+
+    fn flush_state(&self, state: &mut State, now: Instant) {
+        if state.unsent.is_empty() {
+            return;
+        }
+        let readers = u32::try_from(self.frames.receiver_count()).unwrap_or(u32::MAX);
+        let text = ServerFrame::Messages { messages: &state.unsent }.to_text();
+        state.unsent.clear();
+        state.next_frame = now + PACE_PER_READER.saturating_mul(readers).min(LONGEST_PACE);
+        self.send(Frame::Text(text));
+    }
+
+    fn chatters(&self, state: &State) -> Chatters {
+        Chatters {
+            count: state.people.len() as u64,
+            names: state.people.values().take(NAMES_MAX).map(|(name, _)| name.clone()).collect(),
+            readers: self.frames.receiver_count() as u64,
+        }
+    }
+
+    fn tell_presence(&self) {
+        let mut state = lock(&self.state);
+        let now = self.chatters(&state);
+        if now != state.told {
+            self.send(Frame::Text(ServerFrame::Chatters { chatters: &now }.to_text()));
+            state.told = now;
+        }
+    }
+}
+
+/// Who speaks in a room.
+#[derive(Clone)]
+pub(crate) struct Speaker {
+    hall: Arc<Hall>,
+    chatter: Chatter,
+    following_since_ms: Option<i64>,
+}
+
+impl Seat {
+    /// What whoever comes in is told. What is said from here on comes by [`Self::frames`].
+    pub(crate) fn welcome(&mut self, resume: Option<MessageId>) -> Option<Welcome> {
+        let state = lock(&self.hall.state);
+        // From here on, not before: what is shown now must not come again. What was said and not sent yet comes as a frame.
+        self.frames = self.hall.frames.subscribe();
+        let room = state.room.as_ref()?;
+        let (mut messages, resumed) = room.shown(resume);
+        messages.truncate(messages.len() - state.unsent.len().min(messages.len()));
+        let you = self.you_in(room);
+        let text = ServerFrame::Welcome {
+            room: &room.view(),
+            you: you.as_ref(),
+            messages: &messages,
+            resumed,
+            chatters: &self.hall.chatters(&state),
+            heartbeat_s: self.node.config().heartbeat.as_secs(),
+        }
+        .to_text();
+        Some(Welcome { text })
+    }
+
+    fn you_in(&self, room: &Room) -> Option<You> {
+        let chatter = self.chatter.as_ref()?;
+        Some(room.you(chatter, Timestamp::now().as_millisecond()))
+    }
+
+    /// What the person is here now.
+    pub(crate) fn you(&self) -> Option<You> {
+        self.you_in(lock(&self.hall.state).room.as_ref()?)
+    }
+
+    /// What speaks for the person, if they may.
+    pub(crate) fn speaker(&self) -> Option<Speaker> {
+        Some(Speaker {
+            hall: Arc::clone(&self.hall),
+            chatter: self.chatter.clone()?,
+            following_since_ms: self.following_since_ms,
+        })
+    }
+
+    /// Whether what ended is this one's.
+    pub(crate) fn is_of(&self, ended: Ended) -> bool {
+        self.chatter.as_ref().is_some_and(|chatter| match ended {
+            Ended::Session(session) => chatter.session == Some(session),
+            Ended::Person(user) => chatter.user == user,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        metrics::gauge!("millrace_chat_connections").decrement(1.0);
+        let user = self.chatter.as_ref().map(|chatter| chatter.user);
+        {
+            let mut counts = lock(&self.node.0.counts);
+            leave(&mut counts.addresses, &self.address);
+            if let Some(user) = user {
+                leave(&mut counts.people, &user);
+            }
+        }
+        let mut state = lock(&self.hall.state);
+        if let Some(user) = user
+            && let Some(person) = state.people.get_mut(&user)
+        {
+            person.1 -= 1;
+            if person.1 == 0 {
+                state.people.remove(&user);
+                if let Some(room) = &mut state.room {
+                    room.part(user);
+                }
+            }
+        }
+        // This one's is still counted.
+        if self.hall.frames.receiver_count() <= 1 {
+            state.empty_since = Some(Instant::now());
+        }
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}

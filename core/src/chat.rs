@@ -1,0 +1,253 @@
+//! What is said and done in chat rooms: the data of the events on `millrace.chat`, which are also what the WebSocket
+//! protocol hands to pages. A room is a channel's; events of a room are about the channel and keep their order.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ChannelName, MessageId, UserId};
+
+/// The group that keeps the history: where it goes on is what the history does not have yet.
+pub const HISTORY_GROUP: &str = "chat-history";
+/// Most characters of a message's nonce.
+pub const NONCE_MAX: usize = 64;
+
+/// A message. Data of `message.sent.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// Made by the node that took it; that of the event too.
+    pub id: MessageId,
+    /// When the node took it.
+    pub at: Timestamp,
+    /// How it is shown.
+    pub kind: MessageKind,
+    /// Who said it; absent for what the site says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Author>,
+    /// Plain text, cleaned: at most [`RoomSettings::max_length`] characters.
+    pub text: String,
+    /// What the author called it before it had an id: saying it again under the same nonce is no second message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// What it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Quote>,
+    /// Who is called by `@name` in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<ChannelName>,
+    /// What happened, if the site says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Happening>,
+}
+
+/// How a message is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// As it is.
+    Text,
+    /// `/me waves`: what the author does.
+    Action,
+    /// The site says it.
+    System,
+}
+
+/// Who said a message, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Author {
+    /// The account.
+    pub id: UserId,
+    /// As it is written in addresses and after `@`.
+    pub name: ChannelName,
+    /// As it is shown.
+    pub display_name: String,
+    /// What the person is in this room, the greatest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub badges: Vec<Badge>,
+}
+
+/// What somebody is in a room. The greater ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Badge {
+    /// Whose channel it is.
+    Broadcaster,
+    /// An administrator of the site.
+    Admin,
+    /// Moderates the channel.
+    Moderator,
+    /// Somebody whom the broadcaster honours: no slow mode for them.
+    Vip,
+    /// Speaks through an API token.
+    Bot,
+}
+
+/// The message that another one answers, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Which.
+    pub id: MessageId,
+    /// Whose.
+    pub name: ChannelName,
+    /// How it begins: at most [`QUOTE_MAX`] characters.
+    pub text: String,
+}
+
+/// Most characters of a quote.
+pub const QUOTE_MAX: usize = 100;
+
+/// Something that the site says in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// A broadcast began.
+    WentLive,
+    /// The broadcast ended.
+    Ended,
+}
+
+/// What is taken away. Data of `message.deleted.v1` with who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removed {
+    /// These.
+    Messages(Vec<MessageId>),
+    /// Everything that somebody said.
+    Author(UserId),
+    /// Everything that was said so far; always true.
+    All(bool),
+}
+
+/// Data of `message.deleted.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageDeleted {
+    /// What.
+    #[serde(flatten)]
+    pub removed: Removed,
+    /// Who did it.
+    pub by: UserId,
+}
+
+/// Data of `user.timed_out.v1`. What the person said is taken away too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserTimedOut {
+    /// Whom.
+    pub user: UserId,
+    /// Until when they say nothing here.
+    pub until: Timestamp,
+    /// Why: shown to the person. May be empty.
+    pub reason: String,
+    /// Who did it.
+    pub by: UserId,
+}
+
+/// Somebody is banned from a room: in the data of `user.banned.v1`. What the person said is taken away too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatBan {
+    /// Whom.
+    pub user: UserId,
+    /// Why: shown to the person. May be empty.
+    pub reason: String,
+    /// Who did it.
+    pub by: UserId,
+}
+
+/// A ban or a time-out of a room is lifted: in the data of `user.unbanned.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatPardon {
+    /// Whom.
+    pub user: UserId,
+    /// Who did it.
+    pub by: UserId,
+}
+
+/// Data of `room.updated.v1`: everything that is set, each replaces the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomUpdated {
+    /// The rules.
+    pub settings: RoomSettings,
+    /// The message on top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Box<ChatMessage>>,
+    /// Whom the broadcaster honours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vips: Vec<UserId>,
+    /// Counts the changes of the room: the greater one is the newer.
+    pub version: i64,
+}
+
+/// The rules of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomSettings {
+    /// Seconds between two messages of one person; 0: as fast as the rate allows.
+    pub slow_mode_s: u32,
+    /// For how many seconds somebody must have followed the channel; absent: everybody may speak.
+    pub followers_only_s: Option<u32>,
+    /// No two messages that are alike within a while.
+    pub unique: bool,
+    /// How old an account must be, in seconds.
+    pub account_age_s: u32,
+    /// Who may send links.
+    pub links: Links,
+    /// Words and phrases that nobody may say; matched without regard to case and accents, at borders of words.
+    pub blocked_terms: Vec<String>,
+    /// What whoever comes in should know. May be empty.
+    pub rules: String,
+    /// Whether the room says that a broadcast began or ended.
+    pub system_messages: bool,
+    /// Most characters of a message.
+    pub max_length: u16,
+}
+
+impl Default for RoomSettings {
+    fn default() -> Self {
+        Self {
+            slow_mode_s: 0,
+            followers_only_s: None,
+            unique: false,
+            account_age_s: 0,
+            links: Links::Allowed,
+            blocked_terms: Vec::new(),
+            rules: String::new(),
+            system_messages: true,
+            max_length: 500,
+        }
+    }
+}
+
+/// Who may send links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Links {
+    /// Everybody.
+    Allowed,
+    /// Who moderates, and whom the broadcaster honours.
+    Trusted,
+    /// Nobody but the broadcaster.
+    Nobody,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_is_said_in_one_word() {
+        let id = MessageId(uuid::Uuid::from_u128(7));
+        let json = |removed: &Removed| serde_json::to_string(removed).unwrap();
+        assert_eq!(json(&Removed::Messages(vec![id])), format!("{{\"messages\":[\"{id}\"]}}"));
+        assert_eq!(json(&Removed::All(true)), "{\"all\":true}");
+        let deleted = MessageDeleted {
+            removed: Removed::Author(UserId(uuid::Uuid::from_u128(8))),
+            by: UserId(uuid::Uuid::from_u128(9)),
+        };
+        let text = serde_json::to_string(&deleted).unwrap();
+        assert_eq!(serde_json::from_str::<MessageDeleted>(&text).unwrap(), deleted, "{text}");
+    }
+
+    #[test]
+    fn the_settings_of_a_newer_version_are_read_as_far_as_they_are_known() {
+        let read: RoomSettings = serde_json::from_str(r#"{"slow_mode_s":5,"of_tomorrow":true}"#).unwrap();
+        assert_eq!(read, RoomSettings { slow_mode_s: 5, ..RoomSettings::default() });
+    }
+}

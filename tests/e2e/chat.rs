@@ -1,0 +1,353 @@
+//! Chat by its WebSocket: what is said is heard by everybody, once, in order, also by who was away and after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use millrace_api::accounts::{COLLECTIONS, Role, User};
+use millrace_api::auth::tokens::{ApiToken, Tokens};
+use millrace_api::auth::{Scope, Secret};
+use millrace_core::ids::UserId;
+use millrace_store::{Location, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::server::Server;
+use crate::topology::{self, Shared};
+use crate::wait::until;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A site with people: `people[0]` has the channel `studio`.
+struct Site {
+    server: Server,
+    people: Vec<Person>,
+}
+
+struct Person {
+    name: String,
+    token: Secret,
+}
+
+impl Site {
+    async fn of(names: &[&str], settings: &[(&str, &str)]) -> Self {
+        let data = Arc::new(TempDir::new().unwrap());
+        let location = match topology::is_split() {
+            true => Location::MongoDb(Shared::of(data.path()).await.store),
+            false => Location::Sqlite,
+        };
+        let store = Store::new(millrace_store::open(&location, data.path()).await.unwrap(), COLLECTIONS)
+            .await
+            .unwrap();
+        let mut people = Vec::new();
+        for (number, name) in (1..).zip(names) {
+            people.push(join(&store, number, name).await);
+        }
+        drop(store);
+        let server = Server::start_in(data, settings).await;
+        let site = Self { server, people };
+        let (status, answer) = site.ask(0, "POST", "/channels", Some(json!({ "name": "studio" }))).await;
+        assert_eq!(status, 201, "{answer}");
+        site
+    }
+
+    async fn ask(&self, who: usize, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let url = self.server.url(&format!("/api/v1{path}"));
+        let client = crate::http::client().pool_max_idle_per_host(0).build().unwrap();
+        let request =
+            client.request(method.parse().unwrap(), url).bearer_auth(self.people[who].token.reveal());
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
+    /// Somebody in the room, who has said hello; nobody: who only reads.
+    async fn enter(&self, who: Option<usize>, resume: Option<&str>) -> (Chat, Value) {
+        let mut chat = self.connect(who, "studio").await.unwrap();
+        let mut hello = json!({ "type": "hello" });
+        if let Some(resume) = resume {
+            hello["resume"] = resume.into();
+        }
+        chat.say(&hello).await;
+        let welcome = chat.next("welcome").await;
+        (chat, welcome)
+    }
+
+    async fn connect(&self, who: Option<usize>, channel: &str) -> Result<Chat, Error> {
+        let url = self.server.url(&format!("/chat/v1/{channel}")).replacen("http", "ws", 1);
+        let mut request = url.into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", "millrace.chat.v1".parse().unwrap());
+        if let Some(who) = who {
+            let bearer = format!("Bearer {}", self.people[who].token.reveal());
+            headers.insert("authorization", bearer.parse().unwrap());
+        }
+        Ok(Chat(tokio_tungstenite::connect_async(request).await?.0))
+    }
+}
+
+async fn join(store: &Store, number: u128, name: &str) -> Person {
+    let token = Secret::random("mr_");
+    let id = UserId(uuid::Uuid::from_u128(0x0198_c6d2_0000_7000_8000_0000_0000_0000 + number));
+    let user = User {
+        id,
+        name: name.parse().unwrap(),
+        display_name: name.to_uppercase(),
+        email: None,
+        new_email: None,
+        email_verified: false,
+        password: None,
+        role: Role::Streamer,
+        bio: String::new(),
+        avatar: None,
+        created_at: 1,
+        banned_at: None,
+    };
+    store.insert(&user).await.unwrap();
+    let record = ApiToken {
+        id: id.0,
+        user: id,
+        name: "test".to_owned(),
+        hash: token.hash(),
+        hint: String::new(),
+        scopes: [Scope::Read, Scope::Channels, Scope::Chat].into_iter().collect(),
+        created_at: 1,
+        last_used_at: None,
+        expires_at: None,
+    };
+    Tokens::new(store.clone()).add(&record).await.unwrap();
+    Person { name: name.to_owned(), token }
+}
+
+/// One connection.
+struct Chat(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Chat {
+    async fn say(&mut self, frame: &Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    async fn send(&mut self, nonce: &str, text: &str) {
+        self.say(&json!({ "type": "send", "nonce": nonce, "text": text })).await;
+    }
+
+    /// The next frame; `None`: the server closed, with the code and the reason.
+    async fn frame(&mut self) -> Result<Value, (u16, String)> {
+        loop {
+            let next = tokio::time::timeout(SOON, self.0.next()).await.expect("the server says something");
+            match next {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return Err((close.code.into(), close.reason.to_string()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err((0, "gone".to_owned())),
+            }
+        }
+    }
+
+    /// The next frame of this type.
+    async fn next(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.frame().await.unwrap();
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The texts of the next `count` messages.
+    async fn hears(&mut self, count: usize) -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.len() < count {
+            heard.extend(texts(&self.next("messages").await));
+        }
+        heard
+    }
+
+    /// Says something and waits until it is acknowledged.
+    async fn said(&mut self, nonce: &str, text: &str) -> String {
+        self.send(nonce, text).await;
+        loop {
+            let frame = self.frame().await.unwrap();
+            if frame["type"] == "ack" && frame["nonce"] == nonce {
+                return frame["id"].as_str().unwrap().to_owned();
+            }
+            assert_ne!(frame["type"], "refused", "{frame}");
+        }
+    }
+
+    async fn refused(&mut self, nonce: &str, text: &str) -> Value {
+        self.send(nonce, text).await;
+        self.next("refused").await
+    }
+}
+
+fn texts(frame: &Value) -> Vec<String> {
+    frame["messages"].as_array().unwrap().iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_talk_and_who_comes_later_reads_what_was_said() {
+    let site = Site::of(&["ada", "ben"], &[]).await;
+    let (mut ada, welcome) = site.enter(Some(0), None).await;
+    assert_eq!(welcome["you"]["name"], site.people[0].name.as_str());
+    assert_eq!(welcome["you"]["badges"], json!(["broadcaster", "bot"]));
+    assert_eq!(welcome["you"]["may_send"], true);
+    assert_eq!(welcome["room"]["channel"], "studio");
+    assert_eq!(welcome["messages"], json!([]));
+    let (mut ben, _) = site.enter(Some(1), None).await;
+    let (mut reader, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["you"], Value::Null);
+
+    let id = ada.said("n1", "  hello\u{202e}   @ben, see https://a.example ").await;
+    let frame = ben.next("messages").await;
+    let message = &frame["messages"][0];
+    assert_eq!(message["text"], "hello @ben, see https://a.example");
+    assert_eq!((message["id"].as_str(), &message["mentions"]), (Some(id.as_str()), &json!(["ben"])));
+    assert_eq!(message["author"]["display_name"], "ADA");
+    assert_eq!(message["nonce"], "n1");
+    assert_eq!(reader.hears(1).await.len(), 1);
+
+    ben.say(&json!({ "type": "send", "nonce": "n2", "text": "/me waves", "reply_to": id })).await;
+    let heard = loop {
+        let frame = reader.next("messages").await;
+        if frame["messages"][0]["nonce"] == "n2" {
+            break frame["messages"][0].clone();
+        }
+    };
+    assert_eq!((heard["kind"].as_str(), heard["reply_to"]["name"].as_str()), (Some("action"), Some("ada")));
+    // The same nonce is the same message.
+    let again = ada.said("n1", "something else").await;
+    assert_eq!(again, id);
+    // Nobody speaks without a name.
+    let refused = reader.refused("n3", "hi").await;
+    assert_eq!((refused["code"].as_str(), refused["nonce"].as_str()), (Some("not_signed_in"), Some("n3")));
+
+    let (_late, welcome) = site.enter(None, None).await;
+    assert_eq!(texts(&welcome), ["hello @ben, see https://a.example", "waves"]);
+    assert_eq!(welcome["resumed"], false);
+    let (_back, welcome) = site.enter(Some(0), Some(&id)).await;
+    assert_eq!((texts(&welcome), &welcome["resumed"]), (vec!["waves".to_owned()], &json!(true)));
+    site.server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_crash_and_nobody_reads_it_twice() {
+    let site = Site::of(
+        &["ada"],
+        &[("MILLRACE_CHAT__MESSAGES_PER_30S", "1000"), ("MILLRACE_CHAT__FRAMES_PER_10S", "10000")],
+    )
+    .await;
+    let (mut reader, _) = site.enter(None, None).await;
+    let (mut ada, _) = site.enter(Some(0), None).await;
+    let mut acknowledged = Vec::new();
+    for number in 0..60 {
+        acknowledged.push(ada.said(&format!("n{number}"), &format!("message {number}")).await);
+    }
+    let mut read: Vec<String> = Vec::new();
+    while read.len() < 20 {
+        let frame = reader.next("messages").await;
+        read.extend(
+            frame["messages"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()),
+        );
+    }
+    // Not answered: perhaps said, perhaps not.
+    ada.send("unsure", "are you there?").await;
+    let site = Site { server: site.server.restart_after_kill(&[]).await, people: site.people };
+    let mut site = site;
+    let last = read.last().unwrap().clone();
+    let (_reader, welcome) = site.enter(None, Some(&last)).await;
+    assert_eq!(welcome["resumed"], true, "{welcome}");
+    read.extend(welcome["messages"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned()));
+    assert_eq!(read[..60], acknowledged[..], "each once, in order");
+    let (mut ada, _) = site.enter(Some(0), None).await;
+    let unsure = ada.said("unsure", "are you there?").await;
+    let (_late, welcome) = site.enter(None, None).await;
+    let ids: Vec<_> =
+        welcome["messages"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
+    acknowledged.push(unsure);
+    assert_eq!(ids, acknowledged, "and what was sent again is there once");
+    site.server.assert_calm();
+    site.people.clear();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_speak_the_protocol_is_told_and_nobody_else_notices() {
+    let site = Site::of(
+        &["ada"],
+        &[("MILLRACE_CHAT__HELLO_TIMEOUT", "1s"), ("MILLRACE_CHAT__FRAMES_PER_10S", "20")],
+    )
+    .await;
+    let (mut ada, _) = site.enter(Some(0), None).await;
+    let closed =
+        |code: u16| move |result: Result<Value, (u16, String)>| assert_eq!(result.unwrap_err().0, code);
+    // No hello.
+    let mut silent = site.connect(None, "studio").await.unwrap();
+    closed(4010)(silent.frame().await);
+    // No JSON, a binary frame, too long, a second hello.
+    for bad in [
+        Message::text("nonsense"),
+        Message::binary(vec![1, 2, 3]),
+        Message::text("x".repeat(9_000)),
+        Message::text(r#"{"type":"hello"}"#),
+    ] {
+        let (mut chat, _) = site.enter(None, None).await;
+        chat.0.send(bad).await.unwrap();
+        loop {
+            match chat.frame().await {
+                Ok(_) => {}
+                Err((code, _)) => {
+                    assert_eq!(code, 4000);
+                    break;
+                }
+            }
+        }
+    }
+    // No such channel.
+    for channel in ["nobody", "Not-A-Name"] {
+        let mut chat = site.connect(None, channel).await.unwrap();
+        chat.say(&json!({ "type": "hello" })).await;
+        closed(4004)(chat.frame().await);
+    }
+    // Too much.
+    let (mut chat, _) = site.enter(None, None).await;
+    for _ in 0..25 {
+        let _ = chat.0.send(Message::text(r#"{"type":"ping"}"#)).await;
+    }
+    loop {
+        match chat.frame().await {
+            Ok(frame) => assert_eq!(frame["type"], "pong"),
+            Err((code, _)) => {
+                assert_eq!(code, 4029);
+                break;
+            }
+        }
+    }
+    // A page of another site.
+    let url = site.server.url("/chat/v1/studio").replacen("http", "ws", 1);
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
+    request.headers_mut().insert("sec-websocket-protocol", "millrace.chat.v1".parse().unwrap());
+    match tokio_tungstenite::connect_async(request).await {
+        Err(Error::Http(answer)) => assert_eq!(answer.status().as_u16(), 403),
+        other => panic!("{other:?}"),
+    }
+    // By plain HTTP.
+    let plain = crate::http::get(site.server.url("/chat/v1/studio")).await.unwrap();
+    assert_eq!(plain.status().as_u16(), 426);
+    ada.said("still", "here").await;
+    until("who left is forgotten", SOON, || async {
+        let (_chat, welcome) = site.enter(None, None).await;
+        (welcome["chatters"]["readers"].as_u64()? <= 2).then_some(())
+    })
+    .await;
+    site.server.assert_calm();
+}
