@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
-use millrace_core::bus::{Bus, Subscriptions, Topic};
+use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy, StreamStop, Subject,
     ViewersCounted,
@@ -208,6 +208,14 @@ impl Studio {
             // Who listens in this process has it all the same.
             tracing::warn!(stream.id = %channel, %err, "an order for channel {channel} is not acknowledged");
         }
+    }
+
+    /// Says what was done in the room of a channel.
+    ///
+    /// # Errors
+    /// Chat is not told, or perhaps not.
+    pub async fn tell_room(&self, channel: &ChannelName, body: EventBody) -> Result<(), BusError> {
+        self.bus.publish(Topic::Chat, self.event(channel.clone().into(), body)).await
     }
 
     /// Says what happened to somebody's account.

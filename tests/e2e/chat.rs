@@ -351,3 +351,105 @@ async fn who_does_not_speak_the_protocol_is_told_and_nobody_else_notices() {
     .await;
     site.server.assert_calm();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moderators_keep_order_and_everybody_sees_it_at_once() {
+    const ADA: usize = 0;
+    const BEN: usize = 1;
+    const EVE: usize = 2;
+    let site = Site::of(&["ada", "ben", "eve"], &[]).await;
+    let ask = async |who, method: &str, path: &str, body| {
+        let (status, answer) = site.ask(who, method, &format!("/channels/studio/chat{path}"), body).await;
+        (status, answer)
+    };
+    let done = async |method: &str, path: &str, body| {
+        assert_eq!(ask(ADA, method, path, body).await.0, 204, "{path}")
+    };
+    let (mut ada, _) = site.enter(Some(ADA), None).await;
+    let (mut eve, _) = site.enter(Some(EVE), None).await;
+    let (mut reader, _) = site.enter(None, None).await;
+    let bad = eve.said("n1", "buy pills").await;
+    let worse = eve.said("n2", "buy more pills").await;
+    ada.hears(2).await;
+
+    // Who does not moderate keeps no order, but takes away what is their own.
+    assert_eq!(ask(BEN, "DELETE", &format!("/messages/{bad}"), None).await.0, 403);
+    assert_eq!(ask(BEN, "PUT", "/sanctions/eve", Some(json!({}))).await.0, 403);
+    until("the history has it", SOON, || async {
+        (ask(EVE, "DELETE", &format!("/messages/{bad}"), None).await.0 == 204).then_some(())
+    })
+    .await;
+    assert_eq!(reader.next("removed").await["messages"], json!([bad]));
+
+    // A time-out takes away what was said, and says why and until when.
+    let out = json!({ "seconds": 2, "reason": "no\nadvertising" });
+    done("PUT", "/sanctions/eve", Some(out)).await;
+    let told = eve.next("you").await;
+    assert_eq!(told["you"]["why_not"]["code"], "timed_out");
+    assert!(told["you"]["why_not"]["detail"].as_str().unwrap().contains("no advertising"), "{told}");
+    assert!(reader.next("removed").await["author"].is_string());
+    let refused = eve.refused("n3", "hey").await;
+    let wait = refused["retry_after_ms"].as_u64().unwrap();
+    assert!(refused["code"] == "timed_out" && (1..=2_000).contains(&wait), "{refused}");
+    // That long, and no longer.
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    eve.said("n4", "sorry").await;
+
+    // A ban holds for new connections, until it is lifted.
+    done("PUT", "/sanctions/eve", Some(json!({ "reason": "again" }))).await;
+    assert_eq!(eve.next("you").await["you"]["why_not"]["code"], "banned");
+    let (mut again, welcome) = site.enter(Some(EVE), None).await;
+    assert_eq!(welcome["you"]["may_send"], false);
+    assert_eq!(again.refused("n5", "hey").await["code"], "banned");
+    let (_, list) = ask(ADA, "GET", "/sanctions", None).await;
+    assert_eq!((&list["items"][0]["name"], &list["items"][0]["until"]), (&json!("eve"), &Value::Null));
+    done("DELETE", "/sanctions/eve", None).await;
+    assert_eq!(again.next("you").await["you"]["may_send"], true);
+    again.said("n6", "thank you").await;
+    assert_eq!(ask(EVE, "PUT", "/sanctions/ada", Some(json!({}))).await.0, 403);
+
+    // Rules are heard at once, and hold.
+    let rules =
+        json!({ "slow_mode_s": 60, "links": "trusted", "blocked_terms": ["pills"], "rules": "Be kind." });
+    let (status, room) = ask(ADA, "PATCH", "", Some(rules)).await;
+    assert_eq!((status, &room["blocked_terms"]), (200, &json!(["pills"])), "{room}");
+    let heard = reader.next("room").await;
+    assert_eq!((&heard["room"]["slow_mode_s"], &heard["room"]["rules"]), (&json!(60), &json!("Be kind.")));
+    assert_eq!(heard["room"].get("blocked_terms"), None, "not for everybody");
+    let (mut ben, _) = site.enter(Some(BEN), None).await;
+    assert_eq!(ben.refused("b1", "see https://a.example").await["code"], "links_not_allowed");
+    assert_eq!(ben.refused("b2", "PILLS!").await["code"], "blocked_term");
+    ben.said("b3", "hello").await;
+    assert_eq!(ben.refused("b4", "hello again").await["code"], "slow_mode");
+    done("PUT", "/vips/ben", None).await;
+    // The change of the rules is said to everybody too.
+    while ben.next("you").await["you"]["badges"] != json!(["vip", "bot"]) {}
+    ben.said("b5", "https://a.example").await;
+    let (status, problem) = ask(ADA, "PATCH", "", Some(json!({ "slow_mode_s": 4_000 }))).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/slow_mode_s")));
+
+    // What is on top, what was said, and a clean slate.
+    let pinned = ada.said("a1", "Welcome, everybody").await;
+    until("it can be pinned", SOON, || async {
+        (ask(ADA, "PUT", "/pinned", Some(json!({ "message": pinned }))).await.0 == 204).then_some(())
+    })
+    .await;
+    let (_, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["room"]["pinned"]["text"], "Welcome, everybody");
+    let (_, page) = ask(BEN, "GET", "/messages?limit=2", None).await;
+    assert_eq!(page["items"][0]["text"], "Welcome, everybody");
+    assert!(page["next_cursor"].is_string());
+    let (_, page) = ask(ADA, "GET", "/messages", None).await;
+    let removed = page["items"].as_array().unwrap().iter().find(|line| line["id"] == worse.as_str()).unwrap();
+    assert_eq!(removed["removed"], true, "who moderates sees what was taken away");
+    done("DELETE", "/messages", None).await;
+    loop {
+        let frame = reader.next("removed").await;
+        if frame["all"] == true {
+            break;
+        }
+    }
+    let (_, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["messages"], json!([]));
+    site.server.assert_calm();
+}

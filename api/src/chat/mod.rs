@@ -142,17 +142,16 @@ impl Rooms {
         Ok(found.map(|kept| kept.value).filter(|message| message.channel == channel))
     }
 
-    /// Messages of a room, newest first, before the one with this number.
+    /// Messages of a room, newest first, from a place on.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn messages(
         &self,
         channel: ChannelId,
-        before: Option<i64>,
+        after: Option<After>,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        let after = before.map(|seq| After { value: seq.into(), id: String::new() });
         let query =
             Query::with("channel", channel.to_string(), limit).ordered("seq", Order::Descending).after(after);
         Ok(self.0.find::<Message>(&query).await?.into_iter().map(|kept| kept.value).collect())

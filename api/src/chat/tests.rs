@@ -52,7 +52,8 @@ async fn messages_are_kept_once_in_the_order_of_the_room() {
     let numbers: Vec<_> =
         rooms.messages(STUDIO, None, 10).await.unwrap().iter().map(|kept| kept.seq).collect();
     assert_eq!(numbers, [4, 3, 2, 1]);
-    let older = rooms.messages(STUDIO, Some(3), 1).await.unwrap();
+    let after = After { value: 3.into(), id: String::new() };
+    let older = rooms.messages(STUDIO, Some(after), 1).await.unwrap();
     assert_eq!(older[0].id.0.as_u128(), 10);
 }
 

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod beats;
 pub mod by_mail;
 pub mod channels;
+pub mod chat;
 pub mod description;
 mod examples;
 pub mod follows;
@@ -154,6 +155,13 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(schedule::plans, schedule::add))
         .routes(routes!(schedule::edit, schedule::remove))
         .routes(routes!(schedule::cancel, schedule::restore))
+        .routes(routes!(chat::show, chat::edit))
+        .routes(routes!(chat::messages, chat::clear))
+        .routes(routes!(chat::delete))
+        .routes(routes!(chat::sanctions))
+        .routes(routes!(chat::impose, chat::pardon))
+        .routes(routes!(chat::pin, chat::unpin))
+        .routes(routes!(chat::honour, chat::dishonour))
 }
 
 /// The public keys of access tokens, for other servers of this site (RFC 7517).

@@ -441,6 +441,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{name}/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the room of a channel. */
+        get: operations["getChat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes the rules of a room. For its owner and moderators. */
+        patch: operations["editChat"];
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was said in a room, newest first. Who moderates also sees what was taken away. */
+        get: operations["listChatMessages"];
+        put?: never;
+        post?: never;
+        /** Takes everything away that was said in a room. For its owner and moderators. */
+        delete: operations["clearChat"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/messages/{message}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a message away; harmless if it is gone already. For the owner and moderators of the channel, and for who said it. */
+        delete: operations["deleteChatMessage"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/pinned": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Puts a message on top of a room. For its owner and moderators. */
+        put: operations["pinChatMessage"];
+        post?: never;
+        /** Takes away what is on top of a room. For its owner and moderators. */
+        delete: operations["unpinChatMessage"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/sanctions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who was banned or timed out in a room, newest first. For its owner and moderators. */
+        get: operations["listChatSanctions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/sanctions/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Bans a person from a room, or times them out; what they said is taken away. For its owner and moderators. */
+        put: operations["sanctionChatter"];
+        post?: never;
+        /** Lifts a ban or a time-out; harmless if there is none. For the owner and moderators of the channel. */
+        delete: operations["pardonChatter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/vips/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Honours a person in a room: no slow mode for them; harmless if it is so already. For the owner of the channel. */
+        put: operations["honourChatter"];
+        post?: never;
+        /** Honours a person no more; harmless if it is so already. For the owner of the channel. */
+        delete: operations["dishonourChatter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{name}/follow": {
         parameters: {
             query?: never;
@@ -1656,6 +1780,231 @@ export interface components {
              */
             title: string;
         };
+        /** @description Who said a message, as it was then. */
+        ChatAuthor: {
+            /** @description What they are in this room. */
+            badges: components["schemas"]["ChatBadge"][];
+            /**
+             * @description As it is shown.
+             * @example Ada L.
+             */
+            display_name: string;
+            /**
+             * Format: uuid
+             * @description The account.
+             */
+            id: string;
+            /**
+             * @description The name.
+             * @example ada
+             */
+            name: string;
+        };
+        /**
+         * @description What somebody is in a room.
+         * @enum {string}
+         */
+        ChatBadge: "broadcaster" | "admin" | "moderator" | "vip" | "bot";
+        /** @description A message. */
+        ChatLine: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            author?: components["schemas"]["ChatAuthor"] | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description How it is shown. */
+            kind: components["schemas"]["ChatLineKind"];
+            /**
+             * @description Who is called by `@name` in it.
+             * @example [
+             *       "ben"
+             *     ]
+             */
+            mentions: string[];
+            /** @description For who moderates: whether it was taken away. */
+            removed?: boolean;
+            reply_to?: components["schemas"]["ChatQuote"] | null;
+            /**
+             * @description Plain text.
+             * @example hello @ben
+             */
+            text: string;
+        };
+        /**
+         * @description How a message is shown.
+         * @enum {string}
+         */
+        ChatLineKind: "text" | "action" | "system";
+        /** @description Which message. */
+        ChatPin: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            message: string;
+        };
+        /** @description What a message answers. */
+        ChatQuote: {
+            /**
+             * Format: uuid
+             * @description Which.
+             */
+            id: string;
+            /**
+             * @description Whose.
+             * @example ben
+             */
+            name: string;
+            /**
+             * @description How it begins.
+             * @example is anybody there?
+             */
+            text: string;
+        };
+        /** @description A room. */
+        ChatRoom: {
+            /**
+             * Format: int32
+             * @description How old an account must be to speak, in seconds.
+             */
+            account_age_s: number;
+            /**
+             * @description For who moderates: what nobody may say.
+             * @example [
+             *       "spoiler*"
+             *     ]
+             */
+            blocked_terms?: string[] | null;
+            /**
+             * @description Whose.
+             * @example studio
+             */
+            channel: string;
+            /**
+             * Format: int32
+             * @description For how many seconds somebody must have followed the channel to speak; null: everybody may.
+             */
+            followers_only_s: number | null;
+            /** @description Who may send links. */
+            links: components["schemas"]["LinkPolicy"];
+            /**
+             * Format: int32
+             * @description Most characters of a message.
+             */
+            max_length: number;
+            pinned: components["schemas"]["ChatLine"] | null;
+            /**
+             * @description What whoever comes in should know.
+             * @example Be kind.
+             */
+            rules: string;
+            /**
+             * Format: int32
+             * @description Seconds between two messages of one person; 0: none.
+             */
+            slow_mode_s: number;
+            /** @description Whether the room says that a broadcast began or ended. */
+            system_messages: boolean;
+            /** @description Whether two messages may not be alike. */
+            unique: boolean;
+            /** @description For who moderates: whom the channel honours. */
+            vips?: components["schemas"]["Profile"][] | null;
+        };
+        /** @description What is to change in a room; what is absent stays. */
+        ChatRoomEdit: {
+            /**
+             * Format: int32
+             * @description 0 to a year.
+             * @default null
+             * @example 0
+             */
+            account_age_s: number | null;
+            /**
+             * @description At most 500, of at most 60 characters. `*` at the end of a word stands for any ending.
+             * @default null
+             * @example [
+             *       "spoiler*"
+             *     ]
+             */
+            blocked_terms: string[] | null;
+            /**
+             * Format: int32
+             * @description 0 to a year; null: everybody may speak.
+             * @default null
+             * @example 600
+             */
+            followers_only_s: number | null;
+            /** @default null */
+            links: components["schemas"]["LinkPolicy"] | null;
+            /**
+             * Format: int32
+             * @description 1 to 1000.
+             * @default null
+             * @example 500
+             */
+            max_length: number | null;
+            /**
+             * @description At most 1000 characters.
+             * @default null
+             * @example Be kind.
+             */
+            rules: string | null;
+            /**
+             * Format: int32
+             * @description 0 to 3600.
+             * @default null
+             * @example 5
+             */
+            slow_mode_s: number | null;
+            /**
+             * @description Whether the room says that a broadcast began or ended.
+             * @default null
+             */
+            system_messages: boolean | null;
+            /**
+             * @description Whether two messages may not be alike.
+             * @default null
+             */
+            unique: boolean | null;
+        };
+        /** @description Somebody who may say nothing in a room. */
+        ChatSanction: components["schemas"]["Profile"] & {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /**
+             * @description Why: the person is told.
+             * @example advertising
+             */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when; null: for good.
+             */
+            until: string | null;
+        };
+        /** @description For how long, and why. */
+        ChatSanctionEdit: {
+            /**
+             * @description The person is told. At most 200 characters.
+             * @example advertising
+             */
+            reason?: string;
+            /**
+             * Format: int32
+             * @description 1 s to four weeks; absent: for good.
+             * @example 600
+             */
+            seconds?: number | null;
+        };
         /** @description A code of an authenticator app. */
         Code: {
             /** @example 123456 */
@@ -1795,6 +2144,11 @@ export interface components {
             /** @description Whether there is a password too. */
             password: boolean;
         };
+        /**
+         * @description Who may send links.
+         * @enum {string}
+         */
+        LinkPolicy: "allowed" | "trusted" | "nobody";
         /** @description Somebody signs in. */
         Login: {
             /**
@@ -2148,6 +2502,71 @@ export interface components {
                 /** @description Of the next or running broadcast. */
                 title: string;
             }[];
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ChatLine: {
+            /** @description What is on it. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string;
+                author?: components["schemas"]["ChatAuthor"] | null;
+                /**
+                 * Format: uuid
+                 * @description Its id.
+                 */
+                id: string;
+                /** @description How it is shown. */
+                kind: components["schemas"]["ChatLineKind"];
+                /**
+                 * @description Who is called by `@name` in it.
+                 * @example [
+                 *       "ben"
+                 *     ]
+                 */
+                mentions: string[];
+                /** @description For who moderates: whether it was taken away. */
+                removed?: boolean;
+                reply_to?: components["schemas"]["ChatQuote"] | null;
+                /**
+                 * @description Plain text.
+                 * @example hello @ben
+                 */
+                text: string;
+            }[];
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ChatSanction: {
+            /** @description What is on it. */
+            items: (components["schemas"]["Profile"] & {
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                at: string;
+                /**
+                 * @description Why: the person is told.
+                 * @example advertising
+                 */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Until when; null: for good.
+                 */
+                until: string | null;
+            })[];
             /**
              * @description Give this as `cursor` to get the next page; null on the last one.
              * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
@@ -5582,6 +6001,919 @@ export interface operations {
                 };
             };
             /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getChat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatRoom"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    editChat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRoomEdit"];
+            };
+        };
+        responses: {
+            /** @description The room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatRoom"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listChatMessages: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ChatLine"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    clearChat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The room is empty */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deleteChatMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                message: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody is shown it any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    pinChatMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatPin"];
+            };
+        };
+        responses: {
+            /** @description It is on top */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    unpinChatMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing is on top */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listChatSanctions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ChatSanction"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sanctionChatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatSanctionEdit"];
+            };
+        };
+        responses: {
+            /** @description The person says nothing there */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    pardonChatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person may speak */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    honourChatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are a VIP of the channel */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    dishonourChatter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no VIP */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
             503: {
                 headers: {
                     "retry-after"?: number;
