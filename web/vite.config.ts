@@ -28,6 +28,8 @@ export default defineConfig({
     proxy: {
       '/api': { target: backend, changeOrigin: true },
       '/live': { target: backend, changeOrigin: true },
+      // Not with changeOrigin: the chat takes sockets of its own site only.
+      '/chat': { target: backend, ws: true },
     },
   },
   build: {

@@ -68,6 +68,7 @@ pub(crate) fn router() -> Router {
     };
     let mut router = Router::new()
         .route("/@{channel}", get(channel_page(false)))
+        .route("/@{channel}/chat", get(channel_page(false)))
         .route("/embed/{channel}", get(channel_page(true)));
     for path in PAGES {
         router = router.route(path, get(page(false)));
@@ -217,9 +218,13 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_embed_page_may_be_framed() {
-        for (path, ancestors) in
-            [("/", "'none'"), ("/login", "'none'"), ("/@studio", "'none'"), ("/embed/studio", "*")]
-        {
+        for (path, ancestors) in [
+            ("/", "'none'"),
+            ("/login", "'none'"),
+            ("/@studio", "'none'"),
+            ("/@studio/chat", "'none'"),
+            ("/embed/studio", "*"),
+        ] {
             let response = ask(path, "text/html").await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();

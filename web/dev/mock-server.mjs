@@ -2,7 +2,7 @@
  * A stand-in for the server, to work on the app without it: `npm run build && npm run mock`, or `npm run mock` beside
  * `npm run dev`. Serves the built app under the real Content-Security-Policy, a made-up list of channels, and one
  * channel that plays (`demo`: a test picture by ffmpeg as plain live HLS). Other channels take any state:
- * `/mock/demo?state=live|interrupted|offline|down`.
+ * `/mock/demo?state=live|interrupted|offline|down`. Its chat is in mock-chat.mjs.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mockChat } from './mock-chat.mjs';
 
 const PORT = Number(process.env.PORT ?? 8080);
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
@@ -51,6 +52,10 @@ const stream = (channel, viewers, minutes, more = {}) => ({
   state: 'live',
   started_at: minutes ? new Date(Date.now() - minutes * 60_000).toISOString() : startedAt,
   viewers,
+  title: '',
+  category: '',
+  tags: [],
+  language: '',
   encoder: 'obs-output module (libobs version 29.0.2)',
   playback_url: `/live/${channel}/index.m3u8`,
   health: {
@@ -83,6 +88,7 @@ const lists = {
   none: () => [],
 };
 let list = 'full';
+const chat = mockChat();
 
 function problem(response, status, title, detail) {
   response.writeHead(status, { 'content-type': 'application/problem+json', 'cache-control': 'max-age=1' });
@@ -125,6 +131,17 @@ function find(channel) {
     : { ...base, health: { ...base.health, warnings: channel === 'demo' && list === 'one' ? warnings : [] } };
 }
 
+/** The REST side of the chat. */
+async function talk(request, response, url) {
+  const [, , , , channel, , ...rest] = url.pathname.split('/');
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  const { status = 404, body } = chat.rest(request.method, channel, rest, url.searchParams, text ? JSON.parse(text) : {}) ?? {};
+  if (status >= 400) problem(response, status, 'Not found', 'There is no such thing.');
+  else if (body === undefined) response.writeHead(status).end();
+  else json(response, body);
+}
+
 createServer((request, response) => {
   const url = new URL(request.url, 'http://mock');
   const [, first, channel, ...rest] = url.pathname.split('/');
@@ -132,6 +149,7 @@ createServer((request, response) => {
   if (first === 'mock') {
     if (url.searchParams.has('state')) states.set(channel, url.searchParams.get('state'));
     if (url.searchParams.has('list')) list = url.searchParams.get('list');
+    if (channel) chat.control(channel, url.searchParams);
     json(response, Object.fromEntries(states));
   } else if (list === 'down' && first === 'api') problem(response, 503, 'Unavailable', 'The server is starting.');
   else if (url.pathname === '/api/v1/streams') json(response, { items: lists[list](), next_cursor: null });
@@ -139,7 +157,11 @@ createServer((request, response) => {
     const found = find(rest[1]);
     if (found) json(response, found);
     else problem(response, 404, 'Not live', 'This channel is not live.');
-  } else if (url.pathname === '/api/v1/me') problem(response, 401, 'Not signed in', 'Sign in, then try again.');
+  } else if (url.pathname === '/api/v1/me') {
+    const person = chat.me();
+    if (person) json(response, person);
+    else problem(response, 401, 'Not signed in', 'Sign in, then try again.');
+  } else if (/^\/api\/v1\/channels\/[a-z0-9_]+\/chat/.test(url.pathname)) void talk(request, response, url);
   else if (first === 'api') problem(response, 404, 'Not found', 'The mock server has no accounts and no channels.');
   else if (first === 'live') {
     if (state === 'down') request.socket.destroy();
@@ -149,4 +171,6 @@ createServer((request, response) => {
     const name = extname(url.pathname) ? url.pathname : 'index.html';
     void file(response, DIST, name).then((ok) => ok || problem(response, 404, 'Not found', 'No such file.'));
   }
-}).listen(PORT, '127.0.0.1', () => process.stdout.write(`mock server on http://127.0.0.1:${PORT}\n`));
+})
+  .on('upgrade', chat.upgrade)
+  .listen(PORT, '127.0.0.1', () => process.stdout.write(`mock server on http://127.0.0.1:${PORT}\n`));

@@ -22,6 +22,7 @@ const ApiDocsPage = lazy(async () => ({ default: (await import('./pages/ApiDocsP
 const FollowingPage = lazy(async () => ({ default: (await import('./pages/FollowingPage')).FollowingPage }));
 // Whoever only looks at the list does not wait for the player.
 const WatchPage = lazy(async () => ({ default: (await import('./pages/WatchPage')).WatchPage }));
+const ChatPage = lazy(async () => ({ default: (await import('./pages/ChatPage')).ChatPage }));
 const EmbedPage = lazy(async () => ({ default: (await import('./pages/EmbedPage')).EmbedPage }));
 
 /** Which page stands at which address. */
@@ -29,6 +30,7 @@ export function AppRoutes() {
   return (
     <Routes>
       <Route path="/embed/:channel" element={<Embed />} />
+      <Route path="/:handle/chat" element={<Chat />} />
       <Route element={<Shell />}>
         <Route index element={<HomePage />} />
         <Route path="/login" element={<LoginPage />} />
@@ -60,6 +62,24 @@ function Handle() {
     <Suspense>
       <WatchPage channel={channel} />
     </Suspense>
+  );
+}
+
+/** `/@name/chat`, in a window of its own or a dock of the streamer's program. */
+function Chat() {
+  const { handle } = useParams();
+  const channel = handle?.startsWith('@') ? parseChannel(handle.slice(1)) : null;
+  if (channel !== null) {
+    return (
+      <Suspense>
+        <ChatPage channel={channel} />
+      </Suspense>
+    );
+  }
+  return (
+    <Shell>
+      <NotFoundPage />
+    </Shell>
   );
 }
 

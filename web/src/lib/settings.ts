@@ -10,6 +10,10 @@ export interface Settings {
   /** Single-key shortcuts (WCAG 2.2 SC 2.1.4 wants them to be switchable). */
   readonly shortcuts: boolean;
   readonly stats: boolean;
+  /** The chat stands beside the player. */
+  readonly chat: boolean;
+  /** New messages of the chat are read to screen readers. */
+  readonly announceChat: boolean;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -18,6 +22,8 @@ export const DEFAULT_SETTINGS: Settings = {
   theatre: false,
   shortcuts: true,
   stats: false,
+  chat: true,
+  announceChat: true,
 };
 
 const KEY = 'millrace.settings';
@@ -37,6 +43,8 @@ export function readSettings(storage: Pick<Storage, 'getItem'> | null = browserS
     theatre: shape.boolean(from.theatre) ?? DEFAULT_SETTINGS.theatre,
     shortcuts: shape.boolean(from.shortcuts) ?? DEFAULT_SETTINGS.shortcuts,
     stats: shape.boolean(from.stats) ?? DEFAULT_SETTINGS.stats,
+    chat: shape.boolean(from.chat) ?? DEFAULT_SETTINGS.chat,
+    announceChat: shape.boolean(from.announceChat) ?? DEFAULT_SETTINGS.announceChat,
   };
 }
 

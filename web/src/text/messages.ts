@@ -1,6 +1,7 @@
 import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
+import { CHAT_MESSAGES } from './chat';
 import { REFERENCE_MESSAGES } from './reference';
 import { SCHEDULE_MESSAGES } from './schedule';
 import { SEARCH_MESSAGES } from './search';
@@ -18,6 +19,7 @@ export const MESSAGES = {
   ...ACCOUNT_MESSAGES,
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
+  ...CHAT_MESSAGES,
   ...REFERENCE_MESSAGES,
   ...SCHEDULE_MESSAGES,
   ...SEARCH_MESSAGES,
@@ -157,6 +159,7 @@ export const MESSAGES = {
   'help.fullscreen': 'Full screen',
   'help.theatre': 'Theatre mode',
   'help.pip': 'Picture in picture',
+  'help.chat': 'Write in the chat',
   'help.stats': 'Stats',
   'help.help': 'This list',
 } as const;

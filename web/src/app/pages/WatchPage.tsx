@@ -1,8 +1,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Lock } from 'lucide-react';
-import { useCallback } from 'react';
+import { Lock, MessageSquare } from 'lucide-react';
+import { lazy, Suspense, useCallback, useState } from 'react';
 import { channelNamed, isClosed, profileOf } from '@/api/channels';
+import { me } from '@/api/me';
 import { streamOf } from '@/api/streams';
+import { chatOf } from '@/features/chat/api/chat';
 import { PlayerCard } from '@/features/player/components/PlayerCard';
 import { PlayerFrame } from '@/features/player/components/PlayerFrame';
 import { useSettings } from '@/lib/useSettings';
@@ -12,23 +14,37 @@ import { FollowButton } from '../FollowButton';
 import { AboutBroadcast } from './AboutBroadcast';
 import styles from './WatchPage.module.css';
 
-/** One channel: the player, and what is known of its broadcast. */
+// The picture does not wait for the chat.
+const ChatPanel = lazy(async () => ({ default: (await import('@/features/chat/components/ChatPanel')).ChatPanel }));
+
+/** One channel: the player, its chat, and what is known of its broadcast. */
 export function WatchPage({ channel }: { readonly channel: string }) {
   const queries = useQueryClient();
   const { data: stream = null } = useQuery(streamOf(channel));
   // On a server with open publishing a channel may be live without being kept; a person may have none.
   const { data: about } = useQuery({ ...channelNamed(channel), refetchInterval: 30_000 });
-  const { data: person } = useQuery({ ...profileOf(channel), enabled: about === null });
+  const { data: owner } = useQuery({ ...profileOf(channel), enabled: about === null });
   useTitle(about?.title ? `${about.title} · ${channel}` : channel);
   const [settings, change] = useSettings();
   const { theatre } = settings;
+  const { data: person } = useQuery(me());
+  const { data: room = null } = useQuery(chatOf(channel));
+  const hasChat = room !== null && person !== undefined;
+  const chat = hasChat ? (settings.chat ? 'open' : 'closed') : undefined;
+  /** Counts the wishes to write in the chat. */
+  const [writing, setWriting] = useState(0);
 
   const refresh = useCallback(() => {
     void queries.invalidateQueries({ queryKey: ['streams'] });
   }, [queries]);
 
+  const write = () => {
+    change({ chat: true });
+    setWriting(writing + 1);
+  };
+
   return (
-    <div className={styles.page} data-theatre={theatre} data-bleed={theatre || undefined}>
+    <div className={styles.page} data-theatre={theatre} data-chat={chat} data-bleed={theatre || undefined}>
       <div className={styles.stage}>
         {stream === null && about && isClosed(about) ? (
           <PlayerCard
@@ -46,15 +62,42 @@ export function WatchPage({ channel }: { readonly channel: string }) {
             stream={stream}
             onTurned={refresh}
             theatre={{ active: theatre, toggle: () => change({ theatre: !theatre }) }}
+            onChat={hasChat ? write : undefined}
           />
         )}
       </div>
-      <AboutBroadcast
-        channel={channel}
-        stream={stream}
-        about={about ?? null}
-        person={about?.owner ?? person ?? null}
-      />
+      {chat === 'open' && (
+        <div className={styles.chat}>
+          <Suspense>
+            <ChatPanel
+              key={`${channel} ${person?.id ?? ''}`}
+              channel={channel}
+              onHide={() => change({ chat: false })}
+              focus={writing}
+            />
+          </Suspense>
+        </div>
+      )}
+      {chat === 'closed' && (
+        <button
+          type="button"
+          className={styles.showChat}
+          aria-expanded="false"
+          onClick={() => change({ chat: true })}
+          data-testid="show-chat"
+        >
+          <MessageSquare size={19} aria-hidden="true" />
+          <span>{t('chat.show')}</span>
+        </button>
+      )}
+      <div className={styles.about}>
+        <AboutBroadcast
+          channel={channel}
+          stream={stream}
+          about={about ?? null}
+          person={about?.owner ?? owner ?? null}
+        />
+      </div>
     </div>
   );
 }

@@ -12,10 +12,11 @@ interface Props {
   readonly enabled: boolean;
   readonly onEnabledChange: (enabled: boolean) => void;
   readonly theatre: boolean;
+  readonly chat: boolean;
 }
 
 /** The shortcuts and the switch that turns them off (WCAG 2.2 SC 2.1.4). */
-export function HelpDialog({ open, onOpenChange, enabled, onEnabledChange, theatre }: Props) {
+export function HelpDialog({ open, onOpenChange, enabled, onEnabledChange, theatre, chat }: Props) {
   const container = useContainer();
   const rows: readonly (readonly [string, readonly string[]])[] = [
     [t('help.play'), ['Space', 'K']],
@@ -26,6 +27,7 @@ export function HelpDialog({ open, onOpenChange, enabled, onEnabledChange, theat
     [t('help.fullscreen'), ['F']],
     ...(theatre ? ([[t('help.theatre'), ['T']]] as const) : []),
     [t('help.pip'), ['P']],
+    ...(chat ? ([[t('help.chat'), ['C']]] as const) : []),
     [t('help.stats'), ['I']],
     [t('help.help'), ['?']],
   ];

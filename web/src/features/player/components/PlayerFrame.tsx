@@ -31,6 +31,8 @@ interface Props {
   /** Overrides what this browser remembers. */
   readonly muted?: boolean | undefined;
   readonly theatre?: { readonly active: boolean; readonly toggle: () => void };
+  /** Goes to where one writes in the chat; absent where there is none. */
+  readonly onChat?: (() => void) | undefined;
   /** Stands at the top of the picture with the controls. */
   readonly header?: ReactNode;
 }
@@ -39,7 +41,7 @@ const SEEK_STEP = 5;
 const VOLUME_STEP = 0.05;
 
 /** The player with everything around it: picture, states, controls, keys. */
-export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted, theatre, header }: Props) {
+export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted, theatre, onChat, header }: Props) {
   const [settings, change] = useSettings();
   const [frame, setFrame] = useState<HTMLDivElement | null>(null);
   const { attach, video, player, view } = usePlayer({
@@ -103,6 +105,9 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
         return;
       case 'pip':
         pip.toggle?.();
+        return;
+      case 'chat':
+        onChat?.();
         return;
       case 'stats':
         change({ stats: !settings.stats });
@@ -215,6 +220,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
             enabled={settings.shortcuts}
             onEnabledChange={(shortcuts) => change({ shortcuts })}
             theatre={theatre !== undefined}
+            chat={onChat !== undefined}
           />
         </div>
       </Tooltip.Provider>

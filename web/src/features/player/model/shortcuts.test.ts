@@ -21,6 +21,7 @@ describe('commandOf', () => {
     ['ArrowUp', 'louder'],
     ['ArrowLeft', 'back'],
     ['i', 'stats'],
+    ['c', 'chat'],
     ['?', 'help'],
     ['x', null],
   ])('reads %s as %s', (key, command) => expect(press(key)).toBe(command));

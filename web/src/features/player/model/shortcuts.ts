@@ -11,6 +11,7 @@ export type Command =
   | 'theatre'
   | 'pip'
   | 'stats'
+  | 'chat'
   | 'help';
 
 const KEYS: Readonly<Record<string, Command>> = {
@@ -28,6 +29,7 @@ const KEYS: Readonly<Record<string, Command>> = {
   t: 'theatre',
   p: 'pip',
   i: 'stats',
+  c: 'chat',
   '?': 'help',
 };
 

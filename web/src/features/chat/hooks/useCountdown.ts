@@ -1,0 +1,22 @@
+import { useEffect, useState } from 'react';
+
+/** Whole seconds until `until` (Unix milliseconds), counting down; 0 from then on. */
+export function useCountdown(until: number): number {
+  const [now, setNow] = useState(() => Date.now());
+  const left = Math.max(0, Math.ceil((until - now) / 1_000));
+  useEffect(() => {
+    const start = Date.now();
+    if (until <= start) return;
+    const renew = () => {
+      setNow(Date.now());
+      if (Date.now() >= until) clearInterval(timer);
+    };
+    const timer = setInterval(renew, 250);
+    const first = setTimeout(renew);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(first);
+    };
+  }, [until]);
+  return left;
+}
