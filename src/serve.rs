@@ -138,6 +138,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             recorded.clone().cancelled_owned(),
         );
         tasks.add("the history of chat", tokio::spawn(said));
+        let news = millrace_api::chat::say_what_happens(
+            api.clone(),
+            Arc::clone(&bus),
+            recorded.clone().cancelled_owned(),
+        );
+        tasks.add("saying in chat what happens", tokio::spawn(news));
         tasks.add("the delivery of mail", tokio::spawn(api.clone().deliver_mail(shutdown.clone())));
         tasks
             .add("pushing notices", tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone())));

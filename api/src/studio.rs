@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
+use millrace_core::chat::ChatMessage;
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy, StreamStop, Subject,
     ViewersCounted,
@@ -216,6 +217,20 @@ impl Studio {
     /// Chat is not told, or perhaps not.
     pub async fn tell_room(&self, channel: &ChannelName, body: EventBody) -> Result<(), BusError> {
         self.bus.publish(Topic::Chat, self.event(channel.clone().into(), body)).await
+    }
+
+    /// Says something in the room of a channel, under the id that the message has.
+    ///
+    /// # Errors
+    /// It is not said, or perhaps not.
+    pub(crate) async fn say_in_room(
+        &self,
+        channel: &ChannelName,
+        message: ChatMessage,
+    ) -> Result<(), BusError> {
+        let (id, time) = (message.id.0, message.at);
+        let event = self.event(channel.clone().into(), EventBody::MessageSent(Box::new(message)));
+        self.bus.publish(Topic::Chat, Event { id, time, ..event }).await
     }
 
     /// Says what happened to somebody's account.

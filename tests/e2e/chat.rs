@@ -16,6 +16,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::browser::looped;
+use crate::publisher::Ffmpeg;
 use crate::server::Server;
 use crate::topology::{self, Shared};
 use crate::wait::until;
@@ -451,5 +453,30 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     }
     let (_, welcome) = site.enter(None, None).await;
     assert_eq!(welcome["messages"], json!([]));
+    site.server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_says_when_a_broadcast_begins_and_ends() {
+    let fixture = looped().fixture().await;
+    let site = Site::of(&["ada"], &[("MILLRACE_INGEST__RECONNECT_WINDOW", "0s")]).await;
+    let (mut reader, _) = site.enter(None, None).await;
+    let mut publisher = Ffmpeg::publish_for_ever(&fixture.path, &site.server.publish_url("studio"));
+    let said = reader.next("messages").await["messages"][0].clone();
+    assert_eq!((&said["kind"], &said["event"]), (&json!("system"), &json!("went_live")), "{said}");
+    publisher.kill().await;
+    let said = reader.next("messages").await["messages"][0].clone();
+    assert_eq!(said["event"], "ended", "{said}");
+    // Who does not want to hear it does not.
+    let quiet = json!({ "system_messages": false });
+    assert_eq!(site.ask(0, "PATCH", "/channels/studio/chat", Some(quiet)).await.0, 200);
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &site.server.publish_url("studio"));
+    until("it is live", SOON, || async {
+        (site.ask(0, "GET", "/streams/studio", None).await.0 == 200).then_some(())
+    })
+    .await;
+    let (mut ada, _) = site.enter(Some(0), None).await;
+    ada.said("n1", "only I say something").await;
+    assert_eq!(reader.hears(1).await, ["only I say something"]);
     site.server.assert_calm();
 }

@@ -4,6 +4,7 @@
 //! what may be said is the chat's own affair: it hears of changes by events.
 
 mod door;
+mod herald;
 mod keeper;
 pub(crate) mod record;
 
@@ -14,6 +15,7 @@ use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
 pub use door::{Entrance, Visitor, enter, standing, visitor};
+pub use herald::say_what_happens;
 pub use keeper::keep_history;
 pub use record::{Message, Room, Sanction};
 

@@ -2,6 +2,7 @@
 //! with the server they measure. Prints one line of JSON; `tests/bench` starts it and compares.
 #![expect(clippy::disallowed_methods, reason = "shell: sockets, tasks and clocks")]
 
+mod chat;
 mod first;
 mod floor;
 mod fragment;
@@ -102,6 +103,34 @@ enum Command {
         #[arg(long)]
         streams: usize,
     },
+    /// Talk in chat rooms: deliveries per CPU-second, latency, memory per socket. Without a server: a bare broadcaster.
+    Chat {
+        /// The server's HTTP address.
+        #[arg(long, requires = "pid", requires = "token")]
+        http: Option<SocketAddr>,
+        /// Its process.
+        #[arg(long)]
+        pid: Option<u32>,
+        /// Of somebody who may speak in every room.
+        #[arg(long)]
+        token: Option<String>,
+        /// Rooms `load_0`, `load_1`, …
+        #[arg(long, default_value_t = 1)]
+        rooms: usize,
+        #[arg(long, default_value_t = 1000)]
+        sockets: usize,
+        /// Messages per second in each room.
+        #[arg(long, default_value_t = 5.0)]
+        rate: f64,
+        /// Close all sockets at the end and open them again.
+        #[arg(long)]
+        storm: bool,
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// The bare broadcaster; prints its address.
+    #[command(hide = true)]
+    ChatFloor,
     /// Open connections that never publish, and say what memory they cost.
     Idle {
         #[arg(long)]
@@ -127,6 +156,12 @@ fn main() -> anyhow::Result<()> {
     let command = Arguments::parse().command;
     // Each viewer is a socket.
     rlimit::increase_nofile_limit(u64::MAX)?;
+    if matches!(command, Command::ChatFloor) {
+        return tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(chat::floor::serve());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = tokio::task::LocalSet::new().block_on(&runtime, run(command))?;
     #[expect(clippy::print_stdout, reason = "this is what it is for")]
@@ -176,6 +211,14 @@ async fn run(command: Command) -> anyhow::Result<Value> {
             }
             Ok(json!({}))
         }
+        Command::Chat { http, pid, token, rooms, sockets, rate, storm, seconds } => {
+            let plan = chat::Plan { rooms, sockets, rate, seconds, storm };
+            match http.zip(pid).zip(token) {
+                Some(((http, pid), token)) => chat::run(plan, &chat::Server { http, pid, token }).await,
+                None => chat::run_floor(plan).await,
+            }
+        }
+        Command::ChatFloor => Ok(json!({})),
         Command::Idle { rtmp, pid, connections } => idle::run(rtmp, pid, connections).await,
     }
 }
