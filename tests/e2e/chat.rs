@@ -441,6 +441,15 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     let (_, page) = ask(BEN, "GET", "/messages?limit=2", None).await;
     assert_eq!(page["items"][0]["text"], "Welcome, everybody");
     assert!(page["next_cursor"].is_string());
+    let second = page["items"][1]["id"].clone();
+    let (_, older) = ask(BEN, "GET", &format!("/messages?limit=1&before={pinned}"), None).await;
+    assert_eq!(older["items"][0]["id"], second);
+    let (_, next) =
+        ask(BEN, "GET", &format!("/messages?limit=1&cursor={}", page["next_cursor"].as_str().unwrap()), None)
+            .await;
+    let (_, before) =
+        ask(BEN, "GET", &format!("/messages?limit=1&before={}", second.as_str().unwrap()), None).await;
+    assert_eq!(next, before);
     let (_, page) = ask(ADA, "GET", "/messages", None).await;
     let removed = page["items"].as_array().unwrap().iter().find(|line| line["id"] == worse.as_str()).unwrap();
     assert_eq!(removed["removed"], true, "who moderates sees what was taken away");

@@ -255,6 +255,16 @@ pub struct ChatPin {
     message: MessageId,
 }
 
+/// From which message on.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Before {
+    /// The id of a message: what was said before it. For pages that begin with what the WebSocket showed.
+    #[param(example = "0198c6d2-0000-7000-8000-000000000000", format = "uuid")]
+    #[expect(dead_code, reason = "only described")]
+    before: Option<String>,
+}
+
 /// Which message of the channel.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -504,10 +514,10 @@ impl ChatRoomEdit {
 /// Lists what was said in a room, newest first. Who moderates also sees what was taken away.
 #[utoipa::path(get, path = "/api/v1/channels/{name}/chat/messages", operation_id = "listChatMessages", tag = "Chat",
     security((), ("session" = []), ("token" = [])),
-    params(OfChannel, Paging),
+    params(OfChannel, Paging, Before),
     responses(
         (status = 200, description = "A page of them", body = Page<ChatLine>),
-        Anyone, Paged, NoSuchChannel, MayBeRefused,
+        Anyone, Paged, NoSuchChannel, NoSuchThing, MayBeRefused,
     ))]
 pub(crate) async fn messages(
     State(state): State<ApiState>,
@@ -517,7 +527,14 @@ pub(crate) async fn messages(
 ) -> Result<Response, ApiError> {
     let (channel, moderates) = read_by(&state, person.as_ref(), &name).await?;
     let asked = Asked::parse(&uri)?;
-    let found = rooms(&state).messages(channel.id, asked.after, asked.limit).await?;
+    let after = match asked.text("before")? {
+        Some(id) => {
+            let message = message_of(&state, &channel, id).await?;
+            Some(After { value: message.seq.into(), id: message.id.to_string() })
+        }
+        None => asked.after,
+    };
+    let found = rooms(&state).messages(channel.id, after, asked.limit).await?;
     let last = found.last().filter(|_| found.len() == asked.limit);
     let next_cursor = last.map(|last| cursor(&After { value: last.seq.into(), id: last.id.to_string() }));
     let shown = found.into_iter().filter(|kept| moderates || kept.removed_by.is_none());

@@ -6181,6 +6181,11 @@ export interface operations {
                  * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
                  */
                 cursor?: string;
+                /**
+                 * @description The id of a message: what was said before it. For pages that begin with what the WebSocket showed.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                before?: string;
             };
             header?: never;
             path: {
