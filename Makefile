@@ -36,6 +36,7 @@ lint: setup-build web/dist/index.html tests/browser/node_modules/.package-lock.j
 # compute. What two of these would make at once is made before.
 test: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## All tests
 	cargo test --workspace --locked --no-run
+	scripts/services.sh s3 >/dev/null
 	scripts/side-by-side.sh test-e2e 'test-web test-api test-unit test-services test-deploy'
 
 # Always the whole workspace: another choice of packages is another set of features, and builds the dependencies again.
@@ -47,7 +48,7 @@ test-web: web/node_modules/.package-lock.json ## Tests of the web app
 	cd web && npm test
 
 # More at once than there are processors: they wait for media most of the time, and take turns where they do not.
-test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, nginx, MongoDB, Kafka
+test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## Black-box tests: the real binary, ffmpeg, OBS, Chromium, nginx, MongoDB, Kafka, S3
 	cargo test --workspace --locked --test e2e -- --test-threads=6
 
 test-split: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## The black-box tests with a process for each role, on MongoDB and Kafka
@@ -56,7 +57,7 @@ test-split: setup-test web/dist/index.html tests/browser/node_modules/.package-l
 soak: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## What dies in tests/cluster, with real windows, 20 broadcasts and 200 viewers (15 minutes; nothing else should run)
 	MILLRACE_TEST_WINDOWS=real cargo test --workspace --locked --test e2e -- --test-threads=1 --nocapture cluster::
 
-test-services: setup-test ## Tests of what talks to MongoDB and Kafka, with real ones
+test-services: setup-test ## Tests of what talks to MongoDB, Kafka and S3, with real ones
 	cargo test --workspace --locked --test 'e2e_*'
 	MILLRACE_TEST_STORE=mongodb cargo test --workspace --locked --lib -- $(ON_MONGODB)
 

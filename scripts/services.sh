@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches a real server for the tests, checks it, and prints where it is. Quick when it is there already.
-#   scripts/services.sh mongod|kafka|prometheus|hadolint|pebble
+#   scripts/services.sh mongod|kafka|prometheus|hadolint|pebble|s3
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/services
@@ -117,14 +117,30 @@ pebble() {
     echo "$folder"
 }
 
+# An S3 that keeps objects in a folder and checks signatures. Cargo checks the sums of what it fetches. Its own target folder:
+# what it is built with is no part of ours.
+s3() {
+    local program=$cache/s3s-fs-0.14.1
+    if [ ! -x "$program" ]; then
+        built=$(mktemp -d "$cache/fetch.XXXXXX")
+        trap 'rm -rf "$built"' EXIT
+        echo "services: building s3s-fs 0.14.1" >&2
+        (cd "$built" && RUSTFLAGS= CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --no-track --features binary \
+            --root "$built" --target-dir "$built/target" s3s-fs@0.14.1) >&2
+        mv "$built/bin/s3s-fs" "$program"
+    fi
+    echo "$program"
+}
+
 case "${1:-}" in
 mongod) mongod ;;
 kafka) kafka ;;
 prometheus) prometheus ;;
 hadolint) hadolint ;;
 pebble) pebble ;;
+s3) s3 ;;
 *)
-    echo "usage: $0 mongod|kafka|prometheus|hadolint|pebble" >&2
+    echo "usage: $0 mongod|kafka|prometheus|hadolint|pebble|s3" >&2
     exit 64
     ;;
 esac
