@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use millrace_core::ids::NodeName;
@@ -51,6 +52,11 @@ pub(crate) struct Config {
     pub(crate) store: millrace_store::Location,
     /// `memory`, or the brokers of a Kafka cluster.
     pub(crate) bus: millrace_bus::BusLocation,
+    /// Where pictures are kept: a folder, or a bucket of S3. `objects` in `data_dir`, if absent.
+    pub(crate) objects: Option<millrace_objects::Location>,
+    /// How long the place of `objects` may take: for a picture, and for each piece of what is larger.
+    #[serde(with = "millrace_core::config::duration")]
+    pub(crate) objects_timeout: Duration,
     /// What this process is called among those of the bus; host name and port of `http_addr`, if absent.
     pub(crate) node_name: Option<NodeName>,
     /// Where other processes reach `http_addr`: `http://media-1:8080`. Host name and port, if absent.
@@ -152,6 +158,8 @@ impl Default for Config {
             public_rtmp_url: None,
             store: millrace_store::Location::Sqlite,
             bus: millrace_bus::BusLocation::Memory,
+            objects: None,
+            objects_timeout: Duration::from_secs(10),
             node_name: None,
             node_url: None,
             cluster: ClusterConfig::default(),
@@ -225,6 +233,19 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
+    /// Where pictures are kept.
+    pub(crate) fn objects(&self) -> millrace_objects::Location {
+        let folder = || millrace_objects::Location::Folder(self.data_dir.join("objects"));
+        self.objects.clone().unwrap_or_else(folder)
+    }
+
+    /// Opens that place. Nobody is asked yet.
+    pub(crate) fn open_objects(&self) -> anyhow::Result<millrace_objects::Objects> {
+        let location = self.objects();
+        millrace_objects::Objects::open(&location, variables(), self.objects_timeout)
+            .with_context(|| format!("failed to open the place for objects {location}"))
+    }
+
     /// Whether and how traces are recorded: the environment says, as it does for every program that uses OpenTelemetry.
     pub(crate) fn traces(&self) -> Result<Option<traces::Settings>, Vec<String>> {
         traces::read(|name| std::env::var(name).ok())
@@ -286,6 +307,14 @@ impl Config {
                 self.log
             ));
         }
+        if self.objects_timeout < Duration::from_millis(100)
+            || self.objects_timeout > Duration::from_secs(300)
+        {
+            wrong(format!("objects_timeout: must be 100ms to 5m, is {:?}", self.objects_timeout));
+        }
+        if let Err(error) = millrace_objects::check(&self.objects(), variables()) {
+            wrong(format!("objects: {error}"));
+        }
         for (name, value) in [
             ("http.header_timeout", self.http.header_timeout),
             ("http.write_stall", self.http.write_stall),
@@ -325,6 +354,12 @@ fn is_node_url(url: &str) -> bool {
     (1..=260).contains(&host.len()) && host.chars().all(plain)
 }
 
+/// The environment, but for what is no text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// `MILLRACE_` + upper-case path with `__` between levels, and the short names of the contract.
 fn environment() -> Env {
     Env::prefixed(PREFIX)
@@ -355,7 +390,7 @@ fn readable(error: &figment::Error, figment: &Figment) -> String {
     }
     let value = match figment.find_value(&key) {
         // It may hold a password.
-        _ if ["store", "bus"].contains(&key.as_str()) => String::new(),
+        _ if ["store", "bus", "objects"].contains(&key.as_str()) => String::new(),
         Ok(figment::value::Value::String(_, text)) => format!(" is {text:?};"),
         Ok(figment::value::Value::Num(_, number)) => {
             number.to_i128().map_or_else(String::new, |number| format!(" is {number};"))
@@ -452,6 +487,18 @@ mod tests {
                 "mysql://localhost",
                 "store: is no store; write sqlite, or mongodb://HOST/DATABASE",
             ),
+            (
+                "MILLRACE_OBJECTS",
+                "/srv/objects",
+                "objects: is no place for objects; write file:///FOLDER, or s3://",
+            ),
+            (
+                "MILLRACE_OBJECTS",
+                "s3://key:hush@bucket",
+                "objects: carries a name or a password; write s3://",
+            ),
+            ("MILLRACE_OBJECTS", "12", "objects:"),
+            ("MILLRACE_OBJECTS_TIMEOUT", "1ms", "objects_timeout: must be 100ms to 5m"),
             ("MILLRACE_ROLES", "[api]", "MILLRACE_BUS=kafka://"),
             ("MILLRACE_NODE_NAME", "a b", "a node name has 1 to 100 letters"),
             ("MILLRACE_NODE_URL", "media-1:8080", "node_url: \"media-1:8080\" is no address"),
@@ -471,9 +518,38 @@ mod tests {
                 jail.set_env(name, value);
                 let error = Config::load(None, None).expect_err(name).to_string();
                 assert!(error.contains(expected), "{name}={value}: {error}");
+                assert!(!error.contains("hush"), "{error}");
                 Ok(())
             });
         }
+    }
+
+    #[test]
+    #[expect(clippy::result_large_err, reason = "figment's own error type")]
+    fn objects_are_in_the_data_folder_or_where_the_variables_of_aws_lead() {
+        Jail::expect_with(|jail| {
+            jail.set_env("MILLRACE_DATA_DIR", "/srv/millrace");
+            let folder = Config::load(None, None).unwrap().objects();
+            assert_eq!(folder, millrace_objects::Location::Folder("/srv/millrace/objects".into()));
+            jail.set_env("MILLRACE_OBJECTS", "s3://bucket/live");
+            jail.set_env("AWS_ENDPOINT_URL", "http://minio:9000");
+            jail.set_env("AWS_ACCESS_KEY_ID", "key");
+            let problems = Config::load(None, None).unwrap_err().to_string();
+            assert!(problems.contains("objects: AWS_SECRET_ACCESS_KEY is missing"), "{problems}");
+            jail.set_env("AWS_SECRET_ACCESS_KEY", "hush-hush");
+            let problems = Config::load(None, None).unwrap_err().to_string();
+            assert!(problems.contains("set AWS_ALLOW_HTTP=true"), "{problems}");
+            assert!(!problems.contains("hush"), "{problems}");
+            jail.set_env("AWS_ALLOW_HTTP", "true");
+            let config = Config::load(None, None).unwrap();
+            assert_eq!(config.objects().to_string(), "s3://bucket/live");
+            let printed = toml::to_string(&config).unwrap();
+            assert!(
+                printed.contains("objects = \"s3://bucket/live\"") && !printed.contains("hush"),
+                "{printed}"
+            );
+            Ok(())
+        });
     }
 
     #[test]

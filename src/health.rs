@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use millrace_http::tls::Certificates;
+use millrace_objects::{Objects, Trouble};
 use millrace_store::Store;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,10 @@ const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// What `/readyz` and the log say of a store that does not.
 const STORE_AWAY: &str = "the store does not answer: broadcasts that are live go on, new ones and everything about \
                           accounts wait for it";
+/// How often the place for objects is asked whether it is there, while nothing else asks it.
+const OBJECTS_EVERY: Duration = Duration::from_secs(60);
+/// The same while it is not.
+const OBJECTS_AGAIN: Duration = Duration::from_secs(2);
 /// How often the certificate is looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(1);
 /// What `/readyz` says while there is none.
@@ -105,6 +110,40 @@ pub(crate) async fn watch_store(readiness: Readiness, store: Store, shutdown: Ca
             _ => {}
         }
         was = is;
+    }
+}
+
+/// Says in `/readyz`, `/metrics` and the log what is the matter with objects, from what requests meet and from asking now and
+/// then.
+pub(crate) async fn watch_objects(readiness: Readiness, objects: Objects, shutdown: CancellationToken) {
+    let up = metrics::gauge!("millrace_objects_up");
+    let (mut trouble, mut was) = (objects.trouble(), None);
+    let mut due = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = trouble.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep_until(due) => {
+                // What it meets is in `trouble`.
+                let _ = shutdown.run_until_cancelled(objects.check()).await;
+            }
+        }
+        let is = *trouble.borrow_and_update();
+        readiness.set_shared("objects", is.map_or(Ok(()), |trouble| Err(trouble.sentence())));
+        up.set(f64::from(u8::from(is.is_none())));
+        say_trouble(was, is);
+        was = is;
+        due = tokio::time::Instant::now() + if is.is_some() { OBJECTS_AGAIN } else { OBJECTS_EVERY };
+    }
+}
+
+fn say_trouble(was: Option<Trouble>, is: Option<Trouble>) {
+    match is {
+        _ if was == is => {}
+        None => tracing::info!("objects can be read and written again"),
+        Some(trouble @ Trouble::Away) => tracing::warn!("{}", trouble.sentence()),
+        // It does not go away by itself.
+        Some(trouble) => tracing::error!("{}", trouble.sentence()),
     }
 }
 

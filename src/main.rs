@@ -37,6 +37,11 @@ pub(crate) const COMMIT: &str = env!("BUILD_COMMIT");
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    // Before anything can speak TLS: there is one provider for all that do.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        say("millrace: a TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -16,6 +16,7 @@ use millrace_core::nodes::Me;
 use millrace_hls_packager::{Origin, OriginConfig, PackagerService, SeenElsewhere};
 use millrace_http::server::Limits;
 use millrace_ingest::{Authorising, PublishAttempt, PublishAuthority, PublishGrant, PublishRefusal};
+use millrace_objects::Objects;
 use millrace_store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,9 +43,6 @@ const STOPPING: &str = "the server is stopping";
 /// # Errors
 /// An address cannot be bound, a certificate cannot be read, the runtime cannot start.
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -85,8 +83,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .context("failed to get the secret of playback tokens")?;
     let neighbours = cluster.as_ref().map(Cluster::neighbours);
     let people = if [Role::Api, Role::Chat, Role::Worker].iter().any(|role| config.roles.contains(role)) {
+        let objects = config.roles.contains(&Role::Api).then(|| config.open_objects()).transpose()?;
+        if let Some(objects) = objects.clone() {
+            let watching = health::watch_objects(readiness.clone(), objects, shutdown.clone());
+            tasks.add("looking after objects", tokio::spawn(watching));
+        }
         let api =
-            people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback.clone()).await?;
+            people(&config, store.clone(), Arc::clone(&bus), &node, &addresses, playback.clone(), objects);
+        let api = api.await?;
         Some(api.counting_requests(config.hls.count_requests))
     } else {
         None
@@ -330,15 +334,19 @@ async fn people(
     node: &NodeName,
     addresses: &Addresses,
     playback: PlaybackLinks,
+    objects: Option<Objects>,
 ) -> anyhow::Result<millrace_api::ApiState> {
     let public_url = config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
     let secure = match &public_url {
         Some(url) => url.starts_with("https://"),
         None => config.https_addr.is_some(),
     };
-    let avatars = config.data_dir.join("objects").join("avatars");
     let studio = millrace_api::studio::Studio::new(store.clone(), bus, node.clone(), config.channels.clone());
-    let studio = Arc::new(studio.with_avatars(avatars));
+    let studio = match objects {
+        Some(objects) => studio.with_objects(objects),
+        None => studio,
+    };
+    let studio = Arc::new(studio);
     let providers = millrace_api::oauth::Providers::new(&config.oauth)
         .context("failed to read the secret of a sign-in provider")?;
     let mail = millrace_api::mail::Post::new(&config.mail, public_url.as_deref().unwrap_or_default())

@@ -3,10 +3,14 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_http::problem::Problem;
+use millrace_objects::ObjectsError;
 use millrace_store::StoreError;
 
 /// Seconds after which a request that met a store that is away may come again.
 const STORE_RETRY_AFTER: &str = "5";
+
+/// The same of one that met a place for objects that is away.
+const OBJECTS_RETRY_AFTER: &str = "30";
 
 /// Why a request was not done. `?` takes problems and store errors alike.
 #[derive(Debug)]
@@ -40,6 +44,18 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<ObjectsError> for ApiError {
+    fn from(error: ObjectsError) -> Self {
+        if !error.trouble.is_of_the_place() {
+            tracing::error!(err = %error, "an object cannot be used");
+            return Self(Problem::internal());
+        }
+        // Who looks after the place says once that it is away.
+        tracing::warn!(err = %error, "an object waits");
+        Self(objects_unavailable())
+    }
+}
+
 /// 409: between reading and writing, somebody else wrote.
 pub(crate) fn changed_meanwhile() -> Problem {
     Problem::new(
@@ -59,6 +75,17 @@ pub(crate) fn store_unavailable() -> Problem {
         "The server cannot reach its data right now. Try again in a few seconds.",
     )
     .with_header(header::RETRY_AFTER, HeaderValue::from_static(STORE_RETRY_AFTER))
+}
+
+/// 503: what keeps pictures is away.
+pub(crate) fn objects_unavailable() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "pictures-unavailable",
+        "Pictures unavailable",
+        "The server cannot reach its pictures right now. Everything else works; try again in half a minute.",
+    )
+    .with_header(header::RETRY_AFTER, HeaderValue::from_static(OBJECTS_RETRY_AFTER))
 }
 
 impl IntoResponse for ApiError {

@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "shell: clock, ids, pauses")]
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use millrace_core::event::{
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
 use millrace_core::trace::Cause;
+use millrace_objects::Objects;
 use millrace_store::{Store, StoreError, Words};
 use tokio_util::sync::CancellationToken;
 
@@ -125,8 +125,8 @@ pub struct Studio {
     pub config: ChannelsConfig,
     /// Who may publish.
     pub authority: Arc<KeyAuthority>,
-    /// Where pictures are kept; nowhere in a process without a data folder.
-    pub avatars: Option<PathBuf>,
+    /// Where pictures are kept; nowhere in a process that serves none.
+    pub objects: Option<Objects>,
     store: Store,
     bus: Arc<dyn Bus>,
     node: NodeName,
@@ -145,7 +145,7 @@ impl Studio {
             schedule: Schedule::new(store.clone()),
             authority: Arc::new(KeyAuthority::new(store.clone(), config.failed_publishes_per_minute)),
             config,
-            avatars: None,
+            objects: None,
             store,
             bus,
             node,
@@ -159,10 +159,18 @@ impl Studio {
         Self::new(store, MemoryBus::new(), "alone".parse().expect("a name"), ChannelsConfig::default())
     }
 
-    /// Keeps pictures in this folder.
+    /// Keeps pictures there.
     #[must_use]
-    pub fn with_avatars(self, folder: PathBuf) -> Self {
-        Self { avatars: Some(folder), ..self }
+    pub fn with_objects(self, objects: Objects) -> Self {
+        Self { objects: Some(objects), ..self }
+    }
+
+    /// Keeps pictures in this folder.
+    #[cfg(test)]
+    pub(crate) fn with_folder(self, folder: &std::path::Path) -> Self {
+        let folder = millrace_objects::Location::Folder(folder.to_owned());
+        let objects = Objects::open(&folder, [], Duration::from_secs(10)).expect("the folder can be made");
+        self.with_objects(objects)
     }
 
     /// What this process is called on the bus.

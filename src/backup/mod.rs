@@ -3,11 +3,12 @@
 //! | In the file | What |
 //! |---|---|
 //! | `store.jsonl` | the store, with the secrets that Millrace made, as `millrace data export` writes it |
-//! | `objects/…` | pictures |
+//! | `objects/…` | pictures, out of a folder or S3 |
 //! | `acme/…` | the account and the certificates of automatic HTTPS |
 #![expect(clippy::disallowed_methods, reason = "shell: files and the clock")]
 
 mod archive;
+mod objects;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,12 +16,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use millrace_store::{Location, transfer};
+use millrace_objects::Objects;
+use millrace_store::{Engine, Location, transfer};
 
 use crate::bus::collections;
 use crate::cli::{BackupFile, RestoreFile};
 use crate::config::Config;
 use crate::data::{blocking, create_private, open};
+use objects::PutBack;
 
 const STORE: &str = "store.jsonl";
 const OBJECTS: &str = "objects";
@@ -58,7 +61,9 @@ async fn write(config: &Config, path: &Path, file: File) -> anyhow::Result<Writt
         archive::Writer::new(BufWriter::new(file), i64::try_from(now.as_millis()).unwrap_or_default());
     // Pictures never change under their names, and one is removed after the store has forgotten it: what is there before
     // the store is read, and what has come by its end, is all that the store knows.
-    add_folder(&mut archive, &config.data_dir, OBJECTS)?;
+    let place = config.open_objects()?;
+    let with_objects = || format!("failed to read the objects of {}", place.location());
+    objects::add(&mut archive, &place).await.with_context(with_objects)?;
     let mut store = Temporary::beside(path)?;
     let engine = open(config).await?;
     let mut writer = BufWriter::new(&mut store.file);
@@ -69,7 +74,7 @@ async fn write(config: &Config, path: &Path, file: File) -> anyhow::Result<Writt
     let bytes = store.file.seek(SeekFrom::End(0))?;
     store.file.seek(SeekFrom::Start(0))?;
     archive.add(STORE, bytes, &mut store.file)?;
-    add_folder(&mut archive, &config.data_dir, OBJECTS)?;
+    objects::add(&mut archive, &place).await.with_context(with_objects)?;
     add_folder(&mut archive, &config.data_dir, ACME)?;
     let (writer, manifest) = archive.finish(crate::VERSION)?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -125,6 +130,15 @@ pub(crate) fn restore(RestoreFile { path, replace, file }: &RestoreFile) -> anyh
         bail!("a server answers at {}: stop it before you restore", config.http_addr);
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    if let Some(place) = objects_elsewhere(&config)? {
+        let is_empty = blocking(async { Ok(place.is_empty().await?) });
+        let location = place.location();
+        if !is_empty.with_context(|| format!("failed to look into {location}; nothing was changed"))? {
+            bail!(
+                "there are objects in {location} already: name a prefix or a folder without any in MILLRACE_OBJECTS"
+            );
+        }
+    }
     let there = present(&config);
     if !there.is_empty() && !replace {
         let names = there.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -152,32 +166,61 @@ pub(crate) fn restore(RestoreFile { path, replace, file }: &RestoreFile) -> anyh
         crate::say(&format!("what was there before is in {}", aside.display()));
     }
     crate::say(&format!(
-        "restored {count} documents and {} files of a backup of Millrace {} into {} and {data}",
+        "restored {count} documents and {} files of a backup of Millrace {} into {}, {} and {data}",
         whole.files() - 1,
         whole.version,
         config.store,
+        config.objects(),
     ));
     Ok(())
 }
 
-/// Writes the parts beside their places, then the store, then moves them: what stops in the middle leaves no half site
-/// that looks whole.
+/// Whether objects are in the data directory, with the rest of the site.
+fn objects_are_here(config: &Config) -> bool {
+    config.objects() == millrace_objects::Location::Folder(config.data_dir.join(OBJECTS))
+}
+
+/// The place for objects, if it is not the folder in the data directory.
+fn objects_elsewhere(config: &Config) -> anyhow::Result<Option<Objects>> {
+    if objects_are_here(config) { Ok(None) } else { config.open_objects().map(Some) }
+}
+
+/// Writes the parts beside their places and the objects into theirs, then the store, then moves the parts: what stops in the
+/// middle leaves no half site that looks whole.
 async fn put_back(config: &Config, path: &Path, unpacked: &Path) -> anyhow::Result<u64> {
     std::fs::create_dir_all(unpacked)?;
     private(unpacked)?;
-    archive::read(opened(path)?, |name, content| unpack(&unpacked.join(name), content))?;
     let engine = open(config).await?;
+    transfer::expect_empty(engine.as_ref(), &collections()).await?;
+    let place = config.open_objects()?;
+    let mut back = PutBack::new(&place);
+    let read = archive::read(opened(path)?, |name, content| match name.split_once('/') {
+        Some((OBJECTS, name)) => back.put(name, content),
+        _ => unpack(&unpacked.join(name), content),
+    });
+    let imported = match (back.failed(), read) {
+        (Some(error), _) => {
+            Err(error).with_context(|| format!("failed to write objects into {}", place.location()))
+        }
+        (None, Err(error)) => Err(error.into()),
+        (None, Ok(_)) => import(config, engine.as_ref(), unpacked).await,
+    };
+    if imported.is_err() {
+        back.undo().await;
+    }
+    imported
+}
+
+async fn import(config: &Config, engine: &dyn Engine, unpacked: &Path) -> anyhow::Result<u64> {
     let mut store =
         BufReader::new(File::open(unpacked.join(STORE)).context("the backup has no store in it")?);
-    let count = transfer::import(engine.as_ref(), &collections(), &mut store).await?;
-    for name in [OBJECTS, ACME] {
-        if unpacked.join(name).is_dir() {
-            let place = config.data_dir.join(name);
-            // An empty one may be there.
-            let _ = std::fs::remove_dir(&place);
-            std::fs::rename(unpacked.join(name), &place)
-                .with_context(|| format!("cannot put {} in its place", place.display()))?;
-        }
+    let count = transfer::import(engine, &collections(), &mut store).await?;
+    if unpacked.join(ACME).is_dir() {
+        let place = config.data_dir.join(ACME);
+        // An empty one may be there.
+        let _ = std::fs::remove_dir(&place);
+        std::fs::rename(unpacked.join(ACME), &place)
+            .with_context(|| format!("cannot put {} in its place", place.display()))?;
     }
     Ok(count)
 }
@@ -199,7 +242,8 @@ fn present(config: &Config) -> Vec<PathBuf> {
         places.extend(database(&config.data_dir));
     }
     places.retain(|path| path.exists());
-    for name in [OBJECTS, ACME] {
+    let folders = if objects_are_here(config) { &[OBJECTS, ACME][..] } else { &[ACME] };
+    for name in folders {
         let folder = config.data_dir.join(name);
         if files(&folder, name, DEPTH_MAX).map_or(true, |files| !files.is_empty()) {
             places.push(folder);

@@ -122,6 +122,22 @@ pub async fn export(
     Ok(documents)
 }
 
+/// Looks whether there is nothing yet.
+///
+/// # Errors
+/// [`TransferError::NotEmpty`], [`TransferError::Store`].
+pub async fn expect_empty(
+    engine: &dyn Engine,
+    collections: &[&'static Collection],
+) -> Result<(), TransferError> {
+    for collection in collections {
+        if !engine.find(collection, &Query::first(1)).await?.is_empty() {
+            return Err(TransferError::NotEmpty { collection: collection.name });
+        }
+    }
+    Ok(())
+}
+
 /// Writes the documents of a file into an empty store, migrated to the newest schema; how many. The file is read once
 /// to the end before anything is written.
 ///
@@ -132,11 +148,7 @@ pub async fn import(
     collections: &[&'static Collection],
     file: &mut (impl BufRead + Seek + Send),
 ) -> Result<u64, TransferError> {
-    for collection in collections {
-        if !engine.find(collection, &Query::first(1)).await?.is_empty() {
-            return Err(TransferError::NotEmpty { collection: collection.name });
-        }
-    }
+    expect_empty(engine, collections).await?;
     let mut whole = Reader::open(file, collections)?;
     while whole.next()?.is_some() {}
     let documents = whole.documents;

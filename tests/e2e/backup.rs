@@ -17,10 +17,10 @@ use crate::server::{Server, scratch};
 use crate::streamer::{KEYS, SOON};
 use crate::wait::until;
 
-const PASSWORD: &str = "heron-violet-anchor-3";
+pub(crate) const PASSWORD: &str = "heron-violet-anchor-3";
 
 /// `millrace` with these arguments on this data directory.
-async fn millrace(data: &Path, store: &str, arguments: &[&str]) -> Output {
+pub(crate) async fn millrace(data: &Path, store: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_millrace"))
         .args(arguments)
         .current_dir(data)
@@ -33,12 +33,12 @@ async fn millrace(data: &Path, store: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A picture of one colour.
-async fn picture(folder: &Path) -> Vec<u8> {
+pub(crate) async fn picture(folder: &Path) -> Vec<u8> {
     let path = folder.join("red.png");
     let drawn = Command::new("ffmpeg")
         .args(["-v", "error", "-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1"])

@@ -32,6 +32,7 @@ mod nginx;
 mod node;
 mod notices;
 mod oauth;
+mod objects;
 mod obs;
 mod playback;
 mod publisher;

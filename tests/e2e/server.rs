@@ -138,6 +138,11 @@ impl Process {
         text(&self.log)
     }
 
+    /// The first line for people, on standard output, that contains the text.
+    pub(crate) fn printed(&self, needle: &str) -> Option<String> {
+        first(&self.printed, needle)
+    }
+
     /// Kills it as `kill -9` does.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
@@ -275,7 +280,7 @@ impl Server {
 
     /// The first line for people, on standard output, that contains the text.
     pub(crate) fn printed(&self, needle: &str) -> Option<String> {
-        self.processes.iter().find_map(|process| first(&process.printed, needle))
+        self.processes.iter().find_map(|process| process.printed(needle))
     }
 
     /// Everything logged so far.

@@ -65,6 +65,9 @@ async fn the_site_of_every_older_version_works() {
             );
             let picture = crate::http::get(server.url(&text("avatar"))).await.unwrap();
             assert_eq!(picture.status(), 200, "{name} {start}");
+            let file = data.path().join("objects").join(text("avatar").trim_start_matches('/'));
+            let kept = std::fs::read(file).unwrap();
+            assert!(picture.bytes().await.unwrap() == kept, "{name} {start}: the picture is another");
             let publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url(&text("key")));
             until("it is live", SOON, || async {
                 let answer = crate::http::get(url("/streams/studio")).await.ok()?;

@@ -268,3 +268,37 @@ async fn a_picture_is_made_anew_served_for_ever_and_replaced() {
         assert_eq!(world.ask("GET", bad, "", None).await.0, 404, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn pictures_that_cannot_be_reached_cost_nothing_but_the_pictures() {
+    let world = World::new().await;
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(6, 4).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let put = || {
+        let request = Request::put("/api/v1/me/avatar").header("authorization", &world.ada);
+        let body = Body::from(png.get_ref().clone());
+        world.send(request.header("content-type", "image/png").body(body).unwrap())
+    };
+    let (_, before) = put().await;
+    let uri = before["avatar_url"].as_str().unwrap();
+    let (folder, aside) = (world.pictures().join("avatars"), world.pictures().join("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+
+    let response = crate::router(world.state.clone())
+        .oneshot(Request::get(uri).body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!((header(header::RETRY_AFTER), header(header::CACHE_CONTROL)), ("30", "no-store"));
+    let (status, problem) = put().await;
+    assert_eq!((status, &problem["type"]), (503, &json!("/problems/pictures-unavailable")), "{problem}");
+    let (status, shown) = world.ask("GET", "/api/v1/users/ada", "", None).await;
+    assert_eq!((status, &shown["avatar_url"]), (200, &before["avatar_url"]), "she keeps the one she had");
+
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    assert_eq!(world.ask("GET", uri, "", None).await.0, 200);
+    assert_eq!(put().await.0, 200);
+}

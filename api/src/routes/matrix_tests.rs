@@ -249,7 +249,7 @@ impl World {
             "test".parse().unwrap(),
             ChannelsConfig::default(),
         );
-        let state = state.with_studio(Arc::new(studio.with_avatars(avatars.clone())));
+        let state = state.with_studio(Arc::new(studio.with_folder(pictures.path())));
         let mut people = [const { (UserId(uuid::Uuid::nil()), String::new()) }; 5];
         let everybody = [
             (STRANGER, "eve", Role::Viewer),

@@ -171,7 +171,7 @@ async fn site() -> (ApiState, Subscription, tempfile::TempDir) {
     let orders = bus.subscribe(Topic::Commands);
     let studio =
         Studio::new(state.store().clone(), bus, "test".parse().unwrap(), state.studio().config.clone());
-    (state.with_studio(Arc::new(studio.with_avatars(pictures.path().into()))), orders, pictures)
+    (state.with_studio(Arc::new(studio.with_folder(pictures.path()))), orders, pictures)
 }
 
 /// What was ordered to stop, until `done` is ordered.
@@ -227,7 +227,9 @@ async fn a_deleted_account_broadcasts_no_more_and_leaves_neither_picture_nor_blo
     // As the route does it; the body of a test browser is text.
     let made = crate::picture::avatar(&picture.into_inner()).unwrap();
     let file = state.new_id().to_string();
-    std::fs::write(pictures.path().join(&file), made).unwrap();
+    let kept = pictures.path().join("avatars").join(&file);
+    state.studio().objects.as_ref().unwrap().put(&format!("avatars/{file}"), made.into()).await.unwrap();
+    assert!(kept.exists());
     let with_picture = User { avatar: Some(file.clone()), ..user.value.clone() };
     state.people().replace(&user, &with_picture).await.unwrap();
     // Another one's channel has blocked her.
@@ -240,7 +242,7 @@ async fn a_deleted_account_broadcasts_no_more_and_leaves_neither_picture_nor_blo
     let gone = browser.ask(Method::DELETE, "/api/v1/me", json!({ "password": PASSWORD })).await;
     assert_eq!(gone.0, StatusCode::NO_CONTENT);
     assert_eq!(stopped(&state, &mut orders).await, ["boatyard"]);
-    assert!(!pictures.path().join(&file).exists(), "the picture is still there");
+    assert!(!kept.exists(), "the picture is still there");
     let blocks = Query::with("user", user.id.to_string(), 10);
     assert!(state.store().find::<Block>(&blocks).await.unwrap().is_empty());
 }

@@ -1,7 +1,5 @@
 //! `/api/v1/users/{name}`, `/api/v1/me/avatar` and the pictures themselves.
 
-use std::path::{Path as FilePath, PathBuf};
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -10,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::Problem;
+use millrace_objects::Objects;
 use millrace_store::Change;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -21,11 +20,13 @@ use super::problems::{NoSuchThing, SignedIn, Stored, problems};
 use crate::ApiState;
 use crate::accounts::User;
 use crate::auth::{Person, not_signed_in};
-use crate::error::ApiError;
+use crate::error::{ApiError, objects_unavailable};
 use crate::picture;
 
 /// Pictures that are decoded at once: each takes a core and up to 64 MiB for a moment.
 static DECODING: Semaphore = Semaphore::const_new(2);
+/// Most bytes of a picture that is shown: 256 by 256 pixels without loss have a quarter of it.
+const SHOWN_MAX_BYTES: u64 = 1 << 20;
 /// A picture has its own address, which never shows another.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// Pictures are pictures, whatever somebody made of them.
@@ -85,6 +86,8 @@ problems! {
     NoSuchPerson => [no_such_person()];
     /// The server keeps pictures.
     NoPictures => [no_pictures()];
+    /// What keeps them can be away.
+    Pictured => [objects_unavailable()];
     /// Takes a picture.
     BadPicture => [picture_too_large(), bad_picture("is no JPEG, PNG or WebP picture")];
 }
@@ -126,7 +129,7 @@ fn no_pictures() -> Problem {
         description = "The picture"),
     responses(
         (status = 200, description = "The person with the new picture", body = Profile),
-        SignedIn, NoPictures, BadPicture,
+        SignedIn, NoPictures, BadPicture, Pictured,
     ))]
 pub(crate) async fn put_avatar(
     State(state): State<ApiState>,
@@ -135,16 +138,14 @@ pub(crate) async fn put_avatar(
 ) -> Result<Json<Profile>, ApiError> {
     person.require_session()?;
     let body = body.map_err(|_| picture_too_large())?;
-    let folder = state.studio().avatars.clone().ok_or_else(no_pictures)?;
-    let Ok(_turn) = DECODING.acquire().await else { return Err(Problem::internal().into()) };
+    let objects = state.studio().objects.as_ref().ok_or_else(no_pictures)?;
+    let Ok(turn) = DECODING.acquire().await else { return Err(Problem::internal().into()) };
     let made = tokio::task::spawn_blocking(move || picture::avatar(&body)).await;
+    drop(turn);
     let made = made.map_err(|_| Problem::internal())?.map_err(|error| bad_picture(error.to_string()))?;
     let id = state.new_id().to_string();
-    write(&folder, &id, made).await.map_err(|error| {
-        tracing::error!(err = %error, "cannot keep a picture");
-        Problem::internal()
-    })?;
-    set(&state, &person, Some(id), &folder).await
+    objects.put(&object(&id), made.into()).await?;
+    set(&state, &person, Some(id), objects).await
 }
 
 /// Removes one's picture.
@@ -159,21 +160,16 @@ pub(crate) async fn delete_avatar(
     person: Person,
 ) -> Result<Json<Profile>, ApiError> {
     person.require_session()?;
-    let folder = state.studio().avatars.clone().ok_or_else(no_pictures)?;
-    set(&state, &person, None, &folder).await
+    let objects = state.studio().objects.as_ref().ok_or_else(no_pictures)?;
+    set(&state, &person, None, objects).await
 }
 
-async fn write(folder: &FilePath, id: &str, picture: Vec<u8>) -> std::io::Result<()> {
-    tokio::fs::create_dir_all(folder).await?;
-    tokio::fs::write(folder.join(id), picture).await
-}
-
-/// Names the picture in the account, and removes the file of the one before.
+/// Names the picture in the account, and removes the one before.
 async fn set(
     state: &ApiState,
     person: &Person,
     avatar: Option<String>,
-    folder: &FilePath,
+    objects: &Objects,
 ) -> Result<Json<Profile>, ApiError> {
     let before = std::sync::Mutex::new(None);
     let change = |mut user: User| {
@@ -184,46 +180,53 @@ async fn set(
     let user = match state.store().update(&person.user.to_string(), change).await {
         Ok(Some(Ok(user))) => user,
         other => {
-            remove(folder, avatar).await;
+            remove(objects, avatar).await;
             return Err(other.map_or_else(ApiError::from, |_| not_signed_in().into()));
         }
     };
-    remove(folder, before.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).await;
+    remove(objects, before.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).await;
     Ok(Json(Profile::of(&user)))
 }
 
-async fn remove(folder: &FilePath, avatar: Option<String>) {
-    let Some(path) = avatar.and_then(|id| file(folder, &id)) else { return };
-    if let Err(error) = tokio::fs::remove_file(&path).await {
-        tracing::warn!(err = %error, "cannot remove a picture that nobody needs any more");
+async fn remove(objects: &Objects, avatar: Option<String>) {
+    let Some(avatar) = avatar.filter(|id| is_picture(id)) else { return };
+    if let Err(error) = objects.delete(&object(&avatar)).await {
+        tracing::warn!(err = %error, picture = %avatar, "cannot remove a picture that nobody needs any more");
     }
 }
 
 /// Removes the picture of an account that is gone.
 pub(super) async fn remove_picture(state: &ApiState, avatar: Option<String>) {
-    if let Some(folder) = state.studio().avatars.as_deref() {
-        remove(folder, avatar).await;
+    if let Some(objects) = &state.studio().objects {
+        remove(objects, avatar).await;
     }
 }
 
-/// The file of a picture: its name is an id and nothing else.
-fn file(folder: &FilePath, id: &str) -> Option<PathBuf> {
-    let id = uuid::Uuid::parse_str(id).ok().filter(|parsed| parsed.to_string() == id)?;
-    Some(folder.join(id.to_string()))
+/// The object of a picture.
+fn object(id: &str) -> String {
+    format!("avatars/{id}")
+}
+
+/// Whether it names a picture: with an id and nothing else.
+fn is_picture(id: &str) -> bool {
+    uuid::Uuid::parse_str(id).is_ok_and(|parsed| parsed.to_string() == id)
 }
 
 /// A picture. Its address never shows another one, so it may be kept for ever.
 #[utoipa::path(get, path = "/avatars/{id}", operation_id = "getAvatar", tag = "People",
     security(()),
     params(ById),
-    responses((status = 200, description = "256 by 256 pixels", body = Vec<u8>, content_type = "image/webp"), NoSuchThing))]
+    responses(
+        (status = 200, description = "256 by 256 pixels", body = Vec<u8>, content_type = "image/webp"),
+        NoSuchThing, Pictured,
+    ))]
 pub(crate) async fn avatar(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let path = state.studio().avatars.as_deref().and_then(|folder| file(folder, &id));
-    let path = path.ok_or_else(Problem::not_found)?;
-    let picture = tokio::fs::read(path).await.map_err(|_| Problem::not_found())?;
+) -> Result<Response, ApiError> {
+    let objects = state.studio().objects.as_ref().filter(|_| is_picture(&id));
+    let objects = objects.ok_or_else(Problem::not_found)?;
+    let picture = objects.get(&object(&id), SHOWN_MAX_BYTES).await?.ok_or_else(Problem::not_found)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/webp")),
         (header::CACHE_CONTROL, FOR_EVER),

@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) eve: String,
     pub(super) root: String,
     orders: Subscription,
-    _pictures: tempfile::TempDir,
+    pictures: tempfile::TempDir,
 }
 
 impl World {
@@ -39,16 +39,21 @@ impl World {
         let orders = bus.subscribe(Topic::Commands);
         let state = ApiState::for_tests().await;
         let studio = Studio::new(state.store().clone(), bus, "test".parse().unwrap(), config);
-        let state = state.with_studio(Arc::new(studio.with_avatars(pictures.path().join("avatars"))));
+        let state = state.with_studio(Arc::new(studio.with_folder(pictures.path())));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;
         let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;
         let eve = state.sign_in_for_tests("eve", Role::Viewer).await.1;
         let root = state.sign_in_for_tests("root", Role::Admin).await.1;
-        let world = Self { state, ada, bob, eve, root, orders, _pictures: pictures };
+        let world = Self { state, ada, bob, eve, root, orders, pictures };
         world.make("studio").await;
         let appointed = world.ask("PUT", "/api/v1/channels/studio/moderators/bob", &world.ada, None).await;
         assert_eq!(appointed.0, 204);
         world
+    }
+
+    /// The folder of objects.
+    pub(super) fn pictures(&self) -> &std::path::Path {
+        self.pictures.path()
     }
 
     pub(super) async fn make(&self, name: &str) {

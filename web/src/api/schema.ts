@@ -8935,7 +8935,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Store unavailable */
+            /** @description Pictures unavailable, or: Store unavailable */
             503: {
                 headers: {
                     "retry-after"?: number;
@@ -11389,6 +11389,16 @@ export interface operations {
             /** @description Not found */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Pictures unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
                     [name: string]: unknown;
                 };
                 content: {
