@@ -63,6 +63,9 @@ def split(project):
     scraped = set(re.findall(r"- ([\w-]+):9464", read(COMPOSE, "prometheus", "split.yml")))
     if scraped != set(roles):
         wrong(f"prometheus/split.yml and split.yaml disagree: {scraped ^ set(roles)}")
+    api = [services[name] for name, role in roles.items() if role == "api"]
+    if any(one["environment"]["AWS_SHARED_CREDENTIALS_FILE"] != "/run/secrets/s3" or "s3" not in [secret["source"] for secret in one["secrets"]] for one in api):
+        wrong("split.yaml: the API does not find the credentials of S3")
     publishers = set(re.findall(r"server ([\w-]+):1935", read(COMPOSE, "nginx", "split.conf")))
     if publishers != {name for name, role in roles.items() if role == "ingest"}:
         wrong(f"nginx/split.conf has these processes for publishers: {publishers}")
@@ -104,11 +107,26 @@ def kubernetes():
     if shutil.which("go") is None:
         print("deploy: go is missing; deploy/kubernetes was NOT checked")
         return 0
-    folder = os.path.abspath("deploy/kubernetes/base")
-    objects = json.loads(quiet(["go", "run", ".", folder], cwd="tests/deploy/kubernetes"))
+    by_kind = built("tests/deploy/kubernetes/with-s3")
+    cluster(by_kind)
+    api = by_kind["Deployment"]["millrace-api"]["spec"]["template"]["spec"]
+    if "PersistentVolumeClaim" in by_kind or {"secretName": "millrace-s3", "defaultMode": 0o440} not in [one.get("secret") for one in api["volumes"]]:
+        wrong("deploy/kubernetes/s3 leaves storage that is shared, or has no credentials")
+    by_kind = built("deploy/kubernetes/base")
+    return cluster(by_kind)
+
+
+def built(folder):
+    """What a Kustomize folder makes, by kind and name."""
+    objects = json.loads(quiet(["go", "run", ".", os.path.abspath(folder)], cwd="tests/deploy/kubernetes"))
     by_kind = {}
     for one in objects:
         by_kind.setdefault(one["kind"], {})[one["metadata"]["name"]] = one
+    return by_kind
+
+
+def cluster(by_kind):
+    """The rules for all of it; how many objects."""
     workloads = {**by_kind["StatefulSet"], **by_kind["Deployment"]}
     if sorted(workloads) != [f"millrace-{role}" for role in ["api", "edge", "ingest", "worker"]]:
         wrong(f"deploy/kubernetes runs {sorted(workloads)}")
@@ -124,7 +142,7 @@ def kubernetes():
     everything = [policy for policy in by_kind["NetworkPolicy"].values() if not policy["spec"].get("ingress")]
     if not any(policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "millrace"} for policy in everything):
         wrong("no NetworkPolicy closes what is not opened")
-    return len(objects)
+    return sum(len(names) for names in by_kind.values())
 
 
 def pod(name, workload, by_kind):
