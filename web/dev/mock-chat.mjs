@@ -193,7 +193,7 @@ export function mockChat() {
     };
     if (what === undefined) return method === 'PATCH' ? change(body) : { status: 200, body: { ...room.settings, you: you(room) } };
     if (what === 'messages' && method === 'GET') {
-      const end = room.messages.findIndex(({ id }) => id === query.get('before'));
+      const end = room.messages.findIndex(({ id }) => id === (query.get('before') ?? query.get('cursor')));
       const page = room.messages.slice(0, end < 0 ? undefined : end).slice(-Number(query.get('limit') ?? 50));
       return { status: 200, body: { items: page.reverse(), next_cursor: page.length > 0 && page.at(-1) !== room.messages[0] ? page.at(-1).id : null } };
     }

@@ -190,6 +190,21 @@ describe('the chat of a channel', () => {
     expect(screen.queryByText('Replying to Bob')).not.toBeInTheDocument();
   });
 
+  it('fetches what was said earlier', async () => {
+    room.messages.push(messageNamed('5'));
+    const pages: Readonly<Record<string, object>> = {
+      'before=5': { items: [{ ...messageNamed('4'), removed: true }], next_cursor: 'c' },
+      'cursor=c': { items: [messageNamed('3'), { ...messageNamed('2'), removed: true }, messageNamed('1')], next_cursor: null },
+    };
+    const { user } = await join({
+      [`GET ${CHAT}/messages`]: ({ query }) => pages[query.toString().replace(/&?limit=50&?/, '')],
+    });
+    await user.click(await screen.findByRole('button', { name: 'Earlier messages' }));
+    expect(await within(log()).findByText('text of 1')).toBeVisible();
+    expect(within(log()).getAllByText(/^text of/).map((said) => said.textContent)).toEqual(['text of 1', 'text of 3', 'text of 5']);
+    expect(screen.queryByRole('button', { name: 'Earlier messages' })).not.toBeInTheDocument();
+  });
+
   it('is hidden, remembered so, and shown again', async () => {
     const { user } = await join();
     await user.click(screen.getByRole('button', { name: 'Hide chat' }));
@@ -255,7 +270,7 @@ describe('who moderates', () => {
     await menu(user, 'Delete the message');
     expect(await screen.findByText('The message is removed.')).toBeVisible();
     expect(server.asked.filter(({ method }) => method !== 'GET').map(({ method, path, body }) => [method, path, body])).toEqual([
-      ['PUT', `${CHAT}/sanctions/bob`, { kind: 'timeout', seconds: 600, reason: '' }],
+      ['PUT', `${CHAT}/sanctions/bob`, { seconds: 600 }],
       ['PUT', `${CHAT}/pinned`, { message: '1' }],
       ['DELETE', `${CHAT}/messages/1`, ''],
     ]);
@@ -275,7 +290,7 @@ describe('who moderates', () => {
     await user.type(await screen.findByLabelText('Reason'), 'spam');
     await user.click(screen.getByRole('button', { name: 'Ban' }));
     expect(await screen.findByText('Bob is banned.')).toBeVisible();
-    expect(server.asked.at(-1)).toMatchObject({ body: { kind: 'ban', reason: 'spam' } });
+    expect(server.asked.at(-1)).toMatchObject({ body: { reason: 'spam' } });
     await user.click(within(log()).getByRole('button', { name: 'Bob' }));
     const card = await screen.findByTestId('person-card');
     expect(within(card).getByText(/^First seen here/)).toBeVisible();
@@ -288,14 +303,14 @@ describe('who moderates', () => {
     await user.click(screen.getByRole('button', { name: 'Chat settings' }));
     await user.selectOptions(await screen.findByLabelText('Slow mode'), '10 s');
     await user.selectOptions(screen.getByLabelText('Who may write'), 'Followers of 10 min and longer');
-    await user.selectOptions(screen.getByLabelText('Links'), 'From moderators');
+    await user.selectOptions(screen.getByLabelText('Links'), 'From moderators and VIPs');
     await user.click(screen.getByLabelText('No message twice in a row'));
     await user.click(screen.getByRole('button', { name: 'Save' }));
     await waitFor(() =>
       expect(server.asked.at(-1)?.body).toEqual({
         slow_mode_s: 10,
         followers_only_s: 600,
-        links: 'moderators',
+        links: 'trusted',
         unique: true,
         rules: '',
       }),

@@ -1,59 +1,69 @@
 import { queryOptions } from '@tanstack/react-query';
-import { call } from '@/api/call';
-import { ApiError } from '@/api/client';
-import { shape } from '@/lib/shape';
+import { api, ApiError, done, unwrap } from '@/api/client';
+import type { components } from '@/api/schema';
 import type { HistoryPage } from '../engine/chat';
 import { messageOf, roomOf, type Room } from '../engine/protocol';
 
-// To be asked through the generated client as soon as the description of the API has these routes.
+type Schemas = components['schemas'];
 
-const pathOf = (channel: string, rest = '') => `/api/v1/channels/${encodeURIComponent(channel)}/chat${rest}`;
+const of = (name: string) => ({ params: { path: { name } } });
+const ofPerson = (name: string, person: string) => ({ params: { path: { name, person } } });
 const PAGE = 50;
+/** Pages in a row of which nothing is left, before the person is asked whether to go on. */
+const MOST_PAGES = 5;
 
-/** The chat of a channel; `null` where there is none, as on a server that has no chat. */
+/** The chat of a channel; `null` where there is none, or none for this person. */
 export const chatOf = (channel: string) =>
   queryOptions({
     queryKey: ['chat', channel],
     queryFn: async (): Promise<Room | null> => {
       try {
-        const answer = shape.record(await call<unknown>('GET', pathOf(channel)));
-        return roomOf(answer.room ?? answer);
+        return roomOf(await unwrap(api.GET('/api/v1/channels/{name}/chat', of(channel))));
       } catch (error) {
-        if (error instanceof ApiError && (error.status === 404 || error.status === 501)) return null;
+        // 404 and 501: no such channel, or a server without a chat. 403: for followers only.
+        if (error instanceof ApiError && [403, 404, 501].includes(error.status)) return null;
         throw error;
       }
     },
     staleTime: 60_000,
   });
 
-/** What was said before the message of the id `before`, or last. */
+/**
+ * What was said before the message of the id `before`, or last; newest first. What was taken away is left out, as for
+ * everybody.
+ */
 export async function history(channel: string, before: string | null): Promise<HistoryPage> {
-  const query = new URLSearchParams({ limit: String(PAGE), ...(before !== null && { before }) });
-  const page = shape.record(await call<unknown>('GET', pathOf(channel, `/messages?${query.toString()}`)));
-  const items = Array.isArray(page.items) ? page.items : [];
-  return {
-    messages: items.map(messageOf).filter((message) => message !== null),
-    more: typeof (page.next_cursor ?? page.next) === 'string',
-  };
+  let from: { before?: string; cursor?: string } = before === null ? {} : { before };
+  for (let pages = 1; ; pages++) {
+    const params = { path: { name: channel }, query: { limit: PAGE, ...from } };
+    const page = await unwrap(api.GET('/api/v1/channels/{name}/chat/messages', { params }));
+    const shown = page.items.filter((item) => item.removed !== true);
+    const messages = shown.map(messageOf).filter((message) => message !== null);
+    const cursor = page.next_cursor ?? null;
+    // Of a page nothing may be left; who scrolled up for it wants to see something.
+    if (messages.length > 0 || cursor === null || pages === MOST_PAGES) return { messages, more: cursor !== null };
+    from = { cursor };
+  }
 }
 
-/** What can be changed of a room. */
-export type RoomChange = Partial<Pick<Room, 'slow_mode_s' | 'followers_only_s' | 'unique' | 'links' | 'rules'>>;
+/** What can be changed of a room here; what is left out stays. */
+export type RoomChange = Partial<
+  Pick<Schemas['ChatRoomEdit'], 'slow_mode_s' | 'followers_only_s' | 'unique' | 'links' | 'rules'>
+>;
 
-export const changeRoom = (channel: string, change: RoomChange) => call('PATCH', pathOf(channel), change);
-export const removeMessage = (channel: string, id: string) =>
-  call('DELETE', pathOf(channel, `/messages/${encodeURIComponent(id)}`));
-export const clearChat = (channel: string) => call('DELETE', pathOf(channel, '/messages'));
-export const pin = (channel: string, message: string) => call('PUT', pathOf(channel, '/pinned'), { message });
-export const unpin = (channel: string) => call('DELETE', pathOf(channel, '/pinned'));
+/** The description makes every field required because each has a default: to stay. */
+export const changeRoom = (channel: string, change: RoomChange) =>
+  unwrap(api.PATCH('/api/v1/channels/{name}/chat', { ...of(channel), body: change as Schemas['ChatRoomEdit'] }));
+export const removeMessage = (name: string, message: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/chat/messages/{message}', { params: { path: { name, message } } }));
+export const clearChat = (channel: string) => done(api.DELETE('/api/v1/channels/{name}/chat/messages', of(channel)));
+export const pin = (channel: string, message: string) =>
+  done(api.PUT('/api/v1/channels/{name}/chat/pinned', { ...of(channel), body: { message } }));
+export const unpin = (channel: string) => done(api.DELETE('/api/v1/channels/{name}/chat/pinned', of(channel)));
 
-const sanctionOf = (channel: string, name: string) => pathOf(channel, `/sanctions/${encodeURIComponent(name)}`);
-
-/** Keeps somebody from writing for a while. */
-export const timeOut = (channel: string, name: string, seconds: number, reason = '') =>
-  call('PUT', sanctionOf(channel, name), { kind: 'timeout', seconds, reason });
-/** Keeps somebody from writing until that is lifted. */
-export const ban = (channel: string, name: string, reason: string) =>
-  call('PUT', sanctionOf(channel, name), { kind: 'ban', reason });
+/** Keeps somebody from writing: for a while, or without `seconds` until that is lifted. */
+export const silence = (channel: string, person: string, body: Schemas['ChatSanctionEdit']) =>
+  done(api.PUT('/api/v1/channels/{name}/chat/sanctions/{person}', { ...ofPerson(channel, person), body }));
 /** Lets somebody write again. */
-export const lift = (channel: string, name: string) => call('DELETE', sanctionOf(channel, name));
+export const lift = (channel: string, person: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/chat/sanctions/{person}', ofPerson(channel, person)));

@@ -4,7 +4,7 @@ import { TextField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
-import { ban } from '../api/chat';
+import { silence } from '../api/chat';
 import type { Author } from '../engine/protocol';
 import styles from './BanDialog.module.css';
 
@@ -32,7 +32,7 @@ export function BanDialog({ channel, author, onClose, onBanned }: Props) {
               submit={t('chat.mod.ban.do')}
               look="danger"
               onSubmit={async (data) => {
-                await ban(channel, author.name, entered(data, 'reason'));
+                await silence(channel, author.name, { reason: entered(data, 'reason').trim() });
                 onBanned(author);
                 onClose();
               }}
@@ -46,7 +46,7 @@ export function BanDialog({ channel, author, onClose, onBanned }: Props) {
                 name="reason"
                 label={t('chat.mod.ban.reason')}
                 hint={t('chat.mod.ban.reason.hint')}
-                maxLength={300}
+                maxLength={200}
                 autoComplete="off"
               />
             </Form>

@@ -25,7 +25,7 @@ interface Props {
 const SLOW = [0, 3, 5, 10, 30, 60, 120, 300];
 const FOLLOWERS = [0, 600, 3_600, 86_400, 604_800, 2_592_000];
 const EVERYBODY = 'all';
-const MOST_RULES = 500;
+const MOST_RULES = 1_000;
 
 /** What this page does with the chat; for moderators, how the room is set up. */
 export function ChatSettings({ channel, room, announce, onAnnounce, tell }: Props) {
@@ -89,8 +89,8 @@ function RoomForm({ channel, room, tell }: Pick<Props, 'channel' | 'tell'> & { r
         </SelectField>
         <SelectField name="links" label={t('chat.room.links')} defaultValue={room.links}>
           <option value="allowed">{t('chat.room.links.allowed')}</option>
-          <option value="moderators">{t('chat.room.links.moderators')}</option>
-          <option value="none">{t('chat.room.links.none')}</option>
+          <option value="trusted">{t('chat.room.links.trusted')}</option>
+          <option value="nobody">{t('chat.room.links.nobody')}</option>
         </SelectField>
         <CheckField name="unique" label={t('chat.room.unique')} defaultChecked={room.unique} />
         <TextArea name="rules" label={t('chat.room.rules')} defaultValue={room.rules} maxLength={MOST_RULES} rows={2} />

@@ -25,7 +25,7 @@ function modesOf(room: Room): string[] {
   if (room.subscribers_only) modes.push(t('chat.mode.subscribers'));
   if (room.emote_only) modes.push(t('chat.mode.emotes'));
   if (room.unique) modes.push(t('chat.mode.unique'));
-  if (room.links === 'none') modes.push(t('chat.mode.links'));
+  if (room.links === 'nobody') modes.push(t('chat.mode.links'));
   if (room.account_age_s > 0) modes.push(t('chat.mode.age', { time: span(room.account_age_s) }));
   return modes;
 }

@@ -143,7 +143,7 @@ export class Chat {
       const first = this.#log.entries[0]?.message.id ?? null;
       const { messages, more } = await this.#deps.history(first);
       // A page that no longer fits is asked for again when the list wants it.
-      this.#log.prepend([...messages].reverse(), more && messages.length > 0, epoch);
+      this.#log.prepend([...messages].reverse(), more, epoch);
       this.#older = 'idle';
     } catch {
       this.#older = 'failed';

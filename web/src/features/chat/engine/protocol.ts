@@ -69,7 +69,8 @@ export interface You {
   readonly why_not: WhyNot | null;
 }
 
-export type Links = 'allowed' | 'moderators' | 'none';
+/** Who may send links: everybody, moderators and VIPs, or nobody else but moderators. */
+export type Links = 'allowed' | 'trusted' | 'nobody';
 
 /** How a room is set up. */
 export interface Room {
@@ -231,7 +232,7 @@ export function roomOf(value: unknown): Room | null {
     unique: from.unique === true,
     subscribers_only: from.subscribers_only === true,
     account_age_s: seconds(from.account_age_s) ?? 0,
-    links: from.links === 'moderators' || from.links === 'none' ? from.links : 'allowed',
+    links: from.links === 'trusted' || from.links === 'nobody' ? from.links : 'allowed',
     rules: textOf(from.rules),
     pinned: messageOf(from.pinned),
     max_length: shape.number(from.max_length, 1, 10_000) ?? 500,

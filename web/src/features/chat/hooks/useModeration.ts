@@ -2,7 +2,7 @@ import { useCallback, useMemo, useState } from 'react';
 import { ApiError } from '@/api/client';
 import { failureOf } from '@/components/Form';
 import { t } from '@/text/t';
-import { lift, pin, removeMessage, timeOut, unpin } from '../api/chat';
+import { lift, pin, removeMessage, silence, unpin } from '../api/chat';
 import type { Author, Message } from '../engine/protocol';
 import { span } from '../model/span';
 
@@ -52,7 +52,7 @@ export function useModeration(channel: string): Used {
       pin: (message) => run(pin(channel, message.id), t('chat.mod.done.pin')),
       unpin: () => run(unpin(channel), t('chat.mod.done.unpin')),
       timeOut: ({ name, display_name }, seconds) =>
-        run(timeOut(channel, name, seconds), t('chat.mod.done.timeout', { name: display_name, time: span(seconds) })),
+        run(silence(channel, name, { seconds }), t('chat.mod.done.timeout', { name: display_name, time: span(seconds) })),
       lift: ({ name, display_name }) =>
         run(
           lift(channel, name),
