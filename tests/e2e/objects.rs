@@ -142,7 +142,7 @@ async fn a_picture_that_one_process_took_is_shown_and_removed_by_another_on_anot
 async fn an_s3_that_is_away_costs_the_pictures_and_nothing_else() {
     let mut s3 = S3::start().await;
     let place = s3.place();
-    let settings = [place.settings(), KEYS.to_vec(), vec![IMPATIENT]].concat();
+    let settings = [place.settings(), KEYS.to_vec()].concat();
     let (_folder, scratch) = scratch("millrace-objects");
     let server = Server::alone_in(Arc::new(TempDir::new().unwrap()), &settings).await;
     let mut owner = Owner::of(&server, &scratch).await;

@@ -105,10 +105,11 @@ async fn a_bucket_that_is_not_there_is_told_until_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_s3_that_is_away_or_stands_still_costs_no_more_than_the_patience() {
     let mut server = S3::start().await;
-    let objects = open(&server.place(), SHORT);
+    let place = server.place();
+    let (objects, impatient) = (open(&place, PATIENCE), open(&place, SHORT));
     objects.put("avatars/1", Bytes::from_static(b"picture")).await.expect("it is written");
     server.freeze();
-    let late = objects.get("avatars/1", 10).await.expect_err("it stands still");
+    let late = impatient.get("avatars/1", 10).await.expect_err("it stands still");
     assert_eq!(late.trouble, Trouble::Away, "{late}");
     server.thaw();
     assert_eq!(objects.get("avatars/1", 10).await, Ok(Some("picture".into())));
