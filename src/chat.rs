@@ -44,6 +44,8 @@ impl Records for People {
             let user = chatter.map(|chatter| chatter.user);
             Ok(match enter(&self.0, channel, user).await.map_err(away)? {
                 Entrance::Room(channel, state) => Record::Room(Box::new(RoomRecord {
+                    channel: channel.id,
+                    since_ms: channel.created_at,
                     owner: channel.owner,
                     moderators: channel.moderators,
                     state: *state,

@@ -31,7 +31,8 @@ pub struct ChatConfig {
     /// A write that makes no progress for this long ends the connection. Default 10 seconds, 1 s to 1 minute.
     #[serde(with = "millrace_core::config::duration")]
     pub write_stall: Duration,
-    /// When this process stops, pages come back at random within this time. Default 5 seconds, 0 to 1 minute.
+    /// When this process stops, pages come back at random within this time, or 2 ms for each if that is less. Default 5
+    /// seconds, 0 to 1 minute.
     #[serde(with = "millrace_core::config::duration")]
     pub reconnect_spread: Duration,
 }

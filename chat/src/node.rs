@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
 use millrace_core::chat::{ChatMessage, HISTORY_GROUP, Removed};
 use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
-use millrace_core::ids::{ChannelName, MessageId, NodeName, SessionId, UserId};
+use millrace_core::ids::{ChannelId, ChannelName, MessageId, NodeName, SessionId, UserId};
 use millrace_core::trace::Cause;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use tracing::{error, warn};
 
 use crate::config::ChatConfig;
 use crate::protocol::{Chatters, Code, Draft, NAMES_MAX, Recipient, Refusal, RoomView, ServerFrame, You};
-use crate::records::{Away, Chatter, Record, Records, Standing};
+use crate::records::{Away, Chatter, Record, Records, RoomRecord, Standing};
 use crate::room::{Admitted, Effect, RECENT, Room};
 
 /// Events of all rooms that are remembered for a room that is opened: those that the history may not have yet.
@@ -37,6 +37,8 @@ const PRESENCE_EVERY: Duration = Duration::from_secs(5);
 /// How often a process that stops looks whether pages are left, and what it gives them beside the spread.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(2);
+/// What another process needs to take a page over.
+const SPREAD_PER_PAGE: Duration = Duration::from_millis(2);
 /// How long a room is kept that nobody reads.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -82,6 +84,8 @@ pub(crate) enum Frame {
     Standing(Recipient),
     /// A session, or everything of a person, ended.
     Ended(Ended),
+    /// Not everybody may read here any more: each looks whether they may.
+    Admission,
 }
 
 /// Whose connections are closed.
@@ -94,6 +98,7 @@ pub(crate) enum Ended {
 /// A room and who reads there.
 pub(crate) struct Hall {
     channel: ChannelName,
+    of: ChannelId,
     state: Mutex<State>,
     opened: OnceCell<()>,
     frames: broadcast::Sender<Frame>,
@@ -179,6 +184,28 @@ impl Node {
         let _ = tokio::time::timeout(self.0.config.reconnect_spread + GOODBYE, gone).await;
     }
 
+    /// Within what time a page that is sent away comes back: all of them need longer than a few.
+    pub(crate) fn spread(&self) -> Duration {
+        let pages: u32 = lock(&self.0.counts).addresses.values().sum();
+        SPREAD_PER_PAGE.saturating_mul(pages).min(self.0.config.reconnect_spread)
+    }
+
+    /// Whether somebody who is here may still be; what is known of the room for them is renewed.
+    pub(crate) async fn look_again(&self, seat: &Seat) -> Result<(), NoEntry> {
+        let channel = &seat.hall.channel;
+        let found = self.records().room(channel, seat.chatter.as_ref()).await;
+        match found.map_err(|err| self.away(channel, &err))? {
+            Record::Room(record) => {
+                if let Some(room) = &mut lock(&seat.hall.state).room {
+                    room.renew(*record);
+                }
+                Ok(())
+            }
+            Record::None => Err(NoEntry::NoSuchChannel),
+            Record::Forbidden => Err(NoEntry::Forbidden),
+        }
+    }
+
     /// Somebody comes in.
     pub(crate) async fn enter(
         &self,
@@ -243,10 +270,13 @@ impl Node {
         let hall = {
             let mut rooms = lock(&self.0.rooms);
             let Rooms { halls, lately } = &mut *rooms;
-            let hall = halls.entry(channel.clone()).or_insert_with(|| {
-                let early = lately.iter().filter(|event| event.channel() == Some(channel)).cloned();
-                Arc::new(Hall::new(channel.clone(), &self.0.config, early.collect()))
-            });
+            let hall = halls
+                .entry(channel.clone())
+                .or_insert_with(|| Arc::new(Hall::new(channel, &self.0.config, &record, lately)));
+            if hall.of != record.channel {
+                // Another channel has the name now.
+                *hall = Arc::new(Hall::new(channel, &self.0.config, &record, lately));
+            }
             Arc::clone(hall)
         };
         let opening = hall.opened.get_or_try_init(|| async {
@@ -426,15 +456,19 @@ impl Node {
         }
     }
 
-    /// The channel has changed: perhaps others moderate it.
+    /// The channel has changed: perhaps others moderate it, or not everybody may read any more.
     async fn renew(&self, event: &Event) {
         let Some(channel) = event.channel() else { return };
         let Some(hall) = lock(&self.0.rooms).halls.get(channel).cloned() else { return };
-        if let Ok(Record::Room(record)) = self.records().room(channel, None).await {
-            if let Some(room) = &mut lock(&hall.state).room {
-                room.renew(*record);
+        match self.records().room(channel, None).await {
+            Ok(Record::Room(record)) => {
+                if let Some(room) = &mut lock(&hall.state).room {
+                    room.renew(*record);
+                }
+                hall.send(Frame::Standing(None));
             }
-            hall.send(Frame::Standing(None));
+            Ok(Record::None | Record::Forbidden) => hall.send(Frame::Admission),
+            Err(err) => warn!(%channel, %err, "the chat of {channel} does not know what changed"),
         }
     }
 
@@ -444,24 +478,28 @@ impl Node {
         for hall in &halls {
             hall.tell_presence();
         }
-        let is_idle = |hall: &Arc<Hall>| {
-            // One is ours, one the map's: nobody is coming in.
-            Arc::strong_count(hall) <= 2
-                && lock(&hall.state).empty_since.is_some_and(|since| now.duration_since(since) > IDLE)
-        };
-        let idle: Vec<_> =
-            halls.iter().filter(|hall| is_idle(hall)).map(|hall| hall.channel.clone()).collect();
         drop(halls);
         let mut rooms = lock(&self.0.rooms);
-        for channel in idle {
-            rooms.halls.remove(&channel);
-        }
+        // Whoever comes in takes the hall from this map, so nobody is on the way into one that only the map has.
+        rooms.halls.retain(|_, hall| {
+            let since = lock(&hall.state).empty_since;
+            Arc::strong_count(hall) > 1 || since.is_none_or(|since| now.duration_since(since) <= IDLE)
+        });
         metrics::gauge!("millrace_chat_rooms").set(rooms.halls.len() as f64);
     }
 }
 
 impl Hall {
-    fn new(channel: ChannelName, config: &ChatConfig, early: Vec<Arc<Event>>) -> Self {
+    fn new(
+        channel: &ChannelName,
+        config: &ChatConfig,
+        record: &RoomRecord,
+        lately: &VecDeque<Arc<Event>>,
+    ) -> Self {
+        let is_its = |event: &&Arc<Event>| {
+            event.channel() == Some(channel) && event.time.as_millisecond() >= record.since_ms
+        };
+        let early = lately.iter().filter(is_its).cloned().collect();
         let now = Instant::now();
         let state = State {
             room: None,
@@ -473,7 +511,8 @@ impl Hall {
             empty_since: Some(now),
         };
         Self {
-            channel,
+            channel: channel.clone(),
+            of: record.channel,
             state: Mutex::new(state),
             opened: OnceCell::new(),
             frames: broadcast::Sender::new(config.queue),

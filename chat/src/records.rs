@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use millrace_core::chat::{ChatMessage, RoomUpdated};
-use millrace_core::ids::{ChannelName, SessionId, UserId};
+use millrace_core::ids::{ChannelId, ChannelName, SessionId, UserId};
 use millrace_http::problem::Problem;
 
 /// A future of a question.
@@ -49,6 +49,10 @@ pub struct Chatter {
 /// A room as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomRecord {
+    /// The channel, whatever it is called: another one may get its name.
+    pub channel: ChannelId,
+    /// Since when it is there, in milliseconds since 1970.
+    pub since_ms: i64,
     /// Whose channel it is.
     pub owner: UserId,
     /// Who moderates it.

@@ -85,7 +85,7 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(channel: ChannelName, record: RoomRecord) -> Self {
-        let RoomRecord { owner, moderators, state } = record;
+        let RoomRecord { owner, moderators, state, .. } = record;
         Self {
             channel,
             owner,

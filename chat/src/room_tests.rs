@@ -1,5 +1,6 @@
 use millrace_core::chat::{ChatBan, ChatPardon, MessageDeleted, RoomSettings, UserTimedOut};
 use millrace_core::event::{SpecVersion, Subject, UserBanned, UserUnbanned};
+use millrace_core::ids::ChannelId;
 use millrace_core::trace::Cause;
 use proptest::prelude::*;
 
@@ -22,7 +23,8 @@ fn at(ms: i64) -> Timestamp {
 /// Number 1 has the channel, 2 moderates, 3 is honoured; everybody else is somebody.
 fn room(settings: RoomSettings) -> Room {
     let state = RoomUpdated { settings, pinned: None, vips: vec![user(3)], version: 1 };
-    let record = RoomRecord { owner: user(1), moderators: vec![user(2)], state };
+    let channel = ChannelId(uuid::Uuid::from_u128(9));
+    let record = RoomRecord { channel, since_ms: 0, owner: user(1), moderators: vec![user(2)], state };
     Room::new("studio".parse().unwrap(), record)
 }
 

@@ -110,10 +110,7 @@ impl Connection {
         let Visit { address, chatter } = visit;
         let mut seat = match node.enter(channel, chatter, address).await {
             Ok(seat) => seat,
-            Err(NoEntry::NoSuchChannel) => return Some(Closing::NoSuchChannel),
-            Err(NoEntry::Forbidden) => return Some(Closing::Forbidden),
-            Err(NoEntry::TooMany) => return Some(Closing::TooMany),
-            Err(NoEntry::Away) => return Some(Closing::Unavailable),
+            Err(refused) => return Some(refused.into()),
         };
         let Some(welcome) = seat.welcome(resume) else { return Some(Closing::Unavailable) };
         if let Err(closing) = self.send(welcome.text).await {
@@ -165,6 +162,9 @@ impl Connection {
                     self.answer(&nonce, result).await
                 }
                 Step::Frame(Ok(Frame::Text(text))) => self.send(text).await,
+                Step::Frame(Ok(Frame::Admission)) => {
+                    node.look_again(&talk.seat).await.map_err(|refused| Some(refused.into()))
+                }
                 Step::Frame(Ok(frame)) => self.tell(&talk.seat, &frame).await,
                 Step::Frame(Err(RecvError::Lagged(_))) => {
                     metrics::counter!("millrace_chat_slow_total").increment(1);
@@ -176,8 +176,7 @@ impl Connection {
                 Step::Late if leave_at.is_some() => Err(Some(Closing::Stopping)),
                 Step::Late => Err(Some(Closing::Idle)),
                 Step::Stopping => {
-                    let spread =
-                        u64::try_from(node.config().reconnect_spread.as_millis()).unwrap_or(u64::MAX);
+                    let spread = u64::try_from(node.spread().as_millis()).unwrap_or(u64::MAX);
                     let after_ms = rand::random_range(0..=spread);
                     leave_at = Some(Instant::now() + Duration::from_millis(after_ms));
                     self.send(ServerFrame::Reconnect { after_ms }.to_text()).await
@@ -241,7 +240,7 @@ impl Connection {
                 }
             }
             Frame::Ended(ended) if seat.is_of(*ended) => Err(Some(Closing::SessionEnded)),
-            Frame::Ended(_) => Ok(()),
+            Frame::Ended(_) | Frame::Admission => Ok(()),
         }
     }
 
@@ -278,6 +277,17 @@ impl Connection {
         };
         // Whoever does not listen is not waited for.
         let _ = timeout(Duration::from_secs(2), goodbye).await;
+    }
+}
+
+impl From<NoEntry> for Closing {
+    fn from(refused: NoEntry) -> Self {
+        match refused {
+            NoEntry::NoSuchChannel => Self::NoSuchChannel,
+            NoEntry::Forbidden => Self::Forbidden,
+            NoEntry::TooMany => Self::TooMany,
+            NoEntry::Away => Self::Unavailable,
+        }
     }
 }
 

@@ -186,6 +186,15 @@ impl Chat {
         }
     }
 
+    /// The code with which the server closes.
+    async fn closed(&mut self) -> u16 {
+        loop {
+            if let Err((code, _)) = self.frame().await {
+                return code;
+            }
+        }
+    }
+
     async fn refused(&mut self, nonce: &str, text: &str) -> Value {
         self.send(nonce, text).await;
         self.next("refused").await
@@ -303,15 +312,7 @@ async fn who_does_not_speak_the_protocol_is_told_and_nobody_else_notices() {
     ] {
         let (mut chat, _) = site.enter(None, None).await;
         chat.0.send(bad).await.unwrap();
-        loop {
-            match chat.frame().await {
-                Ok(_) => {}
-                Err((code, _)) => {
-                    assert_eq!(code, 4000);
-                    break;
-                }
-            }
-        }
+        assert_eq!(chat.closed().await, 4000);
     }
     // No such channel.
     for channel in ["nobody", "Not-A-Name"] {
@@ -463,6 +464,32 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     let (_, welcome) = site.enter(None, None).await;
     assert_eq!(welcome["messages"], json!([]));
     site.server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_any_more_is_sent_away_and_a_stop_is_said_first() {
+    let mut site = Site::of(&["ada", "ben"], &[]).await;
+    let (mut ada, _) = site.enter(Some(0), None).await;
+    let (mut ben, _) = site.enter(Some(1), None).await;
+    let (mut reader, _) = site.enter(None, None).await;
+    assert_eq!(site.ask(1, "PUT", "/channels/studio/follow", None).await.0, 204);
+    let followers = json!({ "playback": "followers" });
+    assert_eq!(site.ask(0, "PATCH", "/channels/studio", Some(followers)).await.0, 200);
+    assert_eq!(reader.closed().await, 4003);
+    ben.said("n1", "I follow").await;
+    let mut stranger = site.connect(None, "studio").await.unwrap();
+    stranger.say(&json!({ "type": "hello" })).await;
+    assert_eq!(stranger.closed().await, 4003);
+    assert_eq!(site.ask(0, "DELETE", "/channels/studio", None).await.0, 204);
+    assert_eq!((ben.closed().await, ada.closed().await), (4004, 4004));
+
+    assert_eq!(site.ask(0, "POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
+    let (mut reader, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["messages"], json!([]), "the room of another channel");
+    site.server.signal("TERM");
+    assert!(reader.next("reconnect").await["after_ms"].as_u64().unwrap() <= 10);
+    assert_eq!(reader.closed().await, 4012);
+    assert!(site.server.exited(SOON).await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

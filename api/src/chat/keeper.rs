@@ -14,6 +14,9 @@ use super::Rooms;
 use crate::ApiState;
 use crate::error::chain;
 
+/// How far the clocks of two processes may be apart, in milliseconds.
+const CLOCKS_MS: i64 = 60_000;
+
 /// Keeps the history of all rooms until `shutdown`. What comes while the store is away waits on the bus.
 pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, shutdown: impl Future<Output = ()> + Send) {
     let rooms = Rooms::new(state.store().clone());
@@ -29,8 +32,12 @@ struct Keeper {
 impl Keeper {
     async fn keep(&self, delivery: &Delivery) -> Result<(), StoreError> {
         let Some(name) = delivery.event.channel() else { return Ok(()) };
-        // Of a channel that is gone, nothing is kept.
-        let Some(channel) = self.state.studio().channels.named(name).await? else { return Ok(()) };
+        // Of a channel that is gone, nothing is kept, whoever has its name now.
+        let named = self.state.studio().channels.named(name).await?;
+        let at = delivery.event.time.as_millisecond();
+        let Some(channel) = named.filter(|channel| channel.created_at <= at.saturating_add(CLOCKS_MS)) else {
+            return Ok(());
+        };
         let channel: ChannelId = channel.id;
         match &delivery.event.body {
             EventBody::MessageSent(message) => self.rooms.keep(channel, message).await,
