@@ -136,11 +136,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let history =
             millrace_api::channels::keep_history(api.clone(), Arc::clone(&bus), owners, recorded.clone());
         tasks.add("the history", tokio::spawn(history));
-        let said = millrace_api::chat::keep_history(
-            api.clone(),
-            Arc::clone(&bus),
-            recorded.clone().cancelled_owned(),
-        );
+        let said = millrace_api::chat::keep_history(api.clone(), Arc::clone(&bus), recorded.clone());
         tasks.add("the history of chat", tokio::spawn(said));
         let news = millrace_api::chat::say_what_happens(
             api.clone(),

@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What another process needs to take a page over.
 const SPREAD_PER_PAGE: Duration = Duration::from_millis(2);
+/// How long it holds that everybody may read a room; events say sooner that it does not.
+const OPEN_FOR: Duration = Duration::from_secs(5);
 /// How long a room is kept that nobody reads.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -114,6 +116,8 @@ struct State {
     people: BTreeMap<UserId, (ChannelName, u32)>,
     told: Chatters,
     empty_since: Option<Instant>,
+    /// Until when it is known that everybody may read.
+    open_until: Option<Instant>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -261,6 +265,11 @@ impl Node {
 
     /// The room of a channel, opened.
     async fn hall(&self, channel: &ChannelName, chatter: Option<&Chatter>) -> Result<Arc<Hall>, NoEntry> {
+        if chatter.is_none()
+            && let Some(hall) = lock(&self.0.rooms).halls.get(channel).filter(|hall| hall.is_open_to_all())
+        {
+            return Ok(Arc::clone(hall));
+        }
         let record = self.records().room(channel, chatter).await.map_err(|err| self.away(channel, &err))?;
         let record = match record {
             Record::Room(record) => *record,
@@ -285,9 +294,14 @@ impl Node {
             Ok::<(), Away>(())
         });
         opening.await.map_err(|err| self.away(channel, &err))?;
-        if let Some(room) = &mut lock(&hall.state).room {
+        let mut state = lock(&hall.state);
+        if let Some(room) = &mut state.room {
             room.renew(record);
         }
+        if chatter.is_none() {
+            state.open_until = Some(Instant::now() + OPEN_FOR);
+        }
+        drop(state);
         Ok(hall)
     }
 
@@ -460,6 +474,7 @@ impl Node {
     async fn renew(&self, event: &Event) {
         let Some(channel) = event.channel() else { return };
         let Some(hall) = lock(&self.0.rooms).halls.get(channel).cloned() else { return };
+        lock(&hall.state).open_until = None;
         match self.records().room(channel, None).await {
             Ok(Record::Room(record)) => {
                 if let Some(room) = &mut lock(&hall.state).room {
@@ -509,6 +524,7 @@ impl Hall {
             people: BTreeMap::new(),
             told: Chatters::default(),
             empty_since: Some(now),
+            open_until: None,
         };
         Self {
             channel: channel.clone(),
@@ -537,6 +553,11 @@ impl Hall {
     fn send(&self, frame: Frame) {
         // Nobody may be there.
         let _ = self.frames.send(frame);
+    }
+
+    /// Whether whoever only reads may come in, as far as is known: thousands who come at once ask once.
+    fn is_open_to_all(&self) -> bool {
+        self.opened.initialized() && lock(&self.state).open_until.is_some_and(|until| until > Instant::now())
     }
 
     /// Takes an event; when the next frame of what was said is due, if there is one.

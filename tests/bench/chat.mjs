@@ -32,7 +32,7 @@ async function site(count) {
     return answer.status === 204 ? null : answer.json();
   };
   await ask("POST", "/auth/register", { name: "speaker", password: PASSWORD });
-  const { token } = await ask("POST", "/me/tokens", { name: "bench", scopes: ["chat", "channels"] });
+  const { secret: token } = await ask("POST", "/me/tokens", { name: "bench", scopes: ["chat", "channels"] });
   for (let room = 0; room < count; room += 1) await ask("POST", "/channels", { name: `load_${room}` }, token);
   return { server, token };
 }

@@ -173,20 +173,40 @@ impl Rooms {
         Ok(shown.map(|kept| Arc::new(kept.message)).collect())
     }
 
+    /// Keeps messages of a room in this order, each once.
+    pub(crate) async fn keep_many(
+        &self,
+        channel: ChannelId,
+        messages: &[&ChatMessage],
+    ) -> Result<(), StoreError> {
+        for some in messages.chunks(AT_ONCE) {
+            let last = self.last(channel).await?;
+            let changes = (last + 1..).zip(some).fold(Changes::new(), |changes, (seq, message)| {
+                changes.insert(&Message::new(channel, seq, message))
+            });
+            match self.0.commit(changes).await {
+                Ok(()) => {}
+                // One of them is there, or another process keeps some at the same time: one by one.
+                Err(StoreError::Conflict { .. }) => {
+                    for message in some {
+                        self.keep(channel, message).await?;
+                    }
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the last message; 0 if there is none.
+    async fn last(&self, channel: ChannelId) -> Result<i64, StoreError> {
+        Ok(self.messages(channel, None, 1).await?.first().map_or(0, |last| last.seq))
+    }
+
     /// Keeps a message, once.
-    pub(crate) async fn keep(&self, channel: ChannelId, message: &ChatMessage) -> Result<(), StoreError> {
+    async fn keep(&self, channel: ChannelId, message: &ChatMessage) -> Result<(), StoreError> {
         for attempt in 1.. {
-            let last = self.messages(channel, None, 1).await?.first().map_or(0, |last| last.seq);
-            let kept = Message {
-                id: message.id,
-                channel,
-                seq: last + 1,
-                author: message.author.as_ref().map(|author| author.id),
-                nonce: message.nonce.clone(),
-                at: message.at.as_millisecond(),
-                removed_by: None,
-                message: message.clone(),
-            };
+            let kept = Message::new(channel, self.last(channel).await? + 1, message);
             match self.0.insert(&kept).await {
                 Ok(()) => return Ok(()),
                 Err(err @ StoreError::Conflict { .. }) => {

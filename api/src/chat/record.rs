@@ -29,6 +29,23 @@ pub struct Message {
     pub message: ChatMessage,
 }
 
+impl Message {
+    /// A message that was just said.
+    #[must_use]
+    pub fn new(channel: ChannelId, seq: i64, message: &ChatMessage) -> Self {
+        Self {
+            id: message.id,
+            channel,
+            seq,
+            author: message.author.as_ref().map(|author| author.id),
+            nonce: message.nonce.clone(),
+            at: message.at.as_millisecond(),
+            removed_by: None,
+            message: message.clone(),
+        }
+    }
+}
+
 /// What is set in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {

@@ -58,6 +58,18 @@ async fn messages_are_kept_once_in_the_order_of_the_room() {
 }
 
 #[tokio::test]
+async fn what_is_kept_together_is_kept_once_too() {
+    let (_site, rooms) = rooms().await;
+    let all: Vec<_> = (1..=250).map(|number| message(number, 1, &number.to_string())).collect();
+    let all: Vec<_> = all.iter().collect();
+    rooms.keep_many(STUDIO, &all[..3]).await.unwrap();
+    // Some of them come again, as after a crash.
+    rooms.keep_many(STUDIO, &all[1..]).await.unwrap();
+    rooms.keep_many(STUDIO, &all).await.unwrap();
+    assert_eq!(said(&rooms, STUDIO).await, (1..=250).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn two_processes_that_keep_the_same_room_lose_nothing() {
     let (_site, rooms) = rooms().await;
     let keep = async |from: u128| {

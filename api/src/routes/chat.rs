@@ -554,12 +554,14 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     person.require(Scope::Chat)?;
     let channel = seen(&state, Some(&person), &name).await?;
-    let message = message_of(&state, &channel, &message).await?;
-    if message.author != Some(person.user) {
+    let id: MessageId = message.parse().map_err(|_| Problem::not_found())?;
+    if standing(&person, &channel) >= Standing::Moderator {
+        // Also what the history does not have yet.
+        note(&state, &person, &channel, ("chat.delete", id.to_string(), "")).await?;
+    } else if message_of(&state, &channel, &message).await?.author != Some(person.user) {
         kept_by(&state, &person, &name).await?;
-        note(&state, &person, &channel, ("chat.delete", message.id.to_string(), "")).await?;
     }
-    let removed = Removed::Messages(vec![message.id]);
+    let removed = Removed::Messages(vec![id]);
     tell(&state, &channel, EventBody::MessageDeleted(MessageDeleted { removed, by: person.user })).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -172,7 +172,7 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
         "deleteChatMessage",
         "/api/v1/channels/studio/chat/messages/0198c6d2-0000-7000-8000-00000000dead",
         "",
-        [401, 404, 404, 404, 404],
+        [401, 404, 204, 204, 204],
     ),
     ("listChatSanctions", "/api/v1/channels/studio/chat/sanctions", "", [401, 403, 200, 200, 200]),
     (
