@@ -107,6 +107,8 @@ describe('the chat of a channel', () => {
     await waitFor(() => expect(screen.queryByTestId('pending-waiting')).not.toBeInTheDocument());
     expect(room.messages.map(({ text }) => text)).toEqual(['one\ntwo']);
     expect(within(log()).getAllByRole('listitem')).toHaveLength(1);
+    await user.type(await field(), 'three{Enter}');
+    expect(room.socket.up).toMatchObject([{ type: 'send', text: 'three' }]);
   });
 
   it('says why a message was refused, and tries again', async () => {

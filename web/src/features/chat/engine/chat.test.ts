@@ -147,6 +147,13 @@ describe('a chat', () => {
     expect(moderator.chat.view.quietUntil).toBe(0);
   });
 
+  it('lets who need not wait write on', () => {
+    const { chat, room } = begin();
+    chat.say('hello');
+    room.settle();
+    expect(chat.view.quietUntil).toBe(0);
+  });
+
   it('counts what comes while one reads further up', () => {
     const { chat, room } = begin();
     chat.follow(false);

@@ -222,6 +222,7 @@ export class Chat {
   }
 
   #quiet(ms: number): void {
+    if (ms === 0) return;
     this.#quietUntil = Math.max(this.#quietUntil, this.#deps.clock.now() + ms);
   }
 

@@ -5,8 +5,7 @@ export function useCountdown(until: number): number {
   const [now, setNow] = useState(() => Date.now());
   const left = Math.max(0, Math.ceil((until - now) / 1_000));
   useEffect(() => {
-    const start = Date.now();
-    if (until <= start) return;
+    // Also for a moment that has passed: what is known of the time may be older than it.
     const renew = () => {
       setNow(Date.now());
       if (Date.now() >= until) clearInterval(timer);
