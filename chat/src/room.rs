@@ -514,8 +514,9 @@ fn key_of(message: &ChatMessage) -> Option<(UserId, String)> {
 }
 
 fn why_not(sanction: &Sanction) -> WhyNot {
-    let because =
-        if sanction.reason.is_empty() { String::new() } else { format!(" Reason: {}", sanction.reason) };
+    let reason = sanction.reason.as_str();
+    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    let because = if reason.is_empty() { String::new() } else { format!(" Reason: {reason}{end}") };
     match sanction.until_ms {
         Some(until) => WhyNot {
             code: Code::TimedOut,
