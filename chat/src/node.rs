@@ -143,9 +143,11 @@ pub(crate) enum NoEntry {
     Away,
 }
 
-/// The first thing that a page is told.
+/// The first things that a page is told.
 pub(crate) struct Welcome {
     pub(crate) text: Utf8Bytes,
+    /// What was taken away, perhaps while the page was away.
+    pub(crate) removed: Option<Utf8Bytes>,
 }
 
 impl Node {
@@ -650,7 +652,9 @@ impl Seat {
             heartbeat_s: self.node.config().heartbeat.as_secs(),
         }
         .to_text();
-        Some(Welcome { text })
+        let removed = room.removed().filter(|_| resumed);
+        let removed = removed.map(|removed| ServerFrame::Removed(&removed).to_text());
+        Some(Welcome { text, removed })
     }
 
     fn you_in(&self, room: &Room) -> Option<You> {

@@ -221,6 +221,11 @@ impl Room {
         }
     }
 
+    /// What was taken away lately, for whoever may still show it.
+    pub(crate) fn removed(&self) -> Option<Removed> {
+        (!self.removed.is_empty()).then(|| Removed::Messages(self.removed.iter().copied().collect()))
+    }
+
     /// Decides about a draft. `id` is for a new message, `now` its time.
     ///
     /// # Errors

@@ -113,8 +113,10 @@ impl Connection {
             Err(refused) => return Some(refused.into()),
         };
         let Some(welcome) = seat.welcome(resume) else { return Some(Closing::Unavailable) };
-        if let Err(closing) = self.send(welcome.text).await {
-            return closing;
+        for text in std::iter::once(welcome.text).chain(welcome.removed) {
+            if let Err(closing) = self.send(text).await {
+                return closing;
+            }
         }
         let now = Instant::now();
         let speaker = seat.speaker();

@@ -439,6 +439,14 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     .await;
     let (_, welcome) = site.enter(None, None).await;
     assert_eq!(welcome["room"]["pinned"]["text"], "Welcome, everybody");
+    // Whoever was away is told what was taken away meanwhile.
+    let (mut back, welcome) = site.enter(None, Some(&pinned)).await;
+    assert_eq!(welcome["resumed"], true);
+    let gone = back.next("removed").await["messages"].clone();
+    assert!(
+        gone.as_array().unwrap().contains(&json!(bad)) && gone.as_array().unwrap().contains(&json!(worse)),
+        "{gone}"
+    );
     let (_, page) = ask(BEN, "GET", "/messages?limit=2", None).await;
     assert_eq!(page["items"][0]["text"], "Welcome, everybody");
     assert!(page["next_cursor"].is_string());
@@ -463,6 +471,11 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     }
     let (_, welcome) = site.enter(None, None).await;
     assert_eq!(welcome["messages"], json!([]));
+    until("nothing is on top any more", SOON, || async {
+        let (_, welcome) = site.enter(None, None).await;
+        welcome["room"]["pinned"].is_null().then_some(())
+    })
+    .await;
     site.server.assert_calm();
 }
 

@@ -563,6 +563,7 @@ pub(crate) async fn delete(
     }
     let removed = Removed::Messages(vec![id]);
     tell(&state, &channel, EventBody::MessageDeleted(MessageDeleted { removed, by: person.user })).await?;
+    unpin_if(&state, &channel, |pinned| pinned.id == id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -585,6 +586,7 @@ pub(crate) async fn clear(
     note(&state, &person, &channel, ("chat.clear", channel.name.to_string(), "")).await?;
     let removed = Removed::All(true);
     tell(&state, &channel, EventBody::MessageDeleted(MessageDeleted { removed, by: person.user })).await?;
+    unpin_if(&state, &channel, |_| true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -660,6 +662,8 @@ pub(crate) async fn impose(
         None => EventBody::UserBanned(UserBanned { chat: Some(ChatBan { user, reason, by }) }),
     };
     tell(&state, &channel, body).await?;
+    unpin_if(&state, &channel, |pinned| pinned.author.as_ref().is_some_and(|author| author.id == user))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -732,6 +736,26 @@ pub(crate) async fn unpin(
 ) -> Result<StatusCode, ApiError> {
     let channel = kept_by(&state, &person, &name).await?;
     set_pinned(&state, &person, &channel, None).await
+}
+
+/// What was taken away is not on top any more either.
+async fn unpin_if(
+    state: &ApiState,
+    channel: &Channel,
+    goes: impl Fn(&ChatMessage) -> bool + Send + Sync,
+) -> Result<(), ApiError> {
+    let rooms = rooms(state);
+    let room = rooms.state(channel.id).await?;
+    if !room.pinned.as_deref().is_some_and(&goes) {
+        return Ok(());
+    }
+    let change = |room: &mut RoomUpdated| {
+        if room.pinned.as_deref().is_some_and(&goes) {
+            room.pinned = None;
+        }
+    };
+    let room = rooms.change(channel.id, change).await?;
+    tell(state, channel, EventBody::RoomUpdated(Box::new(room))).await
 }
 
 async fn set_pinned(
