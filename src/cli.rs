@@ -167,7 +167,7 @@ pub(crate) enum UserRole {
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
-    /// The roles this process runs, of: ingest, api, worker. All, if absent.
+    /// The roles this process runs, of: ingest, api, chat, worker. All, if absent.
     #[arg(long, value_delimiter = ',')]
     pub(crate) roles: Option<Vec<crate::roles::Role>>,
 }

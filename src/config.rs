@@ -257,7 +257,7 @@ impl Config {
         let mut wrong = |problem: String| problems.push(problem);
         if self.roles.is_empty() {
             wrong(
-                "roles: is empty; name at least one of ingest, api, worker, or leave it out to run all"
+                "roles: is empty; name at least one of ingest, api, chat, worker, or leave it out to run all"
                     .into(),
             );
         } else if Role::ALL.iter().any(|role| !self.roles.contains(role))

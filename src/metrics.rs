@@ -42,6 +42,7 @@ pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
         "Certificates that were ordered by what became of it"
     );
     millrace_api::telemetry::register();
+    millrace_chat::telemetry::register();
     crate::traces::register();
     process::register();
     Ok(handle)

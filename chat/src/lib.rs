@@ -19,6 +19,7 @@ mod rate;
 mod records;
 mod room;
 mod socket;
+pub mod telemetry;
 mod text;
 
 pub use config::ChatConfig;

@@ -47,6 +47,10 @@ async fn join(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|_| no_upgrade())?;
+    // Whoever was just sent away must not come back here: a proxy asks another process then.
+    if node.stopping().is_cancelled() {
+        return Err(stopping());
+    }
     // Only tests have no peer.
     let peer = peer.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |Extension(ConnectInfo(peer))| peer);
     let visit = node.records().visit(&headers, peer).await?;
@@ -78,6 +82,12 @@ fn no_upgrade() -> Problem {
         "This address speaks WebSocket, subprotocol millrace.chat.v1. It is described in docs/chat.md.";
     Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket-only", "WebSocket only", detail)
         .with_header(header::UPGRADE, header::HeaderValue::from_static("websocket"))
+}
+
+fn stopping() -> Problem {
+    let detail = "This process stops, and takes nobody new. Connect again in a moment.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", detail)
+        .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("1"))
 }
 
 struct Connection {

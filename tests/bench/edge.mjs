@@ -73,6 +73,7 @@ async function edge(origin) {
   writeFileSync(secrets, '');
   const site = readFileSync(join(shipped, 'millrace.conf.template'), 'utf8')
     .replaceAll('${MILLRACE_ORIGIN}', new URL(origin).host)
+    .replaceAll('${MILLRACE_CHAT}', new URL(origin).host)
     .replaceAll('${MILLRACE_LISTEN}', `127.0.0.1:${port}`)
     .replaceAll('${MILLRACE_CACHE}', join(folder, 'cache'))
     .replaceAll('${MILLRACE_PLAYBACK_SECRETS}', secrets)

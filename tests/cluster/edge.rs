@@ -39,18 +39,24 @@ pub(crate) async fn start(addresses: &Addresses, secrets: &Path) -> Nginx {
     }
     std::fs::write(path.join("nginx.conf"), main).unwrap();
 
-    // `origin:8080` is the name of both processes of the API there: nginx takes each address it has as a server.
+    // `origin:8080` is the name of both processes of the API there, and `chat:8080` of those of chat: nginx takes each
+    // address it has as a server.
     let template = read("millrace.conf.template");
-    let mut both = String::new();
+    let mut all = String::new();
     for line in template.lines() {
-        let nodes = if line.contains("${MILLRACE_ORIGIN}") { &["api-1", "api-2"][..] } else { &[""] };
-        for node in nodes {
-            let origin = if node.is_empty() { String::new() } else { addresses.http(node).to_string() };
-            both += &line.replace("${MILLRACE_ORIGIN}", &origin);
-            both.push('\n');
+        let servers =
+            [("${MILLRACE_ORIGIN}", ["api-1", "api-2"]), ("${MILLRACE_CHAT}", ["chat-1", "chat-2"])];
+        match servers.iter().find(|(name, _)| line.contains(name)) {
+            Some((name, nodes)) => {
+                for node in nodes {
+                    all += &line.replace(name, &addresses.http(node).to_string());
+                    all.push('\n');
+                }
+            }
+            None => all.extend([line, "\n"]),
         }
     }
-    let site = both
+    let site = all
         .replace("${MILLRACE_LISTEN}", &http.to_string())
         .replace("${MILLRACE_CACHE}", &format!("{folder_name}/cache"))
         .replace("${MILLRACE_PLAYBACK_SECRETS}", secrets.to_str().unwrap())

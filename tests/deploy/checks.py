@@ -54,7 +54,7 @@ def split(project):
     """Each role is there as often as it should be, with an address of its own, which Prometheus and the edge know."""
     services = project["services"]
     roles = {name: service["command"][2] for name, service in services.items() if "--roles" in (service.get("command") or [])}
-    if sorted(roles.values()) != ["api", "api", "ingest", "ingest", "ingest", "worker"]:
+    if sorted(roles.values()) != ["api", "api", "chat", "chat", "ingest", "ingest", "ingest", "worker"]:
         wrong(f"split.yaml has these roles: {roles}")
     for name in roles:
         settings = services[name]["environment"]
@@ -69,6 +69,11 @@ def split(project):
     publishers = set(re.findall(r"server ([\w-]+):1935", read(COMPOSE, "nginx", "split.conf")))
     if publishers != {name for name, role in roles.items() if role == "ingest"}:
         wrong(f"nginx/split.conf has these processes for publishers: {publishers}")
+    for variable, role in [("MILLRACE_ORIGIN", "api"), ("MILLRACE_CHAT", "chat")]:
+        name, port = services["edge"]["environment"][variable].split(":")
+        behind = {one for one, service in services.items() if name in ((service["networks"].get("front") or {}).get("aliases") or [])}
+        if port != "8080" or behind != {one for one, its in roles.items() if its == role}:
+            wrong(f"split.yaml: {variable} of the edge leads to {behind}")
     if not project["networks"]["data"]["internal"] or any("ports" in services[name] for name in [*roles, "kafka", "mongodb-1"]):
         wrong("split.yaml: more than the edge is reached from outside")
 
@@ -128,7 +133,7 @@ def built(folder):
 def cluster(by_kind):
     """The rules for all of it; how many objects."""
     workloads = {**by_kind["StatefulSet"], **by_kind["Deployment"]}
-    if sorted(workloads) != [f"millrace-{role}" for role in ["api", "edge", "ingest", "worker"]]:
+    if sorted(workloads) != [f"millrace-{role}" for role in ["api", "chat", "edge", "ingest", "worker"]]:
         wrong(f"deploy/kubernetes runs {sorted(workloads)}")
     for name, workload in workloads.items():
         pod(name, workload, by_kind)
@@ -137,8 +142,8 @@ def cluster(by_kind):
             wrong(f"{name} is scaled, and has replicas of its own")
         if scaler["spec"]["minReplicas"] < 2:
             wrong(f"{name}: one alone cannot go without anybody noticing")
-    if set(by_kind["HorizontalPodAutoscaler"]) != {"millrace-api", "millrace-edge"}:
-        wrong("api and edge are what is scaled")
+    if set(by_kind["HorizontalPodAutoscaler"]) != {"millrace-api", "millrace-chat", "millrace-edge"}:
+        wrong("api, chat and edge are what is scaled")
     everything = [policy for policy in by_kind["NetworkPolicy"].values() if not policy["spec"].get("ingress")]
     if not any(policy["spec"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "millrace"} for policy in everything):
         wrong("no NetworkPolicy closes what is not opened")
@@ -185,11 +190,18 @@ def pod(name, workload, by_kind):
         rules["an address for other nodes"] = environment["MILLRACE_NODE_URL"] == "http://$(POD_NAME).millrace-ingest:8080"
     elif name != "millrace-worker":
         rules["a pause before it stops"] = container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5
+    if name == "millrace-chat":
+        spread = re.search(r'^reconnect_spread = "(\d+)s"$', read("docs", "millrace.toml"), re.M)[1]
+        rules["time to send its pages away"] = grace >= 2 * int(spread) + 45
     if name == "millrace-edge":
         used = set(re.findall(r"\$\{(MILLRACE_\w+)\}", read(COMPOSE, "nginx", "millrace.conf.template")))
         rules["what its template needs"] = used <= set(environment)
-        origin, port = environment["MILLRACE_ORIGIN"].split(":")
-        rules["an origin that is there"] = any(str(one["port"]) == port for one in by_kind["Service"][origin]["spec"]["ports"])
+        for variable, role in [("MILLRACE_ORIGIN", "api"), ("MILLRACE_CHAT", "chat")]:
+            service, port = environment[variable].split(":")
+            rules[f"{variable} that is there"] = service == f"millrace-{role}" and any(
+                str(one["port"]) == port for one in by_kind["Service"][service]["spec"]["ports"])
+            rules[f"a way to {role}"] = role in reached(by_kind["NetworkPolicy"]["millrace-edge"], "egress")
+        rules["a way in for itself to chat"] = reached(by_kind["NetworkPolicy"]["millrace-chat"], "ingress") == {"edge"}
         config = next(volume["configMap"]["name"] for volume in volumes.values() if "configMap" in volume)
         rules["its configuration"] = config in by_kind["ConfigMap"]
     else:
@@ -197,6 +209,18 @@ def pod(name, workload, by_kind):
     for rule, kept in rules.items():
         if not kept:
             wrong(f"deploy/kubernetes: {name} lacks {rule}")
+
+
+def reached(policy, way):
+    """The roles that a NetworkPolicy lets in or out."""
+    roles = set()
+    for rule in policy["spec"][way]:
+        for peer in rule.get("from" if way == "ingress" else "to", []):
+            selector = peer.get("podSelector", {})
+            roles |= {selector.get("matchLabels", {}).get("millrace.role")} - {None}
+            for expression in selector.get("matchExpressions", []):
+                roles |= set(expression["values"])
+    return roles
 
 
 def documented():

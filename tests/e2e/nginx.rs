@@ -31,6 +31,7 @@ impl Nginx {
         let site = std::fs::read_to_string(shipped.join("millrace.conf.template"))
             .unwrap()
             .replace("${MILLRACE_ORIGIN}", &origin.to_string())
+            .replace("${MILLRACE_CHAT}", &origin.to_string())
             .replace("${MILLRACE_LISTEN}", &address.to_string())
             .replace("${MILLRACE_CACHE}", path.join("cache").to_str().unwrap())
             .replace("${MILLRACE_PLAYBACK_SECRETS}", secrets.to_str().unwrap())
