@@ -453,6 +453,10 @@ async fn moderators_keep_order_and_everybody_sees_it_at_once() {
     let second = page["items"][1]["id"].clone();
     let (_, older) = ask(BEN, "GET", &format!("/messages?limit=1&before={pinned}"), None).await;
     assert_eq!(older["items"][0]["id"], second);
+    for bad in ["", "x"] {
+        let (status, problem) = ask(BEN, "GET", &format!("/messages?before={bad}"), None).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!("before")));
+    }
     let (_, next) =
         ask(BEN, "GET", &format!("/messages?limit=1&cursor={}", page["next_cursor"].as_str().unwrap()), None)
             .await;

@@ -527,7 +527,7 @@ pub(crate) async fn messages(
 ) -> Result<Response, ApiError> {
     let (channel, moderates) = read_by(&state, person.as_ref(), &name).await?;
     let asked = Asked::parse(&uri)?;
-    let after = match asked.text("before")? {
+    let after = match asked.id::<MessageId>("before")? {
         Some(id) => {
             let message = message_of(&state, &channel, id).await?;
             Some(After { value: message.seq.into(), id: message.id.to_string() })
@@ -558,7 +558,7 @@ pub(crate) async fn delete(
     if standing(&person, &channel) >= Standing::Moderator {
         // Also what the history does not have yet.
         note(&state, &person, &channel, ("chat.delete", id.to_string(), "")).await?;
-    } else if message_of(&state, &channel, &message).await?.author != Some(person.user) {
+    } else if message_of(&state, &channel, id).await?.author != Some(person.user) {
         kept_by(&state, &person, &name).await?;
     }
     let removed = Removed::Messages(vec![id]);
@@ -567,8 +567,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn message_of(state: &ApiState, channel: &Channel, id: &str) -> Result<Message, ApiError> {
-    let id = id.parse().map_err(|_| Problem::not_found())?;
+async fn message_of(state: &ApiState, channel: &Channel, id: MessageId) -> Result<Message, ApiError> {
     Ok(rooms(state).message(channel.id, id).await?.ok_or_else(Problem::not_found)?)
 }
 
@@ -717,7 +716,7 @@ pub(crate) async fn pin(
     Input { value: pin, .. }: Input<ChatPin>,
 ) -> Result<StatusCode, ApiError> {
     let channel = kept_by(&state, &person, &name).await?;
-    let message = message_of(&state, &channel, &pin.message.to_string()).await?;
+    let message = message_of(&state, &channel, pin.message).await?;
     if message.removed_by.is_some() {
         return Err(Problem::not_found().into());
     }

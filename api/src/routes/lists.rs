@@ -66,6 +66,15 @@ impl Asked {
         Ok(Self { after, limit, parameters })
     }
 
+    /// An id among the parameters.
+    ///
+    /// # Errors
+    /// 400 when it is none.
+    pub fn id<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let text = self.parameters.get(name);
+        text.map(|text| text.parse().map_err(|_| bad_parameter(name, "is the id of a message"))).transpose()
+    }
+
     /// A short text among the parameters.
     ///
     /// # Errors
