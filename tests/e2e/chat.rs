@@ -3,20 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use millrace_api::accounts::{COLLECTIONS, Role, User};
-use millrace_api::auth::tokens::{ApiToken, Tokens};
-use millrace_api::auth::{Scope, Secret};
-use millrace_core::ids::UserId;
+use futures_util::SinkExt;
+use millrace_api::accounts::COLLECTIONS;
 use millrace_store::{Location, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::browser::looped;
+use crate::chatter::{Chat, Person, join, texts};
 use crate::publisher::Ffmpeg;
 use crate::server::Server;
 use crate::topology::{self, Shared};
@@ -28,11 +24,6 @@ const SOON: Duration = Duration::from_secs(20);
 struct Site {
     server: Server,
     people: Vec<Person>,
-}
-
-struct Person {
-    name: String,
-    token: Secret,
 }
 
 impl Site {
@@ -83,126 +74,9 @@ impl Site {
     }
 
     async fn connect(&self, who: Option<usize>, channel: &str) -> Result<Chat, Error> {
-        let url = self.server.url(&format!("/chat/v1/{channel}")).replacen("http", "ws", 1);
-        let mut request = url.into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", "millrace.chat.v1".parse().unwrap());
-        if let Some(who) = who {
-            let bearer = format!("Bearer {}", self.people[who].token.reveal());
-            headers.insert("authorization", bearer.parse().unwrap());
-        }
-        Ok(Chat(tokio_tungstenite::connect_async(request).await?.0))
+        let token = who.map(|who| &self.people[who].token);
+        Chat::connect(&self.server.url(&format!("/chat/v1/{channel}")), token).await
     }
-}
-
-async fn join(store: &Store, number: u128, name: &str) -> Person {
-    let token = Secret::random("mr_");
-    let id = UserId(uuid::Uuid::from_u128(0x0198_c6d2_0000_7000_8000_0000_0000_0000 + number));
-    let user = User {
-        id,
-        name: name.parse().unwrap(),
-        display_name: name.to_uppercase(),
-        email: None,
-        new_email: None,
-        email_verified: false,
-        password: None,
-        role: Role::Streamer,
-        bio: String::new(),
-        avatar: None,
-        created_at: 1,
-        banned_at: None,
-    };
-    store.insert(&user).await.unwrap();
-    let record = ApiToken {
-        id: id.0,
-        user: id,
-        name: "test".to_owned(),
-        hash: token.hash(),
-        hint: String::new(),
-        scopes: [Scope::Read, Scope::Channels, Scope::Chat].into_iter().collect(),
-        created_at: 1,
-        last_used_at: None,
-        expires_at: None,
-    };
-    Tokens::new(store.clone()).add(&record).await.unwrap();
-    Person { name: name.to_owned(), token }
-}
-
-/// One connection.
-struct Chat(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Chat {
-    async fn say(&mut self, frame: &Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    async fn send(&mut self, nonce: &str, text: &str) {
-        self.say(&json!({ "type": "send", "nonce": nonce, "text": text })).await;
-    }
-
-    /// The next frame; `None`: the server closed, with the code and the reason.
-    async fn frame(&mut self) -> Result<Value, (u16, String)> {
-        loop {
-            let next = tokio::time::timeout(SOON, self.0.next()).await.expect("the server says something");
-            match next {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(Some(close)))) => {
-                    return Err((close.code.into(), close.reason.to_string()));
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err((0, "gone".to_owned())),
-            }
-        }
-    }
-
-    /// The next frame of this type.
-    async fn next(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.frame().await.unwrap();
-            if frame["type"] == kind {
-                return frame;
-            }
-        }
-    }
-
-    /// The texts of the next `count` messages.
-    async fn hears(&mut self, count: usize) -> Vec<String> {
-        let mut heard = Vec::new();
-        while heard.len() < count {
-            heard.extend(texts(&self.next("messages").await));
-        }
-        heard
-    }
-
-    /// Says something and waits until it is acknowledged.
-    async fn said(&mut self, nonce: &str, text: &str) -> String {
-        self.send(nonce, text).await;
-        loop {
-            let frame = self.frame().await.unwrap();
-            if frame["type"] == "ack" && frame["nonce"] == nonce {
-                return frame["id"].as_str().unwrap().to_owned();
-            }
-            assert_ne!(frame["type"], "refused", "{frame}");
-        }
-    }
-
-    /// The code with which the server closes.
-    async fn closed(&mut self) -> u16 {
-        loop {
-            if let Err((code, _)) = self.frame().await {
-                return code;
-            }
-        }
-    }
-
-    async fn refused(&mut self, nonce: &str, text: &str) -> Value {
-        self.send(nonce, text).await;
-        self.next("refused").await
-    }
-}
-
-fn texts(frame: &Value) -> Vec<String> {
-    frame["messages"].as_array().unwrap().iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

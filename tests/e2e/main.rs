@@ -17,6 +17,7 @@ mod api;
 mod backup;
 mod browser;
 mod chat;
+mod chatter;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod collector;

@@ -1,5 +1,6 @@
 //! What dies, one after the other.
 
+mod chat;
 mod clocks;
 mod disk;
 mod edge;
