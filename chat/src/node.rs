@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What another process needs to take a page over.
 const SPREAD_PER_PAGE: Duration = Duration::from_millis(2);
+/// How long whoever comes while this process begins waits until it knows what was said last.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// How long it holds that everybody may read a room; events say sooner that it does not.
 const OPEN_FOR: Duration = Duration::from_secs(5);
 /// How long a room is kept that nobody reads.
@@ -62,6 +64,8 @@ struct Inner {
     rooms: Mutex<Rooms>,
     counts: Mutex<Counts>,
     stopping: CancellationToken,
+    /// It is known what the history does not have yet.
+    caught_up: CancellationToken,
 }
 
 #[derive(Default)]
@@ -162,6 +166,7 @@ impl Node {
             rooms: Mutex::default(),
             counts: Mutex::default(),
             stopping: CancellationToken::new(),
+            caught_up: CancellationToken::new(),
         }))
     }
 
@@ -219,6 +224,8 @@ impl Node {
         chatter: Option<Chatter>,
         address: IpAddr,
     ) -> Result<Seat, NoEntry> {
+        // A room that is opened before may lack what was said last: then whoever comes back is shown everything anew.
+        let _ = tokio::time::timeout(CATCH_UP, self.0.caught_up.cancelled()).await;
         let hall = self.hall(channel, chatter.as_ref()).await?;
         let mut standing = Standing::default();
         if let Some(chatter) = &chatter {
@@ -368,6 +375,7 @@ impl Node {
         let mut heard =
             Subscriptions::new(self.0.bus.as_ref(), &[Topic::Chat, Topic::Accounts, Topic::Commands]);
         self.catch_up().await;
+        self.0.caught_up.cancel();
         let mut presence = tokio::time::interval(PRESENCE_EVERY);
         let mut due: Vec<(Instant, Arc<Hall>)> = Vec::new();
         loop {

@@ -186,33 +186,6 @@ async fn a_chat_process_is_killed_and_its_people_go_on_at_the_other_without_a_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chat_is_restarted_process_by_process_and_nobody_loses_or_reads_twice() {
-    let mut party = Party::begin().await;
-    for (node, other) in [("chat-1", "chat-2"), ("chat-2", "chat-1")] {
-        let before = (party.entered(), party.connections(node).await);
-        party.site.stop(node).await;
-        party.all_in(&[other]).await;
-        let moved = party.entered().iter().zip(before.0).filter(|(now, before)| *now > before).count();
-        assert_eq!(moved, before.1, "who was at {node} moved, once, and nobody else");
-        let times: usize = party.entered().iter().sum();
-        party.talks().await;
-        party.site.begin(node).await;
-        assert_eq!(party.entered().iter().sum::<usize>(), times, "nobody moves without need");
-    }
-    for one in &party.people {
-        let seen = one.seen();
-        assert_eq!(seen.entered, seen.sent_away + 1, "nobody was cut off: each was asked to go");
-    }
-    let told = party.end().await;
-    eprintln!(
-        "both processes of chat restarted: {:.2?} without a connection at most; {} messages, each once",
-        told.away, told.said
-    );
-    assert!(told.away < MOVES, "{told:?}");
-    assert_eq!(told.refused, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn without_kafka_messages_are_refused_and_said_once_when_it_is_back() {
     let mut party = Party::begin().await;
     party.site.services.kill_kafka();
