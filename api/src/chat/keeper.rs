@@ -91,7 +91,7 @@ impl Keeper {
             match self.keep(batch).await {
                 Ok(()) => return,
                 Err(err) => {
-                    tracing::error!(err = %chain(&err), "what was said in chat cannot be kept; trying again");
+                    tracing::warn!(err = %chain(&err), "what was said in chat waits for the store");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
