@@ -14,6 +14,7 @@ use crate::auth::sessions::Session;
 use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
 use crate::channels::testing::{channel, person};
+use crate::chat::{Message, Room, Sanction};
 use crate::mail::Mail;
 use crate::notices::{Notice, NoticesConfig, Reader};
 use crate::playback::{PlaybackConfig, PlaybackLinks};
@@ -101,6 +102,18 @@ async fn fill(store: &Store) -> (User, Channel) {
     store.insert(&Reader::new(user)).await.unwrap();
     let job = json!({ "notice": "n", "broadcast": id, "channel": of, "title": "x", "at": 1, "due": 1 });
     keep::<PushJob>(store, job).await;
+    let said = json!({ "id": id, "at": "2026-11-21T20:00:00Z", "kind": "text", "text": "\u{1f6a2} $set" });
+    keep::<Message>(
+        store,
+        json!({ "id": id, "channel": of, "seq": 1, "nonce": "n", "at": 1, "message": said }),
+    )
+    .await;
+    store.insert(&Room::new(of)).await.unwrap();
+    keep::<Sanction>(
+        store,
+        json!({ "channel": of, "user": user, "until": 5, "reason": "x", "by": user, "at": 1 }),
+    )
+    .await;
     store.insert(&crate::push::devices::tests::device(user, "https://push.example.org/1", 1)).await.unwrap();
     (ada, studio)
 }
