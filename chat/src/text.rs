@@ -21,7 +21,8 @@ pub(crate) fn cleaned(text: &str) -> String {
     for character in text.trim().chars() {
         if is_combining_mark(character) {
             marks += 1;
-            if marks > MAX_MARKS || clean.is_empty() {
+            // A mark stands on something.
+            if marks > MAX_MARKS || clean.is_empty() || clean.ends_with([' ', '\n']) {
                 continue;
             }
         } else if !is_hidden(character) {
