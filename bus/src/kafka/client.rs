@@ -137,6 +137,25 @@ pub(super) fn unavailable(err: KafkaError) -> BusError {
     BusError::Unavailable(err.to_string())
 }
 
+/// Whether a consumer only reports that brokers are away: it finds them by itself, and leaving a group meanwhile would
+/// hold up everybody in it until the broker misses who left. The log has it from whoever cannot send.
+pub(super) fn will_pass(err: &KafkaError) -> bool {
+    let code = err.rdkafka_error_code();
+    let passes = matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    );
+    if passes {
+        tracing::debug!(%err, "a consumer waits for the brokers");
+    }
+    passes
+}
+
 /// Runs what blocks where it may.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,

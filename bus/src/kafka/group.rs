@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error};
 
-use super::client::{Clients, Consuming, Raw, blocking, let_go, unavailable};
+use super::client::{Clients, Consuming, Raw, blocking, let_go, unavailable, will_pass};
 use super::dead::Refused;
 use super::sender::Sender;
 use super::topics::PATIENCE;
@@ -103,7 +103,11 @@ impl Member for KafkaMember {
         Box::pin(async move {
             loop {
                 self.bury_malformed().await?;
-                let raw = Raw::of(&self.consumer()?.recv().await.map_err(unavailable)?);
+                let raw = match self.consumer()?.recv().await {
+                    Ok(message) => Raw::of(&message),
+                    Err(err) if will_pass(&err) => continue,
+                    Err(err) => return Err(unavailable(err)),
+                };
                 let topic =
                     Topic::ALL.into_iter().find(|topic| self.clients.topic(topic.name()) == raw.topic);
                 let Some(topic) = topic else { continue };

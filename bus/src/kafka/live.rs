@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, warn};
 
-use super::client::{Clients, Consuming, let_go, unavailable, watermarks};
+use super::client::{Clients, Consuming, let_go, unavailable, watermarks, will_pass};
 
 /// How long a broker is left alone that does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -88,6 +88,7 @@ async fn listen(topic: Topic, consumer: Held, subscribers: Subscribers) {
                     }
                 }
             }
+            Err(err) if will_pass(&err) => continue,
             Err(err) => {
                 warn!(topic = topic.name(), %err, "hearing nothing of {topic} for now");
                 tokio::time::sleep(PAUSE).await;
