@@ -2,7 +2,8 @@
 //!
 //! A router matches, copies path parameters, boxes a future and a body per request, and hands out bodies a chunk of
 //! bytes at a time. Viewers of a broadcast ask for the same few URLs three to six times a second each: those go to a
-//! [`Front`] as hyper read them, and its answers may leave in one system call. Everything else is the router's.
+//! [`Front`], and its answers may leave in one system call. Everything else is the router's. Over HTTP/1.1 the plainest of
+//! them do not come by hyper either: `quick`.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn, ready};
@@ -23,7 +24,7 @@ use crate::layers::{dress, panicked};
 
 /// Answers some requests ahead of the router.
 pub trait Front: Clone + Send + Sync + 'static {
-    /// A body whose pieces may be of many chunks.
+    /// A body whose pieces may be of many chunks. One that does not say its length may end with the connection.
     type Body: hyper::body::Body<Data: Send, Error = Infallible> + Send + Unpin + 'static;
 
     /// Whether this request is answered here. The router must answer it the same way: what is no plain `GET` goes

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -22,6 +23,7 @@ pin_project! {
     pub struct Guarded<S> {
         #[pin]
         inner: S,
+        unread: Bytes,
         #[pin]
         read_timer: Sleep,
         opening_bytes_left: usize,
@@ -37,6 +39,7 @@ impl<S> Guarded<S> {
     pub fn new(inner: S, opening: Duration, write_stall: Duration) -> Self {
         Self {
             inner,
+            unread: Bytes::new(),
             read_timer: tokio::time::sleep(opening),
             opening_bytes_left: OPENING_BYTES,
             write_timer: tokio::time::sleep(write_stall),
@@ -44,9 +47,12 @@ impl<S> Guarded<S> {
             write_stall,
         }
     }
-}
 
-impl<S> Guarded<S> {
+    /// Puts back what was read, to be read before all else.
+    pub fn unread(self: Pin<&mut Self>, bytes: Bytes) {
+        *self.project().unread = bytes;
+    }
+
     fn watch_write<T>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,6 +77,12 @@ impl<S> Guarded<S> {
 impl<S: AsyncRead> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
+        if !this.unread.is_empty() {
+            // It counted when it came.
+            let again = this.unread.split_to(this.unread.len().min(buf.remaining()));
+            buf.put_slice(&again);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let poll = this.inner.poll_read(cx, buf);
         if *this.opening_bytes_left > 0 {
@@ -138,6 +150,26 @@ mod tests {
         peer.write_all(&[0; OPENING_BYTES]).await.unwrap();
         guarded.read_exact(&mut [0; OPENING_BYTES]).await.unwrap();
         assert!(tokio::time::timeout(100 * SECOND, guarded.read_u8()).await.is_err(), "was given up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_put_back_is_read_first_and_buys_no_time() {
+        let (mut peer, ours) = duplex(64);
+        let mut guarded = Box::pin(Guarded::new(ours, SECOND, SECOND));
+        peer.write_all(b"abc").await.unwrap();
+        let mut read = [0; 3];
+        guarded.read_exact(&mut read).await.unwrap();
+        guarded.as_mut().unread(Bytes::copy_from_slice(&read));
+        peer.write_all(b"de").await.unwrap();
+        let mut two = [0; 2];
+        guarded.read_exact(&mut two).await.unwrap();
+        let mut rest = [0; 3];
+        guarded.read_exact(&mut rest).await.unwrap();
+        assert_eq!((&two, &rest), (b"ab", b"cde"));
+        // Five bytes came, however often they were read.
+        guarded.as_mut().unread(Bytes::from_static(&[0; OPENING_BYTES]));
+        guarded.read_exact(&mut [0; OPENING_BYTES]).await.unwrap();
+        assert_eq!(guarded.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

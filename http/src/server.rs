@@ -2,9 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "shell: sockets, tasks and timers")]
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tower::ServiceExt as _;
 
 use crate::front::{self, Front, FrontBody, NoFront};
 use crate::guard::Guarded;
+use crate::quick::{self, Ended};
 use crate::redirect::{self, HttpsRedirect};
 use crate::tls::ACME_ALPN;
 
@@ -66,6 +68,8 @@ impl Default for Limits {
     }
 }
 
+/// HTTP/2 over TLS (RFC 9113 §3.2).
+const HTTP2_ALPN: &[u8] = b"h2";
 /// How often a silent HTTP/2 peer is asked whether it is there, in header time-outs.
 const HTTP2_PING_AFTER_HEADER_TIMEOUTS: u32 = 2;
 /// Most bytes of a request head (RFC 9113 §6.5.2; RFC 9112 §3 leaves it to us). For HTTP/1 it is also what hyper gathers
@@ -209,12 +213,16 @@ async fn connection<F: Front>(
     let _ = stream.set_nodelay(true);
     let Limits { header_timeout, write_stall, .. } = shared.limits;
     match tls {
-        None => exchange(Guarded::new(stream, header_timeout, write_stall), peer, answers, shared).await,
+        None => {
+            exchange(Guarded::new(stream, header_timeout, write_stall), false, peer, answers, shared).await;
+        }
         Some(acceptor) => match tokio::time::timeout(header_timeout, acceptor.accept(stream)).await {
             // Who looked for the answer to a challenge has seen it (RFC 8737 §3).
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_ALPN) => {}
             Ok(Ok(stream)) => {
-                exchange(Guarded::new(stream, header_timeout, write_stall), peer, answers, shared).await;
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2_ALPN);
+                exchange(Guarded::new(stream, header_timeout, write_stall), http2, peer, answers, shared)
+                    .await;
             }
             Ok(Err(error)) => tracing::debug!(peer.addr = %peer, err = %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(peer.addr = %peer, "TLS handshake took too long"),
@@ -222,14 +230,41 @@ async fn connection<F: Front>(
     }
 }
 
-async fn exchange<S, F>(stream: Guarded<S>, peer: SocketAddr, answers: Arc<Answers<F>>, shared: &Shared)
-where
+/// Speaks HTTP on a connection: the plain kind for as long as it lasts, then what hyper makes of it.
+async fn exchange<S, F>(
+    stream: Guarded<S>,
+    http2: bool,
+    peer: SocketAddr,
+    answers: Arc<Answers<F>>,
+    shared: &Shared,
+) where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    F: Front,
+{
+    let mut stream = Box::pin(stream);
+    if let Some(front) = answers.front.as_ref().filter(|_| !http2) {
+        let idle = shared.limits.header_timeout;
+        match quick::serve(stream.as_mut(), peer, front, idle, &shared.shutdown).await {
+            Ok(Ended::Closed) => return,
+            Ok(Ended::Other(bytes)) => stream.as_mut().unread(bytes),
+            Err(error) => return ended_early(peer, &error),
+        }
+    }
+    // Boxed, so that a connection that has no use for it does not carry room for it.
+    Box::pin(general(stream, peer, answers, shared)).await;
+}
+
+async fn general<S, F>(
+    stream: Pin<Box<Guarded<S>>>,
+    peer: SocketAddr,
+    answers: Arc<Answers<F>>,
+    shared: &Shared,
+) where
     S: AsyncRead + AsyncWrite + Send + 'static,
     F: Front,
 {
     let service = service_fn(move |request| answer(Arc::clone(&answers), peer, request));
-    let io = TokioIo::new(Box::pin(stream));
-    let mut served = pin!(shared.builder.serve_connection_with_upgrades(io, service));
+    let mut served = pin!(shared.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
         () = shared.shutdown.cancelled() => {
@@ -238,8 +273,12 @@ where
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(peer.addr = %peer, err = %error, "HTTP connection ended early");
+        ended_early(peer, &error);
     }
+}
+
+fn ended_early(peer: SocketAddr, error: &dyn Display) {
+    tracing::debug!(peer.addr = %peer, err = %error, "HTTP connection ended early");
 }
 
 async fn answer<F: Front>(

@@ -30,10 +30,8 @@ struct Renderings {
 
 impl Renderings {
     fn get(&self, gzip: bool, tag: impl Display, text: impl FnOnce() -> String) -> &Rendered {
-        let identity = || {
-            self.identity
-                .get_or_init(|| Rendered { body: Bytes::from(text()), etag: etag(format_args!("{tag}")) })
-        };
+        let identity =
+            || self.identity.get_or_init(|| Rendered { body: Bytes::from(text()), etag: etag(&tag) });
         if !gzip {
             return identity();
         }
@@ -64,7 +62,8 @@ impl View {
             Form::Full => (&self.full, 'f'),
             Form::Delta => (&self.delta, 'd'),
         };
-        let tag = format_args!("{}-{}{letter}", self.snapshot.prefix(), self.snapshot.version()).to_string();
+        // Written once, like the text.
+        let tag = format_args!("{}-{}{letter}", self.snapshot.prefix(), self.snapshot.version());
         renderings.get(gzip, tag, || MediaPlaylist::new(&self.snapshot, form).to_string())
     }
 }
