@@ -55,6 +55,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/emotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the emotes that every room of the site has. */
+        get: operations["listSiteEmotes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/emotes/{emote}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Adds an emote to every room of the site, or gives it another picture: PNG, WebP or GIF. */
+        put: operations["putSiteEmote"];
+        post?: never;
+        /** Takes an emote away from every room of the site; harmless if there is none. */
+        delete: operations["deleteSiteEmote"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/invitations": {
         parameters: {
             query?: never;
@@ -459,6 +494,44 @@ export interface paths {
         patch: operations["editChat"];
         trace?: never;
     };
+    "/api/v1/channels/{name}/chat/emotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the emotes of a room: the channel's own and those of the site. */
+        get: operations["listEmotes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/emotes/{emote}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Adds an emote to a channel, or gives it another picture: PNG, WebP or GIF, made at most 336 by 112 pixels. For the owner
+         *     of the channel.
+         */
+        put: operations["putEmote"];
+        post?: never;
+        /** Takes an emote of a channel away; harmless if there is none. For the owner of the channel. */
+        delete: operations["deleteEmote"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{name}/chat/messages": {
         parameters: {
             query?: never;
@@ -466,7 +539,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists what was said in a room, newest first. Who moderates also sees what was taken away. */
+        /**
+         * Lists what was said in a room, newest first. Who moderates also sees what was taken away, and can look for what somebody
+         *     said and for words: a page of what is found may be short or empty, and still have a next one.
+         */
         get: operations["listChatMessages"];
         put?: never;
         post?: never;
@@ -1425,6 +1501,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/emotes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The picture of an emote. Its address never shows another one, so it may be kept for ever. */
+        get: operations["getEmote"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1875,6 +1968,11 @@ export interface components {
              */
             account_age_s: number;
             /**
+             * @description What whoever is banned or timed out reads with the reason.
+             * @example Write to ada@example.org.
+             */
+            appeal: string;
+            /**
              * @description For who moderates: what nobody may say.
              * @example [
              *       "spoiler*"
@@ -1886,6 +1984,8 @@ export interface components {
              * @example studio
              */
             channel: string;
+            /** @description Whether nothing but emotes may be said. */
+            emote_only: boolean;
             /**
              * Format: int32
              * @description For how many seconds somebody must have followed the channel to speak; null: everybody may.
@@ -1926,6 +2026,12 @@ export interface components {
              */
             account_age_s: number | null;
             /**
+             * @description What whoever is banned or timed out reads with the reason: what they can do about it. At most 300 characters.
+             * @default null
+             * @example Write to ada@example.org.
+             */
+            appeal: string | null;
+            /**
              * @description At most 500, of at most 60 characters. `*` at the end of a word stands for any ending.
              * @default null
              * @example [
@@ -1933,6 +2039,11 @@ export interface components {
              *     ]
              */
             blocked_terms: string[] | null;
+            /**
+             * @description Whether nothing but emotes may be said.
+             * @default null
+             */
+            emote_only: boolean | null;
             /**
              * Format: int32
              * @description 0 to a year; null: everybody may speak.
@@ -2009,6 +2120,28 @@ export interface components {
         Code: {
             /** @example 123456 */
             code: string;
+        };
+        /** @description An emote. */
+        EmoteView: {
+            /** @description Whether it moves. */
+            animated: boolean;
+            /**
+             * @description Said as `:name:`.
+             * @example Boat
+             */
+            name: string;
+            /**
+             * @description The picture, at most 336 by 112 pixels. Another picture has another address.
+             * @example /emotes/0198c6d2-0000-7000-8000-000000000000
+             */
+            url: string;
+        };
+        /** @description The emotes of a room. */
+        Emotes: {
+            /** @description The channel's own. They hold before those of the site. */
+            channel: components["schemas"]["EmoteView"][];
+            /** @description Those that every room has. */
+            site: components["schemas"]["EmoteView"][];
         };
         /** @description What an authenticator app needs. */
         Enrolment: {
@@ -3874,6 +4007,215 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listSiteEmotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmoteView"][];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    putSiteEmote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example Boat
+                 */
+                emote: string;
+            };
+            cookie?: never;
+        };
+        /** @description The picture */
+        requestBody: {
+            content: {
+                "image/gif": number[];
+                "image/png": number[];
+                "image/webp": number[];
+            };
+        };
+        responses: {
+            /** @description The emotes of the site */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmoteView"][];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No pictures, or: No such emote, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad picture */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Pictures unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deleteSiteEmote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its name.
+                 * @example Boat
+                 */
+                emote: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such emote, or: Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6171,6 +6513,247 @@ export interface operations {
             };
         };
     };
+    listEmotes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emotes"];
+                };
+            };
+            /** @description Those of the `ETag` that was sent as `If-None-Match` */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    putEmote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its name.
+                 * @example Boat
+                 */
+                emote: string;
+            };
+            cookie?: never;
+        };
+        /** @description The picture */
+        requestBody: {
+            content: {
+                "image/gif": number[];
+                "image/png": number[];
+                "image/webp": number[];
+            };
+        };
+        responses: {
+            /** @description The channel's emotes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmoteView"][];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No pictures, or: No such channel, or: No such emote, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad picture */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Pictures unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deleteEmote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its name.
+                 * @example Boat
+                 */
+                emote: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such emote, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     listChatMessages: {
         parameters: {
             query?: {
@@ -6186,6 +6769,16 @@ export interface operations {
                  * @example 0198c6d2-0000-7000-8000-000000000000
                  */
                 before?: string;
+                /**
+                 * @description For who moderates: only what this person said.
+                 * @example ben
+                 */
+                author?: string;
+                /**
+                 * @description For who moderates: only messages with words that begin with each of these. At most 100 characters.
+                 * @example spoil
+                 */
+                q?: string;
             };
             header?: never;
             path: {
@@ -6236,7 +6829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description No such channel, or: Not found */
+            /** @description No such channel, or: No such person, or: Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11378,6 +11971,51 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description 256 by 256 pixels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": number[];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Pictures unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getEmote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 336 by 112 pixels; GIF if it moves */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,4 +1,4 @@
-import { render, screen, within } from '@testing-library/react';
+import { render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
@@ -12,6 +12,7 @@ function open(role: 'streamer' | 'admin' = 'admin') {
   const server = serve([], {
     'GET /me': () => personNamed('ada', { role }),
     'GET /admin/audit': () => ({ items: [] }),
+    'GET /admin/emotes': () => [],
     'GET /admin/site': () => settings,
     'GET /admin/reports': () => ({ items: [], next_cursor: null }),
     'GET /admin/site/history': () => ({ items: [], next_cursor: null }),
@@ -53,6 +54,21 @@ describe('the pages of admins', () => {
     expect(await screen.findByText('https://live.example/reset#once')).toBeVisible();
     const edits = server.asked.filter(({ method }) => method === 'PATCH').map(({ body }) => body);
     expect(edits).toEqual([{ role: 'streamer' }, { banned: true }]);
+  });
+
+  it('give every chat an emote, and take it away', async () => {
+    const { server, user } = open();
+    let emotes: object[] = [];
+    server.routes['GET /admin/emotes'] = () => emotes;
+    server.routes['PUT /admin/emotes/oak'] = () => (emotes = [{ name: 'oak', url: '/emotes/1', animated: false }]);
+    server.routes['DELETE /admin/emotes/oak'] = () => void (emotes = []);
+    await user.type(await screen.findByLabelText('Name of the emote'), ':oak:');
+    await user.upload(screen.getByLabelText('Picture (PNG, WebP or GIF)'), new File(['x'], 'oak.png', { type: 'image/png' }));
+    await user.click(screen.getByRole('button', { name: 'Add the emote' }));
+    await user.click(await screen.findByRole('button', { name: 'Remove the emote oak' }));
+    await user.click(within(await screen.findByRole('alertdialog')).getByRole('button', { name: 'Remove' }));
+    await waitFor(() => expect(screen.queryByText(':oak:')).not.toBeInTheDocument());
+    expect(server.asked.filter(({ path }) => path === '/admin/emotes/oak').map(({ method }) => method)).toEqual(['PUT', 'DELETE']);
   });
 
   it('say that there is nobody of the name', async () => {

@@ -17,6 +17,7 @@ beforeEach(() => {
   });
 });
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
   sessionStorage.clear();
 });
@@ -89,7 +90,7 @@ describe('the chat of a channel', () => {
     expect(link).toHaveAttribute('target', '_blank');
     expect(within(log()).getByText('boatyard went live')).toBeVisible();
     tell({ type: 'removed', messages: ['1'] });
-    expect(await within(log()).findByText('Message removed by a moderator')).toBeVisible();
+    expect(await within(log()).findByText('Message removed')).toBeVisible();
     expect(within(log()).queryByText(/<img/)).not.toBeInTheDocument();
   });
 
@@ -190,6 +191,41 @@ describe('the chat of a channel', () => {
     await user.type(await field(), 'yes{Enter}');
     expect(room.socket.up).toMatchObject([{ type: 'send', text: 'hey @bob yes', reply_to: '1' }]);
     expect(screen.queryByText('Replying to Bob')).not.toBeInTheDocument();
+  });
+
+  const EMOTES = {
+    channel: [{ name: 'Boat', url: '/emotes/1', animated: false }],
+    site: [{ name: 'oak', url: '/emotes/2', animated: true }],
+  };
+
+  it('shows the emotes of the room, and writes them for who types or picks', async () => {
+    room.messages.push({ ...bobs, text: 'look :Boat: :boat:' });
+    const { user } = await join({ [`GET ${CHAT}/emotes`]: () => EMOTES });
+    expect(await within(log()).findByRole('img', { name: ':Boat:' })).toHaveAttribute('src', '/emotes/1');
+    expect(within(log()).getByText(/:boat:/)).toBeVisible();
+    await user.type(await field(), 'my :bo');
+    expect(screen.getByRole('option', { name: ':Boat:', selected: true })).toBeVisible();
+    await user.keyboard('{Enter}');
+    expect(await field()).toHaveValue('my :Boat: ');
+    await user.click(screen.getByRole('button', { name: 'Emotes' }));
+    await user.click(await screen.findByRole('button', { name: ':oak:' }));
+    await user.click(screen.getByRole('button', { name: 'Emotes' }));
+    await user.type(await screen.findByRole('searchbox', { name: 'Search emotes' }), 'sailb');
+    expect(screen.queryByRole('button', { name: ':oak:' })).not.toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'sailboat' }));
+    expect(await field()).toHaveValue('my :Boat: :oak: ⛵ ');
+  });
+
+  it('asks for emotes again when the room says that they are others', async () => {
+    room.room = { ...ROOM, emotes: 1 };
+    room.messages.push({ ...bobs, text: ':Elm:' });
+    let emotes = EMOTES;
+    await join({ [`GET ${CHAT}/emotes`]: () => emotes });
+    expect(await within(log()).findByText(':Elm:')).toBeVisible();
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    emotes = { ...EMOTES, channel: [{ name: 'Elm', url: '/emotes/3', animated: false }] };
+    tell({ type: 'room', room: { ...ROOM, emotes: 2 } });
+    expect(await within(log()).findByRole('img', { name: ':Elm:' })).toHaveAttribute('src', '/emotes/3');
   });
 
   it('fetches what was said earlier', async () => {
@@ -300,23 +336,128 @@ describe('who moderates', () => {
     expect(await screen.findByText('Bob was neither timed out nor banned.')).toBeVisible();
   });
 
+  const manage = async (user: ReturnType<typeof userEvent.setup>, tab: string) => {
+    await user.click(screen.getByRole('button', { name: 'Manage the chat' }));
+    await user.click(await screen.findByRole('tab', { name: tab }));
+  };
+  const KEPT = { ...ROOM, system_messages: true, blocked_terms: ['spam*'], vips: [] };
+
   it('sets the room up', async () => {
-    const { server, user } = await moderate({ [`PATCH ${CHAT}`]: () => ({ ...ROOM }) });
-    await user.click(screen.getByRole('button', { name: 'Chat settings' }));
+    const { server, user } = await moderate({
+      [`GET ${CHAT}`]: () => KEPT,
+      [`PATCH ${CHAT}`]: () => ({ ...KEPT, slow_mode_s: 10 }),
+    });
+    await manage(user, 'Rules');
     await user.selectOptions(await screen.findByLabelText('Slow mode'), '10 s');
     await user.selectOptions(screen.getByLabelText('Who may write'), 'Followers of 10 min and longer');
+    await user.selectOptions(screen.getByLabelText('Age of accounts'), '1 day and older');
     await user.selectOptions(screen.getByLabelText('Links'), 'From moderators and VIPs');
     await user.click(screen.getByLabelText('No message twice in a row'));
+    await user.click(screen.getByLabelText('Nothing but emotes'));
+    await user.type(screen.getByLabelText('Shown to who is banned'), 'Write to Ada.');
+    await user.click(screen.getByLabelText('Say when a broadcast begins and ends'));
     await user.click(screen.getByRole('button', { name: 'Save' }));
     await waitFor(() =>
       expect(server.asked.at(-1)?.body).toEqual({
         slow_mode_s: 10,
         followers_only_s: 600,
+        account_age_s: 86_400,
         links: 'trusted',
+        max_length: 500,
         unique: true,
+        emote_only: true,
+        system_messages: false,
         rules: '',
+        appeal: 'Write to Ada.',
       }),
     );
+    await user.click(screen.getByRole('tab', { name: 'Blocked words' }));
+    const words = await screen.findByLabelText('Nobody may say');
+    expect(words).toHaveValue('spam*');
+    await user.type(words, '{Enter}bad word');
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    await waitFor(() => expect(server.asked.at(-1)?.body).toEqual({ blocked_terms: ['spam*', 'bad word'] }));
+  });
+
+  it('honours people and lets them write again', async () => {
+    const eve = { name: 'eve', display_name: 'Eve', bio: '' };
+    let banned = [
+      { ...eve, until: null, reason: 'spam', at: '2026-11-21T20:00:00Z' },
+      { ...eve, name: 'long_ago', until: '2020-01-01T00:00:00Z', reason: '', at: '2020-01-01T00:00:00Z' },
+    ];
+    let vips: object[] = [];
+    const { server, user } = await moderate({
+      [`GET ${CHAT}`]: () => ({ ...KEPT, vips }),
+      [`GET ${CHAT}/sanctions`]: () => ({ items: banned, next_cursor: null }),
+      [`DELETE ${CHAT}/sanctions/eve`]: () => void (banned = []),
+      [`PUT ${CHAT}/vips/eve`]: () => void (vips = [eve]),
+      [`DELETE ${CHAT}/vips/eve`]: () => void (vips = []),
+    });
+    await manage(user, 'People');
+    expect(await screen.findByText('banned · spam')).toBeVisible();
+    expect(within(screen.getByTestId('chat-banned')).getAllByRole('listitem')).toHaveLength(1);
+    await user.click(screen.getByRole('button', { name: 'Let Eve write again' }));
+    expect(await screen.findByText('Nobody is banned or timed out.')).toBeVisible();
+    await user.type(screen.getByLabelText('Name of the person'), '@Eve');
+    await user.click(screen.getByRole('button', { name: 'Make VIP' }));
+    await user.click(await screen.findByRole('button', { name: 'Remove Eve from the VIPs' }));
+    expect(await screen.findByText('No VIPs yet.')).toBeVisible();
+    expect(server.asked.filter(({ method }) => method !== 'GET').map(({ method, path }) => `${method} ${path}`)).toEqual([
+      `DELETE ${CHAT}/sanctions/eve`,
+      `PUT ${CHAT}/vips/eve`,
+      `DELETE ${CHAT}/vips/eve`,
+    ]);
+  });
+
+  it('adds and removes emotes', async () => {
+    let channel: object[] = [];
+    const { server, user } = await moderate({
+      [`GET ${CHAT}/emotes`]: () => ({ channel, site: [] }),
+      [`PUT ${CHAT}/emotes/Boat`]: () => {
+        channel = [{ name: 'Boat', url: '/emotes/1', animated: true }];
+        return channel;
+      },
+      [`DELETE ${CHAT}/emotes/Boat`]: () => void (channel = []),
+    });
+    await manage(user, 'Emotes');
+    expect(await screen.findByText(/^None yet/)).toBeVisible();
+    await user.type(screen.getByLabelText('Name'), ':Boat:');
+    await user.upload(screen.getByLabelText('Picture'), new File(['GIF89a'], 'boat.gif', { type: 'image/gif' }));
+    await user.click(screen.getByRole('button', { name: 'Add' }));
+    expect(await screen.findByText('moves')).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Remove the emote Boat' }));
+    await user.click(await screen.findByRole('button', { name: 'Remove' }));
+    expect(await screen.findByText(/^None yet/)).toBeVisible();
+    expect(server.asked.filter(({ method }) => method !== 'GET').map(({ method, path }) => `${method} ${path}`)).toEqual([
+      `PUT ${CHAT}/emotes/Boat`,
+      `DELETE ${CHAT}/emotes/Boat`,
+    ]);
+  });
+
+  it('looks for what somebody said, page after page, and takes it away', async () => {
+    const asked: string[] = [];
+    let items: object[] = [messageNamed('7', { text: 'spoiler!' })];
+    const { user } = await moderate({
+      [`GET ${CHAT}/messages`]: ({ query }) => {
+        asked.push(query.toString());
+        return query.has('cursor') ? { items, next_cursor: null } : { items: [], next_cursor: '9.x' };
+      },
+      [`DELETE ${CHAT}/messages/7`]: () => {
+        items = [{ ...messageNamed('7', { text: 'spoiler!' }), removed: true }];
+        return undefined;
+      },
+    });
+    await user.click(within(log()).getByRole('button', { name: 'Bob' }));
+    await user.click(await screen.findByRole('button', { name: 'All their messages' }));
+    expect(await screen.findByText('Nothing yet. Look further back.')).toBeVisible();
+    expect(screen.getByLabelText('Said by')).toHaveValue('bob');
+    await user.type(screen.getByLabelText('Words'), 'spoil');
+    await user.click(screen.getByRole('button', { name: 'Search' }));
+    await user.click(await screen.findByRole('button', { name: 'Search further back' }));
+    expect(await within(screen.getByTestId('chat-found')).findByText('spoiler!')).toBeVisible();
+    expect(asked.slice(-2)).toEqual(['limit=50&author=bob&q=spoil', 'limit=50&author=bob&q=spoil&cursor=9.x']);
+    await user.click(screen.getByRole('button', { name: 'Delete the message' }));
+    expect(await screen.findByText('(removed)')).toBeVisible();
   });
 
   it('is nobody else', async () => {
@@ -325,8 +466,17 @@ describe('who moderates', () => {
     await user.hover(await within(log()).findByText('Bob'));
     expect(screen.getByRole('button', { name: 'Reply to Bob' })).toBeVisible();
     expect(screen.queryByRole('button', { name: 'Moderate Bob' })).not.toBeInTheDocument();
-    await user.click(screen.getByRole('button', { name: 'Chat settings' }));
-    await screen.findByRole('switch', { name: /Read new messages aloud/ });
-    expect(screen.queryByLabelText('Slow mode')).not.toBeInTheDocument();
+    expect(screen.queryByRole('button', { name: 'Delete my message' })).not.toBeInTheDocument();
+    expect(screen.queryByRole('button', { name: 'Manage the chat' })).not.toBeInTheDocument();
+  });
+
+  it('is everybody for one’s own messages', async () => {
+    room.messages.push(messageNamed('2', { text: 'oops', author: ADA }));
+    const { server, user } = await join({ [`DELETE ${CHAT}/messages/2`]: () => undefined });
+    await within(log()).findByText('oops');
+    focusRow('Ada');
+    await user.click(screen.getByRole('button', { name: 'Delete my message' }));
+    expect(await screen.findByText('The message is removed.')).toBeVisible();
+    expect(server.asked.at(-1)).toMatchObject({ method: 'DELETE', path: `${CHAT}/messages/2` });
   });
 });

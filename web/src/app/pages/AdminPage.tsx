@@ -3,6 +3,7 @@ import { AccountOf } from '@/features/admin/components/AccountOf';
 import { AuditLog } from '@/features/admin/components/AuditLog';
 import { Invitations } from '@/features/admin/components/Invitations';
 import { Reports } from '@/features/admin/components/Reports';
+import { SiteEmotes } from '@/features/admin/components/SiteEmotes';
 import { SiteHistory } from '@/features/admin/components/SiteHistory';
 import { SiteSettings } from '@/features/admin/components/SiteSettings';
 import { useTitle } from '@/lib/useTitle';
@@ -23,6 +24,7 @@ export function AdminPage() {
             <Invitations />
             <Reports />
             <SiteSettings />
+            <SiteEmotes />
             <SiteHistory />
             <AuditLog />
           </div>

@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { api, unwrap } from '@/api/client';
+import { call } from '@/api/call';
+import { api, done, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 
 /** An account as an admin sees it. */
@@ -62,3 +63,11 @@ export const reports = (state: Report['state']) =>
   });
 export const resolveReport = (id: string, body: components['schemas']['Resolution']) =>
   unwrap(api.POST('/api/v1/admin/reports/{id}/resolve', { params: { path: { id } }, body }));
+
+/** The emotes that every room of chat has. */
+export const siteEmotes = () =>
+  queryOptions({ queryKey: ['admin', 'emotes'], queryFn: () => unwrap(api.GET('/api/v1/admin/emotes')) });
+export const putSiteEmote = (emote: string, picture: File) =>
+  call('PUT', `/api/v1/admin/emotes/${encodeURIComponent(emote)}`, picture);
+export const removeSiteEmote = (emote: string) =>
+  done(api.DELETE('/api/v1/admin/emotes/{emote}', { params: { path: { emote } } }));

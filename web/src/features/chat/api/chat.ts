@@ -46,14 +46,6 @@ export async function history(channel: string, before: string | null): Promise<H
   }
 }
 
-/** What can be changed of a room here; what is left out stays. */
-export type RoomChange = Partial<
-  Pick<Schemas['ChatRoomEdit'], 'slow_mode_s' | 'followers_only_s' | 'unique' | 'links' | 'rules'>
->;
-
-/** The description makes every field required because each has a default: to stay. */
-export const changeRoom = (channel: string, change: RoomChange) =>
-  unwrap(api.PATCH('/api/v1/channels/{name}/chat', { ...of(channel), body: change as Schemas['ChatRoomEdit'] }));
 export const removeMessage = (name: string, message: string) =>
   done(api.DELETE('/api/v1/channels/{name}/chat/messages/{message}', { params: { path: { name, message } } }));
 export const clearChat = (channel: string) => done(api.DELETE('/api/v1/channels/{name}/chat/messages', of(channel)));

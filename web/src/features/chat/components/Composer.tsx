@@ -7,7 +7,10 @@ import type { Chat, ChatView } from '../engine/chat';
 import type { Message, You } from '../engine/protocol';
 import { useCountdown } from '../hooks/useCountdown';
 import { useDraft } from '../hooks/useDraft';
+import { useRoomEmotes } from '../hooks/useEmotes';
 import { completed, completions, typedMention } from '../model/completion';
+import { offeredFor, typedEmote, withEmote } from '../model/emotes';
+import { EmotePicker } from './EmotePicker';
 import { QuoteLine } from './MessageRow';
 import styles from './Composer.module.css';
 
@@ -21,6 +24,16 @@ interface Props {
   readonly focus: number;
   /** A name to mention, and how many were wished for so far. */
   readonly mention: { readonly name: string; readonly wish: number } | null;
+}
+
+/** Something that can be put in the place of what is being typed. */
+interface Choice {
+  readonly key: string;
+  readonly text: string;
+  /** Its picture, if it is an emote of the room. */
+  readonly url: string | null;
+  /** The text with it in its place, and where the caret stands then. */
+  readonly take: () => { readonly text: string; readonly caret: number } | null;
 }
 
 /** How many characters are left when the counter appears. */
@@ -65,13 +78,25 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
   const field = useRef<HTMLTextAreaElement>(null);
   const list = useId();
   const wait = useCountdown(view.quietUntil);
+  const emotes = useRoomEmotes();
 
   const most = view.room?.max_length ?? 500;
   const left = most - Array.from(draft.trim()).length;
   const empty = draft.trim() === '';
   const typed = closed ? null : typedMention(draft, caret);
   const names = typed === null ? [] : completions(typed.prefix, view.entries, view.chatters.names, you.name);
-  const offered = names[Math.min(chosen, names.length - 1)];
+  const emote = closed || typed !== null ? null : typedEmote(draft, caret);
+  const pictures = emote === null ? [] : offeredFor(emote.prefix, emotes);
+  const choices: readonly Choice[] = [
+    ...names.map((name) => ({ key: `@${name}`, url: null, text: `@${name}`, take: () => typed && completed(draft, caret, typed, name) })),
+    ...pictures.map(({ name, text, url }) => ({
+      key: `:${name}:`,
+      url,
+      text: url === null ? `${text} ${name.replaceAll('_', ' ')}` : text,
+      take: () => emote && withEmote(draft, emote.start, caret, text),
+    })),
+  ];
+  const offered = choices[Math.min(chosen, choices.length - 1)];
 
   // As high as what is written; the style sheet bounds it.
   useLayoutEffect(() => {
@@ -95,9 +120,9 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
     setDraft(`${draft}${draft === '' || draft.endsWith(' ') ? '' : ' '}@${mention.name} `);
   }
 
-  const complete = (name: string) => {
-    if (typed === null) return;
-    const next = completed(draft, caret, typed, name);
+  const complete = ({ take }: Pick<Choice, 'take'>) => {
+    const next = take();
+    if (next === null) return;
     setDraft(next.text);
     setCaret(next.caret);
     setChosen(0);
@@ -126,7 +151,7 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
     if (offered !== undefined) {
       if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
         event.preventDefault();
-        setChosen((chosen + (event.key === 'ArrowDown' ? 1 : names.length - 1)) % names.length);
+        setChosen((chosen + (event.key === 'ArrowDown' ? 1 : choices.length - 1)) % choices.length);
         return;
       }
       if (event.key === 'Tab' || event.key === 'Enter') {
@@ -176,20 +201,21 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
         </p>
       )}
       {offered !== undefined && (
-        <ul className={styles.people} id={list} role="listbox" aria-label={t('chat.people')}>
-          {names.map((name) => (
+        <ul className={styles.people} id={list} role="listbox" aria-label={t(typed === null ? 'chat.emotes' : 'chat.people')}>
+          {choices.map((choice) => (
             <li
-              key={name}
-              id={`${list}-${name}`}
+              key={choice.key}
+              id={`${list}-${choice.key}`}
               role="option"
-              aria-selected={name === offered}
+              aria-selected={choice === offered}
               className={styles.person}
               onPointerDown={(event) => {
                 event.preventDefault();
-                complete(name);
+                complete(choice);
               }}
             >
-              @{name}
+              {choice.url !== null && <img className={styles.offered} src={choice.url} alt="" />}
+              {choice.text}
             </li>
           ))}
         </ul>
@@ -205,7 +231,7 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
           aria-invalid={left < 0}
           aria-autocomplete="list"
           aria-controls={offered === undefined ? undefined : list}
-          aria-activedescendant={offered === undefined ? undefined : `${list}-${offered}`}
+          aria-activedescendant={offered === undefined ? undefined : `${list}-${offered.key}`}
           onChange={(event) => {
             setDraft(event.target.value);
             setCaret(event.target.selectionStart);
@@ -217,6 +243,12 @@ function Writing({ channel, chat, view, replyTo, onReplied, focus, mention, you 
           onKeyDown={keys}
           onBlur={() => setClosed(true)}
           data-testid="chat-input"
+        />
+        <EmotePicker
+          onPick={(text) => {
+            complete({ take: () => withEmote(draft, caret, caret, text) });
+            field.current?.focus();
+          }}
         />
         <button
           type="submit"

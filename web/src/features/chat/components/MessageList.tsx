@@ -16,6 +16,8 @@ interface Props {
   readonly view: ChatView;
   readonly onReply: (message: Message) => void;
   readonly onPerson: (author: Author, anchor: HTMLElement) => void;
+  /** Takes a message away; one's own, or any for who moderates. */
+  readonly onRemove: (message: Message) => void;
   readonly moderation?: Moderation | undefined;
 }
 
@@ -23,7 +25,7 @@ interface Props {
 const keyOf = ({ id, nonce }: Message): string => nonce ?? id;
 
 /** What was said, newest below. Only what shows is drawn. */
-export function MessageList({ chat, view, onReply, onPerson, moderation }: Props) {
+export function MessageList({ chat, view, onReply, onPerson, onRemove, moderation }: Props) {
   const { entries, pending, you, older, unseen } = view;
   const self = you?.name ?? null;
   const keys = useMemo(
@@ -133,6 +135,7 @@ export function MessageList({ chat, view, onReply, onPerson, moderation }: Props
                           author={author}
                           self={author.name === self}
                           onReply={maySend ? () => onReply(entry.message) : undefined}
+                          onRemove={() => onRemove(entry.message)}
                           moderation={moderation}
                           onMenu={(open) => setMenu(open ? key : null)}
                         />

@@ -1,5 +1,6 @@
 import { useMemo } from 'react';
 import { t } from '@/text/t';
+import { useRoomEmotes } from '../hooks/useEmotes';
 import { piecesOf } from '../model/pieces';
 import styles from './MessageText.module.css';
 
@@ -10,9 +11,10 @@ interface Props {
   readonly self: string | null;
 }
 
-/** What was said: text, addresses that lead where they seem to, and people. */
+/** What was said: text, addresses that lead where they seem to, people, and emotes of the room. */
 export function MessageText({ text, mentions, self }: Props) {
-  const pieces = useMemo(() => piecesOf(text, mentions), [text, mentions]);
+  const emotes = useRoomEmotes();
+  const pieces = useMemo(() => piecesOf(text, mentions, emotes), [text, mentions, emotes]);
   return (
     <bdi className={styles.text}>
       {pieces.map((piece, index) => {
@@ -25,6 +27,8 @@ export function MessageText({ text, mentions, self }: Props) {
                 {piece.text}
               </span>
             );
+          case 'emote':
+            return <img key={index} className={styles.emote} src={piece.url} alt={piece.text} title={piece.text} draggable={false} />;
           case 'link':
             return (
               <a

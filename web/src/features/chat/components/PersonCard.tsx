@@ -1,6 +1,6 @@
 import { Popover } from '@base-ui/react/popover';
 import { useQuery } from '@tanstack/react-query';
-import { AtSign, Ban, ExternalLink, Undo2 } from 'lucide-react';
+import { AtSign, Ban, ExternalLink, Search, Undo2 } from 'lucide-react';
 import { profileOf } from '@/api/channels';
 import { Avatar } from '@/components/Avatar';
 import { dateTime } from '@/lib/format';
@@ -22,6 +22,8 @@ interface Props {
   /** Absent for who may not write. */
   readonly onMention?: ((name: string) => void) | undefined;
   readonly moderation?: Moderation | undefined;
+  /** Looks for everything that somebody said; absent for who does not moderate. */
+  readonly onSearch?: ((name: string) => void) | undefined;
 }
 
 /** Who somebody is, and what a moderator can do about it. */
@@ -48,7 +50,7 @@ export function PersonCard({ shown, ...rest }: Props) {
 
 const RECENT = 4;
 
-function Card({ author, entries, self, onClose, onMention, moderation }: Omit<Props, 'shown'> & { readonly author: Author }) {
+function Card({ author, entries, self, onClose, onMention, moderation, onSearch }: Omit<Props, 'shown'> & { readonly author: Author }) {
   const { data: profile } = useQuery(profileOf(author.name));
   const theirs = entries.filter(({ message }) => message.author?.id === author.id);
   const [first] = theirs;
@@ -96,6 +98,12 @@ function Card({ author, entries, self, onClose, onMention, moderation }: Omit<Pr
           <button type="button" className={styles.action} onClick={then(() => onMention(author.name))}>
             <AtSign size={15} aria-hidden="true" />
             {t('chat.card.mention')}
+          </button>
+        )}
+        {onSearch !== undefined && (
+          <button type="button" className={styles.action} onClick={then(() => onSearch(author.name))}>
+            <Search size={15} aria-hidden="true" />
+            {t('chat.card.search')}
           </button>
         )}
       </div>

@@ -11,22 +11,29 @@ interface Props {
   readonly author: Author;
   /** Absent for who may not write. */
   readonly onReply?: (() => void) | undefined;
+  readonly onRemove: () => void;
   /** Absent for who does not moderate. */
   readonly moderation?: Moderation | undefined;
-  /** Oneself cannot be timed out. */
+  /** One's own can be taken away by oneself; oneself cannot be timed out. */
   readonly self: boolean;
   readonly onMenu: (open: boolean) => void;
 }
 
 /** What can be done with a message, at its right. */
-export function RowActions({ message, author, onReply, moderation, self, onMenu }: Props) {
-  if (onReply === undefined && moderation === undefined) return null;
+export function RowActions({ message, author, onReply, onRemove, moderation, self, onMenu }: Props) {
+  const removesOwn = self && moderation === undefined;
+  if (onReply === undefined && moderation === undefined && !removesOwn) return null;
   const name = author.display_name;
   return (
     <div className={styles.actions} role="group" aria-label={t('chat.message.actions', { name })}>
       {onReply !== undefined && (
         <button type="button" className={styles.action} aria-label={t('chat.reply.to', { name })} title={t('chat.reply')} onClick={onReply}>
           <Reply size={16} aria-hidden="true" />
+        </button>
+      )}
+      {removesOwn && (
+        <button type="button" className={styles.action} aria-label={t('chat.own.delete')} title={t('chat.own.delete')} onClick={onRemove}>
+          <Trash2 size={15} aria-hidden="true" />
         </button>
       )}
       {moderation !== undefined && (
@@ -37,7 +44,7 @@ export function RowActions({ message, author, onReply, moderation, self, onMenu 
           <Menu.Portal>
             <Menu.Positioner side="bottom" align="end" sideOffset={6} className={styles.positioner}>
               <Menu.Popup className={styles.menu}>
-                <Menu.Item className={styles.item} onClick={() => moderation.remove(message)}>
+                <Menu.Item className={styles.item} onClick={onRemove}>
                   <Trash2 size={16} aria-hidden="true" />
                   {t('chat.mod.delete')}
                 </Menu.Item>

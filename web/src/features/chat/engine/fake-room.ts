@@ -19,6 +19,7 @@ export const ROOM: Room = {
   slow_mode_s: 0,
   followers_only_s: null,
   emote_only: false,
+  emotes: 0,
   unique: false,
   subscribers_only: false,
   account_age_s: 0,

@@ -80,6 +80,8 @@ export interface Room {
   /** Seconds one must have followed for; `null` is off. */
   readonly followers_only_s: number | null;
   readonly emote_only: boolean;
+  /** Another number: the emotes are others. */
+  readonly emotes: number;
   readonly unique: boolean;
   readonly subscribers_only: boolean;
   /** Seconds an account must be old. */
@@ -229,6 +231,7 @@ export function roomOf(value: unknown): Room | null {
     slow_mode_s: seconds(from.slow_mode_s) ?? 0,
     followers_only_s: seconds(from.followers_only_s) ?? null,
     emote_only: from.emote_only === true,
+    emotes: seconds(from.emotes) ?? 0,
     unique: from.unique === true,
     subscribers_only: from.subscribers_only === true,
     account_age_s: seconds(from.account_age_s) ?? 0,

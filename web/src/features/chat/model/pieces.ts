@@ -1,9 +1,12 @@
+import { NO_EMOTES, type RoomEmotes } from './emotes';
+
 /** A stretch of a message. */
 export type Piece =
   | { readonly kind: 'text'; readonly text: string }
   /** `host` is where it really leads, if that is not what stands there. */
   | { readonly kind: 'link'; readonly text: string; readonly href: string; readonly host: string | null }
-  | { readonly kind: 'mention'; readonly text: string; readonly name: string };
+  | { readonly kind: 'mention'; readonly text: string; readonly name: string }
+  | { readonly kind: 'emote'; readonly text: string; readonly name: string; readonly url: string };
 
 const LINK_OR_MENTION =
   /([hH][tT][tT][pP][sS]?:\/\/[^\s<>"]+)|(^|[^\p{L}\p{N}_@/.])(@[A-Za-z0-9_]{3,25})(?![A-Za-z0-9_])/gu;
@@ -12,12 +15,15 @@ const TRAILING = /[.,;:!?'"’”…*~\]}]+$/u;
 /** Nobody types these into an address but to make it look like another: bidirectional marks, what has no width. */
 const TRICKS = /[\p{Cf}\p{Cc}]/u;
 
-/** Takes a message apart. `mentions` are the login names that the server found; others who are named stay text. */
-export function piecesOf(text: string, mentions: readonly string[]): readonly Piece[] {
+/**
+ * Takes a message apart. `mentions` are the login names that the server found; others who are named stay text, and so do
+ * emotes that the room does not have.
+ */
+export function piecesOf(text: string, mentions: readonly string[], emotes: RoomEmotes = NO_EMOTES): readonly Piece[] {
   const pieces: Piece[] = [];
   let done = 0;
   const upTo = (end: number) => {
-    if (end > done) pieces.push({ kind: 'text', text: text.slice(done, end) });
+    if (end > done) pieces.push(...withEmotes(text.slice(done, end), emotes));
   };
   for (const found of text.matchAll(LINK_OR_MENTION)) {
     const [, address, before = '', mention = ''] = found;
@@ -29,6 +35,30 @@ export function piecesOf(text: string, mentions: readonly string[]): readonly Pi
     done = start + piece.text.length;
   }
   upTo(text.length);
+  return pieces;
+}
+
+const EMOTE = /:([A-Za-z0-9_]{2,32}):/g;
+
+function withEmotes(text: string, emotes: RoomEmotes): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let done = 0;
+  if (emotes.size > 0) {
+    EMOTE.lastIndex = 0;
+    for (let found = EMOTE.exec(text); found !== null; found = EMOTE.exec(text)) {
+      const [written, name = ''] = found;
+      const emote = emotes.get(name);
+      if (emote === undefined) {
+        // Its second colon may be the first of another.
+        EMOTE.lastIndex -= 1;
+        continue;
+      }
+      if (found.index > done) pieces.push({ kind: 'text', text: text.slice(done, found.index) });
+      pieces.push({ kind: 'emote', text: written, name, url: emote.url });
+      done = EMOTE.lastIndex;
+    }
+  }
+  if (done < text.length) pieces.push({ kind: 'text', text: text.slice(done) });
   return pieces;
 }
 

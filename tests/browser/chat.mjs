@@ -1,0 +1,148 @@
+// People in a chat room, each with a browser window of their own: one line of orders from standard input at a time, and one line
+// of JSON per answer.
+//
+//   node chat.mjs --at http://… --shots folder
+//
+// Orders: `join NAME`, `open NAME PATH [phone]`, `say NAME TEXT`, `read NAME TEXT`, `scroll NAME`, `newest NAME`,
+// `remove NAME OF TEXT`, `timeout NAME OF TEXT`, `silenced NAME`, `log NAME`, `shot NAME FILE`. A NAME that did not join only reads.
+import { createInterface } from 'node:readline';
+import { join as pathOf } from 'node:path';
+import { launch, options, say } from './lib.mjs';
+
+const { at, shots } = options({ at: '', shots: '' });
+/** Longest wait for anything on a busy machine, in milliseconds. */
+const PATIENCE = 30_000;
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+
+const browser = await launch();
+const people = new Map();
+const complaints = [];
+
+const page = async (name) => {
+  const known = people.get(name);
+  if (known !== undefined) return known;
+  const context = await browser.newContext({ viewport: DESKTOP });
+  context.setDefaultTimeout(PATIENCE);
+  const made = await context.newPage();
+  made.on('pageerror', (error) => complaints.push(`${name}: ${error}`));
+  made.on('dialog', (dialog) => complaints.push(`${name}: ${dialog.message()}`));
+  made.on('console', (message) => {
+    if (message.type() === 'error' && message.text().includes('Content Security Policy')) complaints.push(message.text());
+  });
+  people.set(name, made);
+  return made;
+};
+/** The rows of the log with this text. */
+const rows = (window, text) => window.getByTestId('chat-log').getByRole('listitem').filter({ hasText: text });
+
+const orders = {
+  async join(name) {
+    const window = await page(name);
+    await window.goto(`${at}/login`);
+    const status = await window.evaluate(async (name) => {
+      const body = JSON.stringify({ name, password: 'kettle-harbour-violet-42' });
+      const answer = await fetch('/api/v1/auth/register', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      return answer.status;
+    }, name);
+    return { status };
+  },
+
+  async open(name, path, size) {
+    const window = await page(name);
+    await window.setViewportSize(size === 'phone' ? PHONE : DESKTOP);
+    await window.goto(at + path);
+    await window.getByTestId('chat-log').and(window.locator('[aria-busy=false]')).waitFor();
+    // A page that loads itself again has lost this.
+    await window.evaluate(() => {
+      globalThis.loadedOnce = true;
+    });
+    return { path };
+  },
+
+  async say(name, ...words) {
+    const window = await page(name);
+    const field = window.getByTestId('chat-input');
+    await field.fill(words.join(' '));
+    await field.press('Enter');
+    return { said: words.join(' ') };
+  },
+
+  async read(name, ...words) {
+    const window = await page(name);
+    const text = words.join(' ');
+    const found = rows(window, text);
+    await found.first().waitFor();
+    return {
+      times: await found.count(),
+      mentioned: await found.locator('[data-mentioned]').count(),
+      pictures: await found.locator('img').count(),
+      kept: await window.evaluate(() => globalThis.loadedOnce === true),
+    };
+  },
+
+  /** Goes up in the log, as somebody who reads what was said before. */
+  async scroll(name) {
+    const window = await page(name);
+    await window.getByTestId('chat-log').hover();
+    await window.mouse.wheel(0, -2000);
+    return { name };
+  },
+
+  /** What says that there is more below, and goes there. */
+  async newest(name) {
+    const window = await page(name);
+    const button = window.getByTestId('chat-unseen');
+    await button.waitFor();
+    const text = await button.innerText();
+    await button.click();
+    await button.waitFor({ state: 'detached' });
+    return { text };
+  },
+
+  async remove(name, of, ...words) {
+    const window = await page(name);
+    await rows(window, words.join(' ')).last().hover();
+    await window.getByRole('button', { name: `Moderate ${of}` }).click();
+    await window.getByRole('menuitem', { name: 'Delete the message' }).click();
+    return { name };
+  },
+
+  async timeout(name, of, ...words) {
+    const window = await page(name);
+    await rows(window, words.join(' ')).last().hover();
+    await window.getByRole('button', { name: `Moderate ${of}` }).click();
+    await window.getByRole('menuitem', { name: /10 minutes/ }).click();
+    return { name };
+  },
+
+  async silenced(name) {
+    const window = await page(name);
+    return { text: await window.getByTestId('chat-silenced').innerText() };
+  },
+
+  /** What stands in the log, and how much of it the browser has to carry. */
+  async log(name) {
+    const window = await page(name);
+    const log = window.getByTestId('chat-log');
+    return { text: await log.innerText(), rows: await log.getByRole('listitem').count() };
+  },
+
+  async shot(name, file) {
+    await (await page(name)).screenshot({ path: pathOf(shots, file) });
+    return { file };
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [order, ...words] = line.trim().split(' ');
+  try {
+    say({ order, ...(await orders[order](...words)), complaints });
+  } catch (error) {
+    const window = people.get(words[0]);
+    const seen = (await window?.locator('body').innerText().catch(() => '')) ?? '';
+    say({ order, failed: String(error), seen: seen.slice(-1200) });
+  }
+}
+await browser.close();
+process.exit(0);
