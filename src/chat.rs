@@ -43,12 +43,13 @@ impl Records for People {
         Box::pin(async move {
             let user = chatter.map(|chatter| chatter.user);
             Ok(match enter(&self.0, channel, user).await.map_err(away)? {
-                Entrance::Room(channel, state) => Record::Room(Box::new(RoomRecord {
+                Entrance::Room(channel, state, emotes) => Record::Room(Box::new(RoomRecord {
                     channel: channel.id,
                     since_ms: channel.created_at,
                     owner: channel.owner,
                     moderators: channel.moderators,
                     state: *state,
+                    site_emotes: emotes.into_iter().map(|emote| emote.name).collect(),
                 })),
                 Entrance::None => Record::None,
                 Entrance::Forbidden => Record::Forbidden,

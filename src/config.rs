@@ -38,6 +38,10 @@ pub(crate) struct Config {
     pub(crate) rtmp_addr: SocketAddr,
     /// RTMP over TLS. Off if absent; needs `tls_cert` and `tls_key`, or `acme`.
     pub(crate) rtmps_addr: Option<SocketAddr>,
+    /// Chat by IRC. Off if absent. Tokens are passwords there: use `ircs_addr` but on a network of one's own.
+    pub(crate) irc_addr: Option<SocketAddr>,
+    /// Chat by IRC over TLS. Off if absent; needs `tls_cert` and `tls_key`, or `acme`.
+    pub(crate) ircs_addr: Option<SocketAddr>,
     /// Prometheus text at `/metrics`, never on the public listener.
     pub(crate) metrics_addr: SocketAddr,
     /// PEM file with the full certificate chain.
@@ -151,6 +155,8 @@ impl Default for Config {
             https_addr: None,
             rtmp_addr: any(1935),
             rtmps_addr: None,
+            irc_addr: None,
+            ircs_addr: None,
             metrics_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
             tls_cert: None,
             tls_key: None,
@@ -276,7 +282,9 @@ impl Config {
                 "node_url: {url:?} is no address of a listener; write it as http://media-1:8080, without a path"
             ));
         }
-        for (name, addr) in [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr)] {
+        for (name, addr) in
+            [("https_addr", self.https_addr), ("rtmps_addr", self.rtmps_addr), ("ircs_addr", self.ircs_addr)]
+        {
             if addr.is_some() && !self.acme.is_on() && (self.tls_cert.is_none() || self.tls_key.is_none()) {
                 wrong(format!(
                     "{name}: needs a certificate; set MILLRACE_TLS_CERT and MILLRACE_TLS_KEY to PEM files, or \
@@ -504,6 +512,7 @@ mod tests {
             ("MILLRACE_NODE_URL", "media-1:8080", "node_url: \"media-1:8080\" is no address"),
             ("MILLRACE_CLUSTER__LEASE", "1ms", "cluster.lease"),
             ("MILLRACE_RTMPS_ADDR", "127.0.0.1:1", "MILLRACE_TLS_CERT"),
+            ("MILLRACE_IRCS_ADDR", "127.0.0.1:1", "ircs_addr: needs a certificate"),
             ("MILLRACE_PUBLIC_RTMP_URL", "https://live.example.org", "public_rtmp_url:"),
             ("MILLRACE_SITE__MAX_CATEGORIES", "0", "site.max_categories is 0"),
             ("MILLRACE_LOG", "a=b=c", "log:"),

@@ -26,7 +26,7 @@ use crate::chat::People;
 use crate::config::{Config, ConfigError, PublishAuth};
 use crate::descriptors::Shares;
 use crate::health::Readiness;
-use crate::listen::{Addresses, Bound, announce};
+use crate::listen::{Addresses, Bound, Listening, announce};
 use crate::nodes::{Cluster, ThisNode};
 use crate::roles::Role;
 use crate::tls::Tls;
@@ -57,7 +57,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let readiness = Readiness::default();
     let store = open_store(&config).await?;
     let tls = Tls::open(&config)?;
-    let Bound { addresses, http, rtmp, metrics: metrics_listener } = Bound::bind(&config, &tls).await?;
+    let bound = Bound::bind(&config)?;
+    let addresses = bound.addresses;
     let host = host_name();
     let node = node_name(&config, &host, addresses.http)?;
     let traces = match config.traces().map_err(ConfigError)? {
@@ -138,6 +139,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tasks.add("the history", tokio::spawn(history));
         let said = millrace_api::chat::keep_history(api.clone(), Arc::clone(&bus), recorded.clone());
         tasks.add("the history of chat", tokio::spawn(said));
+        let forgetting =
+            millrace_api::chat::forget_what_is_old(api.clone(), config.chat.history_days, shutdown.clone());
+        tasks.add("forgetting what was said long ago", tokio::spawn(forgetting));
         let news = millrace_api::chat::say_what_happens(
             api.clone(),
             Arc::clone(&bus),
@@ -161,17 +165,33 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         router = router.merge(millrace_api::router(api.clone()));
     }
     let chat = people.as_ref().filter(|_| config.roles.contains(&Role::Chat)).map(|api| {
-        let chat = Node::new(Arc::new(People(api.clone())), Arc::clone(&bus), config.chat.clone(), &node);
+        let chat = Node::new(
+            Arc::new(People(api.clone())),
+            Arc::clone(&bus),
+            config.chat.clone(),
+            &node,
+            open_bus.is_shared(),
+        );
         tasks.add("hearing what is said in chat", tokio::spawn(chat.clone().run(recorded.clone())));
         router = std::mem::take(&mut router).merge(millrace_chat::router(chat.clone()));
         chat
     });
+    let limits = http_limits(&config, &shares);
+    if let Some(chat) = &chat {
+        shutdown.run_until_cancelled(chat.caught_up()).await;
+    }
+    let Listening { http, rtmp, irc, metrics: metrics_listener } = bound.listen(&config, &tls)?;
     let (challenges, keepers) = tls.keep(readiness.clone(), addresses.http, addresses.https, &shutdown);
     router = router.merge(challenges);
     for keeper in keepers {
         tasks.add("looking after the certificate", keeper);
     }
-    let limits = http_limits(&config, &shares);
+    if let Some(chat) = &chat {
+        for listener in irc {
+            let serving = millrace_chat::irc::serve(listener, chat.clone(), shutdown.clone());
+            tasks.add("the IRC listener", tokio::spawn(serving));
+        }
+    }
     let ingest = packager.clone().map(|packager| {
         let keys = match &people {
             Some(api) => Arc::clone(&api.studio().authority),

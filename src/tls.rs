@@ -54,8 +54,8 @@ impl Tls {
         Some(server_config(Arc::clone(self.certificates.as_ref()?), &alpn))
     }
 
-    /// For the listener of RTMPS.
-    pub(crate) fn rtmps(&self) -> Option<Arc<rustls::ServerConfig>> {
+    /// For listeners that speak something else than HTTP: RTMPS, and IRC over TLS.
+    pub(crate) fn plain(&self) -> Option<Arc<rustls::ServerConfig>> {
         Some(server_config(Arc::clone(self.certificates.as_ref()?), &[]))
     }
 

@@ -17,6 +17,8 @@ pub struct ChatConfig {
     pub connections_per_address: u32,
     /// Connections of one person at once, in all rooms. Default 20, 1 to 1,000.
     pub connections_per_person: u32,
+    /// Connections by IRC at once, where `irc_addr` or `ircs_addr` is set. Default 500, 1 to 20,000.
+    pub irc_connections: usize,
     /// Frames that one connection may send within 10 seconds. Default 60, 5 to 10,000.
     pub frames_per_10s: u32,
     /// Frames that may wait for one connection; one that is further behind is closed. Default 256, 8 to 4,096.
@@ -35,6 +37,9 @@ pub struct ChatConfig {
     /// seconds, 0 to 1 minute.
     #[serde(with = "millrace_core::config::duration")]
     pub reconnect_spread: Duration,
+    /// For how many days the worker keeps what was said. Default 30, 0 to 3,650; 0: for ever. Fewer need less room; moderators
+    /// and people who scroll up see less.
+    pub history_days: u32,
 }
 
 impl Default for ChatConfig {
@@ -44,12 +49,14 @@ impl Default for ChatConfig {
             room_messages_per_second: 50,
             connections_per_address: 50,
             connections_per_person: 20,
+            irc_connections: 500,
             frames_per_10s: 60,
             queue: 256,
             heartbeat: Duration::from_secs(30),
             hello_timeout: Duration::from_secs(10),
             write_stall: Duration::from_secs(10),
             reconnect_spread: Duration::from_secs(5),
+            history_days: 30,
         }
     }
 }
@@ -68,8 +75,10 @@ impl ChatConfig {
         number("room_messages_per_second", self.room_messages_per_second.into(), 1, 10_000);
         number("connections_per_address", self.connections_per_address.into(), 1, 100_000);
         number("connections_per_person", self.connections_per_person.into(), 1, 1_000);
+        number("irc_connections", self.irc_connections as u64, 1, 20_000);
         number("frames_per_10s", self.frames_per_10s.into(), 5, 10_000);
         number("queue", self.queue as u64, 8, 4_096);
+        number("history_days", self.history_days.into(), 0, 3_650);
         let mut duration = |key: &str, value: Duration, least: u64, most: u64| {
             if !(Duration::from_secs(least)..=Duration::from_secs(most)).contains(&value) {
                 problems.push(format!("chat.{key}: must be {least}s to {most}s, is {value:?}"));
@@ -96,13 +105,15 @@ mod tests {
             room_messages_per_second: 0,
             connections_per_address: 0,
             connections_per_person: 0,
+            irc_connections: 0,
             frames_per_10s: 0,
             queue: 0,
             heartbeat: zero,
             hello_timeout: zero,
             write_stall: zero,
             reconnect_spread: Duration::from_secs(61),
+            history_days: 3_651,
         };
-        assert_eq!(wrong.validate().len(), 10, "{:?}", wrong.validate());
+        assert_eq!(wrong.validate().len(), 12, "{:?}", wrong.validate());
     }
 }

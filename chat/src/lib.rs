@@ -10,15 +10,22 @@
 //! | RFC 6455 (WebSocket) | [`socket`], by axum and tokio-tungstenite |
 //! | `millrace.chat.v1` (docs/chat.md) | [`protocol`] |
 //! | Unicode UAX #15 (NFKD), for what is compared | [`text`] |
+//! | Unicode UTS #51, for what is a picture | [`emotes`] |
 #![warn(missing_docs)]
 
 pub mod config;
+mod emotes;
+pub mod irc;
 mod node;
+mod post;
+mod presence;
 pub mod protocol;
 mod rate;
 mod records;
 mod room;
 mod socket;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod telemetry;
 mod text;
 

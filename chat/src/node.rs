@@ -10,17 +10,19 @@ use std::time::Duration;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
-use millrace_core::chat::{ChatMessage, HISTORY_GROUP, Removed};
+use millrace_core::chat::{ChatMessage, ChatPresence, HISTORY_GROUP, PRESENT_NAMES_MAX, Removed};
 use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
 use millrace_core::ids::{ChannelId, ChannelName, MessageId, NodeName, SessionId, UserId};
 use millrace_core::trace::Cause;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::config::ChatConfig;
-use crate::protocol::{Chatters, Code, Draft, NAMES_MAX, Recipient, Refusal, RoomView, ServerFrame, You};
+use crate::presence::Presence;
+use crate::protocol::{Chatters, Code, Draft, Recipient, Refusal, RoomView, ServerFrame, You};
+use crate::rate::{Meter, Rate};
 use crate::records::{Away, Chatter, Record, Records, RoomRecord, Standing};
 use crate::room::{Admitted, Effect, RECENT, Room};
 
@@ -39,10 +41,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What another process needs to take a page over.
 const SPREAD_PER_PAGE: Duration = Duration::from_millis(2);
-/// How long whoever comes while this process begins waits until it knows what was said last.
-const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long a process that begins tries to learn what was said last, and its pause after a try that failed.
+const CATCH_UP: Duration = Duration::from_secs(10);
+const CATCH_UP_PAUSE: Duration = Duration::from_millis(200);
 /// How long it holds that everybody may read a room; events say sooner that it does not.
 const OPEN_FOR: Duration = Duration::from_secs(5);
+/// People whose posts are counted before those are forgotten who posted nothing lately.
+const POSTERS_MAX: usize = 10_000;
 /// How long a room is kept that nobody reads.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -61,8 +66,12 @@ struct Inner {
     bus: Arc<dyn Bus>,
     config: ChatConfig,
     source: String,
+    /// Whether other processes have the same rooms.
+    shares: bool,
     rooms: Mutex<Rooms>,
     counts: Mutex<Counts>,
+    /// What was posted without a connection.
+    posts: Mutex<HashMap<UserId, Meter>>,
     stopping: CancellationToken,
     /// It is known what the history does not have yet.
     caught_up: CancellationToken,
@@ -118,6 +127,7 @@ struct State {
     unsent: Vec<Arc<ChatMessage>>,
     next_frame: Instant,
     people: BTreeMap<UserId, (ChannelName, u32)>,
+    presence: Presence,
     told: Chatters,
     empty_since: Option<Instant>,
     /// Until when it is known that everybody may read.
@@ -155,16 +165,24 @@ pub(crate) struct Welcome {
 }
 
 impl Node {
-    /// Rooms on this bus. `node` signs what is said here.
+    /// Rooms on this bus, which other processes have as well if it `shares` them. `node` signs what is said here.
     #[must_use]
-    pub fn new(records: Arc<dyn Records>, bus: Arc<dyn Bus>, config: ChatConfig, node: &NodeName) -> Self {
+    pub fn new(
+        records: Arc<dyn Records>,
+        bus: Arc<dyn Bus>,
+        config: ChatConfig,
+        node: &NodeName,
+        shares: bool,
+    ) -> Self {
         Self(Arc::new(Inner {
             records,
             bus,
             config,
             source: node.source(),
+            shares,
             rooms: Mutex::default(),
             counts: Mutex::default(),
+            posts: Mutex::default(),
             stopping: CancellationToken::new(),
             caught_up: CancellationToken::new(),
         }))
@@ -201,6 +219,18 @@ impl Node {
         SPREAD_PER_PAGE.saturating_mul(pages).min(self.0.config.reconnect_spread)
     }
 
+    /// Counts what somebody posts without a connection, whatever becomes of it: as fast as a connection's frames may come.
+    ///
+    /// # Errors
+    /// Too soon: milliseconds until the next one may come.
+    pub(crate) fn may_post(&self, user: UserId, now_ms: i64) -> Result<(), i64> {
+        let mut posts = lock(&self.0.posts);
+        if posts.len() >= POSTERS_MAX {
+            posts.retain(|_, meter| !meter.is_rested(now_ms));
+        }
+        posts.entry(user).or_default().take(Rate::per(self.0.config.frames_per_10s, 10), now_ms)
+    }
+
     /// Whether somebody who is here may still be; what is known of the room for them is renewed.
     pub(crate) async fn look_again(&self, seat: &Seat) -> Result<(), NoEntry> {
         let channel = &seat.hall.channel;
@@ -224,8 +254,6 @@ impl Node {
         chatter: Option<Chatter>,
         address: IpAddr,
     ) -> Result<Seat, NoEntry> {
-        // A room that is opened before may lack what was said last: then whoever comes back is shown everything anew.
-        let _ = tokio::time::timeout(CATCH_UP, self.0.caught_up.cancelled()).await;
         let hall = self.hall(channel, chatter.as_ref()).await?;
         let mut standing = Standing::default();
         if let Some(chatter) = &chatter {
@@ -343,15 +371,8 @@ impl Node {
             }
         };
         let id = message.id;
-        let event = Event {
-            specversion: SpecVersion::V1,
-            id: id.0,
-            source: self.0.source.clone(),
-            subject: Subject::Channel(seat.hall.channel.clone()),
-            time: message.at,
-            cause: Cause::default(),
-            body: EventBody::MessageSent(Box::new(message.as_ref().clone())),
-        };
+        let body = EventBody::MessageSent(Box::new(message.as_ref().clone()));
+        let event = Event { time: message.at, ..self.event(&seat.hall.channel, id.0, body) };
         match self.0.bus.publish(Topic::Chat, event).await {
             Ok(()) => {
                 seat.hall.settled(id);
@@ -370,11 +391,27 @@ impl Node {
         }
     }
 
+    fn event(&self, channel: &ChannelName, id: uuid::Uuid, body: EventBody) -> Event {
+        Event {
+            specversion: SpecVersion::V1,
+            id,
+            source: self.0.source.clone(),
+            subject: Subject::Channel(channel.clone()),
+            time: Timestamp::now(),
+            cause: Cause::default(),
+            body,
+        }
+    }
+
     /// Hears the bus until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut heard =
-            Subscriptions::new(self.0.bus.as_ref(), &[Topic::Chat, Topic::Accounts, Topic::Commands]);
-        self.catch_up().await;
+        let mut heard = Subscriptions::new(
+            self.0.bus.as_ref(),
+            &[Topic::Chat, Topic::Accounts, Topic::Commands, Topic::Activity],
+        );
+        if shutdown.run_until_cancelled(self.catch_up()).await.is_none() {
+            return;
+        }
         self.0.caught_up.cancel();
         let mut presence = tokio::time::interval(PRESENCE_EVERY);
         let mut due: Vec<(Instant, Arc<Hall>)> = Vec::new();
@@ -397,7 +434,7 @@ impl Node {
                     }
                 }
                 () = later => {}
-                _ = presence.tick() => self.tell_presence(),
+                _ = presence.tick() => self.tell_presence().await,
             }
             let now = Instant::now();
             due.retain(|(at, hall)| {
@@ -410,20 +447,40 @@ impl Node {
         }
     }
 
+    /// Waits until it is known what was said last, which [`Self::run`] finds out. A room that is opened before may lack
+    /// that, and whoever comes back to it would be shown everything anew.
+    pub async fn caught_up(&self) {
+        self.0.caught_up.cancelled().await;
+    }
+
     /// Reads what the history does not have yet.
     async fn catch_up(&self) {
-        let read = async {
-            let place = self.0.bus.place(HISTORY_GROUP, Topic::Chat).await?;
-            // A group that never was there would begin a day ago: then the history is empty too.
-            let mut replay = self.0.bus.replay(Topic::Chat, place).await?;
-            while let Some(delivery) = replay.next().await? {
-                self.note(&delivery.event);
-            }
-            Ok::<(), BusError>(())
-        };
-        if let Err(err) = read.await {
-            warn!(%err, "what was said last before the start may be missing in chat until it is kept");
+        let give_up = Instant::now() + CATCH_UP;
+        loop {
+            let tried = tokio::time::timeout_at(give_up, self.read_what_is_not_kept()).await;
+            let err = match tried {
+                Ok(Ok(())) => return,
+                Ok(Err(err)) if Instant::now() + CATCH_UP_PAUSE < give_up => {
+                    debug!(%err, "asking again what was said last");
+                    tokio::time::sleep(CATCH_UP_PAUSE).await;
+                    continue;
+                }
+                Ok(Err(err)) => err.to_string(),
+                Err(_) => format!("no answer within {} s", CATCH_UP.as_secs()),
+            };
+            warn!(err, "what was said last before the start may be missing in chat until it is kept");
+            return;
         }
+    }
+
+    async fn read_what_is_not_kept(&self) -> Result<(), BusError> {
+        let place = self.0.bus.place(HISTORY_GROUP, Topic::Chat).await?;
+        // A group that never was there would begin a day ago: then the history is empty too.
+        let mut replay = self.0.bus.replay(Topic::Chat, place).await?;
+        while let Some(delivery) = replay.next().await? {
+            self.note(&delivery.event);
+        }
+        Ok(())
     }
 
     /// Remembers an event and finds its room.
@@ -450,9 +507,19 @@ impl Node {
             EventBody::UserBanned(_) | EventBody::UserDeleted(_) if event.channel().is_none() => {
                 if let Subject::User(user) = &event.subject {
                     self.end(Ended::Person(*user));
+                    if matches!(event.body, EventBody::UserDeleted(_)) {
+                        self.forget(*user);
+                    }
                 }
             }
             EventBody::ChannelUpdated(_) => self.renew(event).await,
+            EventBody::ChatPresence(seen) if event.source != self.0.source => {
+                let hall =
+                    event.channel().and_then(|channel| lock(&self.0.rooms).halls.get(channel).cloned());
+                if let Some(hall) = hall {
+                    lock(&hall.state).presence.hear(&event.source, Instant::now(), seen.clone());
+                }
+            }
             EventBody::MessageSent(_)
             | EventBody::MessageDeleted(_)
             | EventBody::UserTimedOut(_)
@@ -480,6 +547,20 @@ impl Node {
         }
     }
 
+    /// Somebody deleted the account: what they said goes with it.
+    fn forget(&self, user: UserId) {
+        let is_theirs = |event: &Event| match &event.body {
+            EventBody::MessageSent(message) => {
+                message.author.as_ref().is_some_and(|author| author.id == user)
+            }
+            _ => false,
+        };
+        lock(&self.0.rooms).lately.retain(|event| !is_theirs(event));
+        for hall in self.halls() {
+            hall.forget(user);
+        }
+    }
+
     /// The channel has changed: perhaps others moderate it, or not everybody may read any more.
     async fn renew(&self, event: &Event) {
         let Some(channel) = event.channel() else { return };
@@ -497,13 +578,17 @@ impl Node {
         }
     }
 
-    fn tell_presence(&self) {
+    async fn tell_presence(&self) {
         let now = Instant::now();
-        let halls = self.halls();
-        for hall in &halls {
-            hall.tell_presence();
+        for hall in self.halls() {
+            let news = hall.tell_presence(now);
+            if let Some(seen) = news.filter(|_| self.0.shares) {
+                let event = self.event(&hall.channel, uuid::Uuid::now_v7(), EventBody::ChatPresence(seen));
+                if let Err(err) = self.0.bus.publish(Topic::Activity, event).await {
+                    debug!(channel = %hall.channel, %err, "other processes do not know who is here");
+                }
+            }
         }
-        drop(halls);
         let mut rooms = lock(&self.0.rooms);
         // Whoever comes in takes the hall from this map, so nobody is on the way into one that only the map has.
         rooms.halls.retain(|_, hall| {
@@ -532,6 +617,7 @@ impl Hall {
             unsent: Vec::new(),
             next_frame: now,
             people: BTreeMap::new(),
+            presence: Presence::default(),
             told: Chatters::default(),
             empty_since: Some(now),
             open_until: None,
@@ -600,6 +686,16 @@ impl Hall {
         None
     }
 
+    /// Takes away what somebody said whose account is gone.
+    fn forget(&self, user: UserId) {
+        let mut state = lock(&self.state);
+        if !state.room.as_mut().is_some_and(|room| room.forget_author(user)) {
+            return;
+        }
+        self.flush_state(&mut state, Instant::now());
+        self.send(Frame::Text(ServerFrame::Removed(&Removed::Author(user)).to_text()));
+    }
+
     fn flush(&self, now: Instant) {
         self.flush_state(&mut lock(&self.state), now);
     }
@@ -615,21 +711,31 @@ impl Hall {
         self.send(Frame::Text(text));
     }
 
-    fn chatters(&self, state: &State) -> Chatters {
-        Chatters {
-            count: state.people.len() as u64,
-            names: state.people.values().take(NAMES_MAX).map(|(name, _)| name.clone()).collect(),
+    /// Who is at this node.
+    fn present(&self, state: &State) -> ChatPresence {
+        ChatPresence {
+            people: state.people.len() as u64,
+            names: state.people.values().take(PRESENT_NAMES_MAX).map(|(name, _)| name.clone()).collect(),
             readers: self.frames.receiver_count() as u64,
         }
     }
 
-    fn tell_presence(&self) {
+    fn chatters(&self, state: &mut State) -> Chatters {
+        let here = self.present(state);
+        state.presence.all(Instant::now(), here)
+    }
+
+    /// Tells everybody here who is in the room, if it changed; what other nodes are to be told.
+    fn tell_presence(&self, now: Instant) -> Option<ChatPresence> {
         let mut state = lock(&self.state);
-        let now = self.chatters(&state);
-        if now != state.told {
-            self.send(Frame::Text(ServerFrame::Chatters { chatters: &now }.to_text()));
-            state.told = now;
+        let here = self.present(&state);
+        let news = state.presence.say(now, &here);
+        let all = state.presence.all(now, here);
+        if all != state.told {
+            self.send(Frame::Text(ServerFrame::Chatters { chatters: &all }.to_text()));
+            state.told = all;
         }
+        news
     }
 }
 
@@ -644,9 +750,10 @@ pub(crate) struct Speaker {
 impl Seat {
     /// What whoever comes in is told. What is said from here on comes by [`Self::frames`].
     pub(crate) fn welcome(&mut self, resume: Option<MessageId>) -> Option<Welcome> {
-        let state = lock(&self.hall.state);
+        let mut state = lock(&self.hall.state);
         // From here on, not before: what is shown now must not come again. What was said and not sent yet comes as a frame.
         self.frames = self.hall.frames.subscribe();
+        let chatters = self.hall.chatters(&mut state);
         let room = state.room.as_ref()?;
         let (mut messages, resumed) = room.shown(resume);
         messages.truncate(messages.len() - state.unsent.len().min(messages.len()));
@@ -656,7 +763,7 @@ impl Seat {
             you: you.as_ref(),
             messages: &messages,
             resumed,
-            chatters: &self.hall.chatters(&state),
+            chatters: &chatters,
             heartbeat_s: self.node.config().heartbeat.as_secs(),
         }
         .to_text();

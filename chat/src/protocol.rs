@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
-use millrace_core::chat::{Author, Badge, ChatMessage, Links, NONCE_MAX, Removed, RoomSettings};
+use millrace_core::chat::{Author, Badge, ChatMessage, Links, NONCE_MAX, Removed, RoomUpdated};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 pub const SUBPROTOCOL: &str = "millrace.chat.v1";
 /// Longest frame of a page, in bytes.
 pub const MAX_FRAME_BYTES: usize = 8 * 1024;
-/// Names in a sample of who is here.
-pub const NAMES_MAX: usize = 50;
 
 /// What a page says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -150,6 +148,10 @@ pub struct RoomView {
     pub links: Links,
     /// What whoever comes in should know.
     pub rules: String,
+    /// Nothing but emotes.
+    pub emote_only: bool,
+    /// Another number: the emotes of the room are others, and can be asked for anew.
+    pub emotes: i64,
     /// The message on top.
     pub pinned: Option<ChatMessage>,
     /// Most characters of a message.
@@ -159,7 +161,8 @@ pub struct RoomView {
 impl RoomView {
     /// What of the settings everybody may know.
     #[must_use]
-    pub fn new(channel: ChannelName, settings: &RoomSettings, pinned: Option<&ChatMessage>) -> Self {
+    pub fn new(channel: ChannelName, state: &RoomUpdated) -> Self {
+        let RoomUpdated { settings, pinned, .. } = state;
         Self {
             channel,
             slow_mode_s: settings.slow_mode_s,
@@ -168,7 +171,9 @@ impl RoomView {
             account_age_s: settings.account_age_s,
             links: settings.links,
             rules: settings.rules.clone(),
-            pinned: pinned.cloned(),
+            emote_only: settings.emote_only,
+            emotes: state.emotes_version,
+            pinned: pinned.as_deref().cloned(),
             max_length: settings.max_length,
         }
     }
@@ -206,7 +211,7 @@ pub struct WhyNot {
 pub struct Chatters {
     /// People who are signed in.
     pub count: u64,
-    /// Some of their names, at most [`NAMES_MAX`].
+    /// Some of their names, at most [`PRESENT_NAMES_MAX`](millrace_core::chat::PRESENT_NAMES_MAX).
     pub names: Vec<ChannelName>,
     /// Everybody, also who only reads.
     pub readers: u64,
@@ -277,6 +282,8 @@ pub enum Code {
     BlockedTerm,
     /// No links here.
     LinksNotAllowed,
+    /// Nothing but emotes here.
+    EmotesOnly,
     /// For a while.
     TimedOut,
     /// For good.
@@ -302,6 +309,7 @@ impl Code {
             Self::AccountTooNew => "account_too_new",
             Self::BlockedTerm => "blocked_term",
             Self::LinksNotAllowed => "links_not_allowed",
+            Self::EmotesOnly => "emotes_only",
             Self::TimedOut => "timed_out",
             Self::Banned => "banned",
             Self::TemporarilyUnavailable => "temporarily_unavailable",

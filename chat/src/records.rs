@@ -57,8 +57,10 @@ pub struct RoomRecord {
     pub owner: UserId,
     /// Who moderates it.
     pub moderators: Vec<UserId>,
-    /// Rules, what is pinned, whom it honours.
+    /// Rules, what is pinned, whom it honours, its emotes.
     pub state: RoomUpdated,
+    /// Names of the emotes that every room of the site has.
+    pub site_emotes: Vec<String>,
 }
 
 /// What is said of somebody in a room.

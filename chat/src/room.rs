@@ -11,6 +11,7 @@ use millrace_core::event::{Event, EventBody};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
 
 use crate::config::ChatConfig;
+use crate::emotes::only_emotes;
 use crate::protocol::{Code, Draft, Refusal, RoomView, WhyNot, You, moderates};
 use crate::rate::{Meter, Rate};
 use crate::records::{Chatter, RoomRecord, Sanction, Standing};
@@ -64,6 +65,9 @@ pub(crate) struct Room {
     moderators: HashSet<UserId>,
     state: RoomUpdated,
     blocked: Blocked,
+    site_emotes: Vec<String>,
+    /// Names of the channel's and of the site's.
+    emotes: HashSet<String>,
     /// Oldest first.
     recent: VecDeque<Arc<ChatMessage>>,
     ids: HashSet<MessageId>,
@@ -85,8 +89,10 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(channel: ChannelName, record: RoomRecord) -> Self {
-        let RoomRecord { owner, moderators, state, .. } = record;
+        let RoomRecord { owner, moderators, state, site_emotes, .. } = record;
         Self {
+            emotes: emotes_of(&state, &site_emotes),
+            site_emotes,
             channel,
             owner,
             moderators: moderators.into_iter().collect(),
@@ -109,18 +115,22 @@ impl Room {
     pub(crate) fn renew(&mut self, record: RoomRecord) {
         self.owner = record.owner;
         self.moderators = record.moderators.into_iter().collect();
+        self.site_emotes = record.site_emotes;
         if record.state.version >= self.state.version {
             self.set_state(record.state);
+        } else {
+            self.emotes = emotes_of(&self.state, &self.site_emotes);
         }
     }
 
     fn set_state(&mut self, state: RoomUpdated) {
         self.blocked = Blocked::new(&state.settings.blocked_terms);
+        self.emotes = emotes_of(&state, &self.site_emotes);
         self.state = state;
     }
 
     pub(crate) fn view(&self) -> RoomView {
-        RoomView::new(self.channel.clone(), &self.state.settings, self.state.pinned.as_deref())
+        RoomView::new(self.channel.clone(), &self.state)
     }
 
     /// Puts what is kept before what was heard since.
@@ -199,7 +209,7 @@ impl Room {
         let author = self.author(chatter);
         let moderates = moderates(&author.badges);
         let why_not = match self.sanction(chatter.user, now_ms) {
-            Some(sanction) if !moderates => Some(why_not(sanction)),
+            Some(sanction) if !moderates => Some(self.why_not(sanction)),
             _ => None,
         };
         You { author, moderates, may_send: why_not.is_none(), why_not }
@@ -207,6 +217,30 @@ impl Room {
 
     fn sanction(&self, user: UserId, now_ms: i64) -> Option<&Sanction> {
         self.sanctions.get(&user).filter(|sanction| sanction.until_ms.is_none_or(|until| until > now_ms))
+    }
+
+    /// The reason, and what can be done about it.
+    fn why_not(&self, sanction: &Sanction) -> WhyNot {
+        let reason = sanction.reason.as_str();
+        let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+        let mut because = if reason.is_empty() { String::new() } else { format!(" Reason: {reason}{end}") };
+        let appeal = self.state.settings.appeal.trim();
+        if !appeal.is_empty() {
+            because.push(' ');
+            because.push_str(appeal);
+        }
+        match sanction.until_ms {
+            Some(until) => WhyNot {
+                code: Code::TimedOut,
+                detail: format!("A moderator timed you out.{because}"),
+                until: Timestamp::from_millisecond(until).ok(),
+            },
+            None => WhyNot {
+                code: Code::Banned,
+                detail: format!("A moderator banned you from this chat.{because}"),
+                until: None,
+            },
+        }
     }
 
     /// What whoever comes in is shown: what came after `resume`, if that is known, or the last messages.
@@ -309,7 +343,7 @@ impl Room {
             return Ok(());
         }
         if let Some(sanction) = self.sanction(chatter.user, now_ms) {
-            let WhyNot { code, detail, .. } = why_not(sanction);
+            let WhyNot { code, detail, .. } = self.why_not(sanction);
             let retry_after_ms = sanction.until_ms.map(|until| until - now_ms);
             return Err(Refusal { code, detail, retry_after_ms });
         }
@@ -342,6 +376,9 @@ impl Room {
         };
         if !may_link && has_link(text) {
             return Err(Refusal::new(Code::LinksNotAllowed, "Links are not allowed in this chat."));
+        }
+        if settings.emote_only && !only_emotes(text, &self.emotes) {
+            return Err(Refusal::new(Code::EmotesOnly, "Only emotes may be sent in this chat."));
         }
         if self.blocked.is_in(text) {
             let detail = "Your message has a word that may not be said in this chat.";
@@ -471,6 +508,14 @@ impl Room {
         Effect::Standing { user, removed: true }
     }
 
+    /// Takes away what somebody said whose account is gone; whether there was something.
+    pub(crate) fn forget_author(&mut self, user: UserId) -> bool {
+        self.sanctions.remove(&user);
+        let before = self.recent.len();
+        self.remove(&Removed::Author(user));
+        self.recent.len() < before
+    }
+
     fn remove(&mut self, removed: &Removed) {
         let goes = |message: &ChatMessage| match removed {
             Removed::Messages(ids) => ids.contains(&message.id),
@@ -514,26 +559,12 @@ impl Trust {
     }
 }
 
-fn key_of(message: &ChatMessage) -> Option<(UserId, String)> {
-    Some((message.author.as_ref()?.id, message.nonce.clone()?))
+fn emotes_of(state: &RoomUpdated, of_site: &[String]) -> HashSet<String> {
+    state.emotes.iter().map(|emote| &emote.name).chain(of_site).cloned().collect()
 }
 
-fn why_not(sanction: &Sanction) -> WhyNot {
-    let reason = sanction.reason.as_str();
-    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
-    let because = if reason.is_empty() { String::new() } else { format!(" Reason: {reason}{end}") };
-    match sanction.until_ms {
-        Some(until) => WhyNot {
-            code: Code::TimedOut,
-            detail: format!("A moderator timed you out.{because}"),
-            until: Timestamp::from_millisecond(until).ok(),
-        },
-        None => WhyNot {
-            code: Code::Banned,
-            detail: format!("A moderator banned you from this chat.{because}"),
-            until: None,
-        },
-    }
+fn key_of(message: &ChatMessage) -> Option<(UserId, String)> {
+    Some((message.author.as_ref()?.id, message.nonce.clone()?))
 }
 
 /// A time as people say it, rounded up.

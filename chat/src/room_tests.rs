@@ -1,4 +1,4 @@
-use millrace_core::chat::{ChatBan, ChatPardon, MessageDeleted, RoomSettings, UserTimedOut};
+use millrace_core::chat::{ChatBan, ChatPardon, Emote, MessageDeleted, RoomSettings, UserTimedOut};
 use millrace_core::event::{SpecVersion, Subject, UserBanned, UserUnbanned};
 use millrace_core::ids::ChannelId;
 use millrace_core::trace::Cause;
@@ -22,9 +22,18 @@ fn at(ms: i64) -> Timestamp {
 
 /// Number 1 has the channel, 2 moderates, 3 is honoured; everybody else is somebody.
 fn room(settings: RoomSettings) -> Room {
-    let state = RoomUpdated { settings, pinned: None, vips: vec![user(3)], version: 1 };
+    let emotes = vec![Emote { name: "Boat".into(), picture: uuid::Uuid::nil(), animated: false }];
+    let vips = vec![user(3)];
+    let state = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 1, version: 1 };
     let channel = ChannelId(uuid::Uuid::from_u128(9));
-    let record = RoomRecord { channel, since_ms: 0, owner: user(1), moderators: vec![user(2)], state };
+    let record = RoomRecord {
+        channel,
+        since_ms: 0,
+        owner: user(1),
+        moderators: vec![user(2)],
+        state,
+        site_emotes: vec!["oak".into()],
+    };
     Room::new("studio".parse().unwrap(), record)
 }
 
@@ -91,6 +100,50 @@ fn people_are_what_they_are_here() {
     assert_eq!(badges(chatter(3)), [Badge::Vip]);
     assert_eq!(badges(Chatter { admin: true, bot: true, ..chatter(9) }), [Badge::Admin, Badge::Bot]);
     assert!(room.you(&chatter(2), NOW).moderates && !room.you(&chatter(3), NOW).moderates);
+}
+
+#[test]
+fn a_room_may_take_nothing_but_emotes() {
+    let mut room = room(RoomSettings { emote_only: true, ..RoomSettings::default() });
+    let mut say = Try(&mut room, 0);
+    assert_eq!(say.code(7, 0, "hello"), Some(Code::EmotesOnly));
+    assert_eq!(say.code(3, 0, "/me waves"), Some(Code::EmotesOnly));
+    assert_eq!(say.code(7, 0, ":Boat: \u{26f5}:oak:"), None);
+    assert_eq!(say.code(7, 0, ":Elm:"), Some(Code::EmotesOnly));
+    assert_eq!(say.code(2, 0, "whoever moderates says what they want"), None);
+    // The emotes of the channel are others now.
+    let RoomUpdated { settings, vips, .. } = room.state.clone();
+    let emotes = vec![Emote { name: "Elm".into(), picture: uuid::Uuid::nil(), animated: true }];
+    let updated = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 2, version: 2 };
+    room.hear(&event(50, EventBody::RoomUpdated(Box::new(updated))));
+    assert_eq!(room.view().emotes, 2);
+    let mut say = Try(&mut room, 20);
+    assert_eq!(say.code(7, 9_000, ":Boat:"), Some(Code::EmotesOnly));
+    assert_eq!(say.code(7, 9_000, ":Elm::oak:"), None);
+}
+
+#[test]
+fn whoever_is_banned_reads_what_can_be_done_about_it() {
+    let settings = RoomSettings { appeal: "Write to ada@example.org.".into(), ..RoomSettings::default() };
+    let mut room = room(settings);
+    let ban = ChatBan { user: user(7), reason: "spam".into(), by: user(2) };
+    room.hear(&event(60, EventBody::UserBanned(UserBanned { chat: Some(ban) })));
+    let why = "A moderator banned you from this chat. Reason: spam. Write to ada@example.org.";
+    assert_eq!(room.you(&chatter(7), NOW).why_not.unwrap().detail, why);
+    let refused = Try(&mut room, 30).says(7, 0, "but").unwrap_err();
+    assert_eq!((refused.code, refused.detail.as_str()), (Code::Banned, why));
+}
+
+#[test]
+fn whoever_deletes_the_account_takes_along_what_they_said() {
+    let mut room = room(RoomSettings::default());
+    let mut say = Try(&mut room, 0);
+    let gone = say.says(7, 0, "mine").unwrap();
+    let stays = say.says(8, 1, "yours").unwrap();
+    assert!(room.forget_author(user(7)));
+    assert_eq!(room.shown(None).0, [stays]);
+    assert_eq!(room.hear(&sent(&gone)), None, "heard late");
+    assert!(!room.forget_author(user(7)));
 }
 
 #[test]
@@ -236,7 +289,8 @@ fn the_newer_rules_hold_in_whatever_order_they_come() {
     let mut room = room(RoomSettings::default());
     let rules = |version, rules: &str| {
         let settings = RoomSettings { rules: rules.into(), ..RoomSettings::default() };
-        let updated = RoomUpdated { settings, pinned: None, vips: Vec::new(), version };
+        let (vips, emotes) = (Vec::new(), Vec::new());
+        let updated = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 0, version };
         event(70, EventBody::RoomUpdated(Box::new(updated)))
     };
     assert_eq!(room.hear(&rules(5, "five")), Some(Effect::Room));

@@ -32,11 +32,14 @@ const READ_BUFFER: usize = 2 * 1024;
 /// What may wait to be written to the operating system.
 const WRITE_BUFFER_MAX: usize = 512 * 1024;
 /// Heartbeats that may be missed.
-const MISSED: u32 = 3;
+pub(crate) const MISSED: u32 = 3;
 
-/// The WebSocket of chat.
+/// The WebSocket of chat, and saying something without one.
 pub fn router(node: Node) -> Router {
-    Router::new().route("/chat/v1/{channel}", get(join)).with_state(node)
+    Router::new()
+        .route("/chat/v1/{channel}", get(join))
+        .route("/chat/v1/{channel}/messages", crate::post::method())
+        .with_state(node)
 }
 
 async fn join(
@@ -84,7 +87,7 @@ fn no_upgrade() -> Problem {
         .with_header(header::UPGRADE, header::HeaderValue::from_static("websocket"))
 }
 
-fn stopping() -> Problem {
+pub(crate) fn stopping() -> Problem {
     let detail = "This process stops, and takes nobody new. Connect again in a moment.";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "Stopping", detail)
         .with_header(header::RETRY_AFTER, header::HeaderValue::from_static("1"))
@@ -96,7 +99,7 @@ struct Connection {
 }
 
 /// What is being said: the answer of the bus is waited for beside everything else.
-type Saying = Pin<Box<dyn Future<Output = (String, Result<MessageId, Refusal>, Speaker)> + Send>>;
+pub(crate) type Saying = Pin<Box<dyn Future<Output = (String, Result<MessageId, Refusal>, Speaker)> + Send>>;
 
 /// What a connection is at.
 struct Talk {
@@ -311,7 +314,7 @@ enum Step {
     Stopping,
 }
 
-fn say(node: Node, mut speaker: Speaker, draft: Draft) -> Saying {
+pub(crate) fn say(node: Node, mut speaker: Speaker, draft: Draft) -> Saying {
     Box::pin(async move {
         let result = node.say(&mut speaker, &draft).await;
         (draft.nonce, result, speaker)

@@ -161,7 +161,7 @@ pub struct ChatPardon {
 }
 
 /// Data of `room.updated.v1`: everything that is set, each replaces the one before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomUpdated {
     /// The rules.
     pub settings: RoomSettings,
@@ -171,8 +171,35 @@ pub struct RoomUpdated {
     /// Whom the broadcaster honours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vips: Vec<UserId>,
+    /// The channel's own emotes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emotes: Vec<Emote>,
+    /// Counts the changes of [`Self::emotes`].
+    #[serde(default)]
+    pub emotes_version: i64,
     /// Counts the changes of the room: the greater one is the newer.
     pub version: i64,
+}
+
+/// A picture that stands where its name is said between colons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emote {
+    /// `[a-zA-Z0-9_]{2,32}`.
+    pub name: String,
+    /// Names the picture. Another picture has another one.
+    pub picture: uuid::Uuid,
+    /// Whether the picture moves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub animated: bool,
+}
+
+impl Emote {
+    /// Whether an emote can be called so.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        (2..=32).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    }
 }
 
 /// The rules of a room.
@@ -189,10 +216,14 @@ pub struct RoomSettings {
     pub account_age_s: u32,
     /// Who may send links.
     pub links: Links,
+    /// Nothing but emotes and Unicode's pictures.
+    pub emote_only: bool,
     /// Words and phrases that nobody may say; matched without regard to case and accents, at borders of words.
     pub blocked_terms: Vec<String>,
     /// What whoever comes in should know. May be empty.
     pub rules: String,
+    /// What whoever is banned or timed out can do about it: they read it with the reason. May be empty.
+    pub appeal: String,
     /// Whether the room says that a broadcast began or ended.
     pub system_messages: bool,
     /// Most characters of a message.
@@ -207,8 +238,10 @@ impl Default for RoomSettings {
             unique: false,
             account_age_s: 0,
             links: Links::Allowed,
+            emote_only: false,
             blocked_terms: Vec::new(),
             rules: String::new(),
+            appeal: String::new(),
             system_messages: true,
             max_length: 500,
         }
@@ -227,6 +260,22 @@ pub enum Links {
     Nobody,
 }
 
+/// Most names in a [`ChatPresence`].
+pub const PRESENT_NAMES_MAX: usize = 50;
+
+/// Data of `chat.presence.v1`: who is in a room, as one chat node sees it. Those of all nodes add up, approximately: whoever
+/// is there at two nodes counts twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatPresence {
+    /// People who are signed in.
+    pub people: u64,
+    /// Connections, also of those who only read.
+    pub readers: u64,
+    /// Some of the people, at most [`PRESENT_NAMES_MAX`].
+    #[serde(default)]
+    pub names: Vec<ChannelName>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +292,12 @@ mod tests {
         };
         let text = serde_json::to_string(&deleted).unwrap();
         assert_eq!(serde_json::from_str::<MessageDeleted>(&text).unwrap(), deleted, "{text}");
+    }
+
+    #[test]
+    fn the_name_of_an_emote_is_short_and_plain() {
+        assert!(Emote::is_name("Oak_2") && Emote::is_name("hi") && Emote::is_name(&"x".repeat(32)));
+        assert!(!["", "x", "a b", "\u{e9}\u{e9}", ":a:", &"x".repeat(33)].into_iter().any(Emote::is_name));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{ChatBan, ChatMessage, ChatPardon, MessageDeleted, RoomUpdated, UserTimedOut};
+use crate::chat::{
+    ChatBan, ChatMessage, ChatPardon, ChatPresence, MessageDeleted, RoomUpdated, UserTimedOut,
+};
 use crate::ids::{BroadcastId, ChannelName, NodeName, SessionId, StreamKeyId, UserId};
 use crate::playback::Access;
 use crate::trace::Cause;
@@ -168,6 +170,9 @@ pub enum EventBody {
     /// Who watches a channel, as one node sees it, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
     #[serde(rename = "viewers.counted.v1")]
     ViewersCounted(ViewersCounted),
+    /// Who is in a chat room, as one node sees it; each replaces the one before.
+    #[serde(rename = "chat.presence.v1")]
+    ChatPresence(ChatPresence),
     /// A node is there, and owns these broadcasts, until the lease runs out.
     #[serde(rename = "node.leased.v1")]
     NodeLeased(NodeLeased),
@@ -266,6 +271,7 @@ impl EventBody {
             Self::UserTimedOut(_) => "user.timed_out.v1",
             Self::RoomUpdated(_) => "room.updated.v1",
             Self::ViewersCounted(_) => "viewers.counted.v1",
+            Self::ChatPresence(_) => "chat.presence.v1",
             Self::NodeLeased(_) => "node.leased.v1",
             Self::NodeLeft(_) => "node.left.v1",
         }
@@ -293,6 +299,7 @@ impl EventBody {
         "user.timed_out.v1",
         "room.updated.v1",
         "viewers.counted.v1",
+        "chat.presence.v1",
         "node.leased.v1",
         "node.left.v1",
     ];

@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     /// Own messages: how many there are, and those that were acknowledged, in order, with the id.
     pub(crate) said: usize,
     pub(crate) acknowledged: Vec<(String, String)>,
+    /// People and readers in the room, as they were told last.
+    pub(crate) here: (u64, u64),
     /// How often something was refused as temporarily unavailable.
     pub(crate) refused: usize,
     /// How often they came in, and how often they were asked to come again.
@@ -142,6 +144,7 @@ impl Visitor {
         let back = self.last.is_some();
         let away = self.left.map(|left| left.elapsed()).unwrap_or_default();
         let mut seen = self.seen();
+        seen.here = here(&welcome);
         seen.entered += 1;
         seen.away = seen.away.max(away);
         if back && welcome["resumed"] != true {
@@ -190,6 +193,7 @@ impl Visitor {
             let Some(frame) = frame else { return };
             match frame["type"].as_str() {
                 Some("messages") => self.read(&frame),
+                Some("chatters") => self.seen().here = here(&frame),
                 Some("ack") => {
                     let (nonce, id) = (frame["nonce"].as_str().unwrap(), frame["id"].as_str().unwrap());
                     if self.unsaid.front().is_some_and(|first| first == nonce) {
@@ -235,6 +239,12 @@ impl Visitor {
             self.last = Some(id.to_owned());
         }
     }
+}
+
+/// Who a frame says is in the room: people and readers.
+fn here(frame: &Value) -> (u64, u64) {
+    let chatters = &frame["chatters"];
+    (chatters["count"].as_u64().unwrap(), chatters["readers"].as_u64().unwrap())
 }
 
 /// The next frame, until the connection ends.

@@ -21,13 +21,13 @@ use crate::wait::until;
 const SOON: Duration = Duration::from_secs(20);
 
 /// A site with people: `people[0]` has the channel `studio`.
-struct Site {
-    server: Server,
+pub(crate) struct Site {
+    pub(crate) server: Server,
     people: Vec<Person>,
 }
 
 impl Site {
-    async fn of(names: &[&str], settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn of(names: &[&str], settings: &[(&str, &str)]) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
         let location = match topology::is_split() {
             true => Location::MongoDb(Shared::of(data.path()).await.store),
@@ -48,7 +48,18 @@ impl Site {
         site
     }
 
-    async fn ask(&self, who: usize, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    /// The API token of somebody.
+    pub(crate) fn token(&self, who: usize) -> &str {
+        self.people[who].token.reveal()
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        who: usize,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let url = self.server.url(&format!("/api/v1{path}"));
         let client = crate::http::client().pool_max_idle_per_host(0).build().unwrap();
         let request =
@@ -62,7 +73,7 @@ impl Site {
     }
 
     /// Somebody in the room, who has said hello; nobody: who only reads.
-    async fn enter(&self, who: Option<usize>, resume: Option<&str>) -> (Chat, Value) {
+    pub(crate) async fn enter(&self, who: Option<usize>, resume: Option<&str>) -> (Chat, Value) {
         let mut chat = self.connect(who, "studio").await.unwrap();
         let mut hello = json!({ "type": "hello" });
         if let Some(resume) = resume {
@@ -405,5 +416,61 @@ async fn a_room_says_when_a_broadcast_begins_and_ends() {
     let (mut ada, _) = site.enter(Some(0), None).await;
     ada.said("n1", "only I say something").await;
     assert_eq!(reader.hears(1).await, ["only I say something"]);
+    site.server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_posts_with_a_token_and_is_told_why_not() {
+    let site = Site::of(&["ada", "bot"], &[("MILLRACE_CHAT__FRAMES_PER_10S", "12")]).await;
+    let (mut reader, _) = site.enter(None, None).await;
+    let post = async |who: Option<usize>, channel: &str, body: &str| {
+        let url = site.server.url(&format!("/chat/v1/{channel}/messages"));
+        let mut request = crate::http::client().build().unwrap().post(url).body(body.to_owned());
+        if let Some(who) = who {
+            request = request.bearer_auth(site.people[who].token.reveal());
+        }
+        let answer = request.send().await.unwrap();
+        let (status, retry) = (answer.status().as_u16(), answer.headers().get("retry-after").cloned());
+        (status, retry, answer.json::<Value>().await.unwrap())
+    };
+    let (status, _, posted) = post(Some(1), "studio", r#"{"text":"hello @ada","nonce":"n1"}"#).await;
+    assert_eq!((status, &posted["nonce"]), (201, &json!("n1")), "{posted}");
+    let heard = &reader.next("messages").await["messages"][0];
+    assert_eq!((&heard["id"], &heard["text"]), (&posted["id"], &json!("hello @ada")));
+    assert_eq!(heard["author"]["badges"], json!(["bot"]));
+    let (status, _, again) = post(Some(1), "studio", r#"{"text":"hello @ada","nonce":"n1"}"#).await;
+    assert_eq!((status, &again["id"]), (201, &posted["id"]), "the same nonce is the same message");
+
+    for (who, channel, body, status, kind, code) in [
+        (None, "studio", r#"{"text":"hi"}"#, 401, "not-signed-in", ""),
+        (Some(1), "nobody", r#"{"text":"hi"}"#, 404, "not-found", ""),
+        (Some(1), "studio", r#"{"texts":"hi"}"#, 400, "malformed-body", ""),
+        (Some(1), "studio", "\u{1}", 400, "malformed-body", ""),
+        (Some(1), "studio", r#"{"text":"hi","nonce":"a b"}"#, 422, "chat-refused", "malformed"),
+        (Some(1), "studio", r#"{"text":"  "}"#, 422, "chat-refused", "empty"),
+    ] {
+        let (got, _, problem) = post(who, channel, body).await;
+        assert_eq!(
+            (got, &problem["type"]),
+            (status, &json!(format!("/problems/{kind}"))),
+            "{body}: {problem}"
+        );
+        assert_eq!(problem["errors"][0]["pointer"].as_str().unwrap_or_default(), code, "{problem}");
+    }
+    let ban = Some(json!({ "reason": "spam" }));
+    let (status, answer) = site.ask(0, "PUT", "/channels/studio/chat/sanctions/bot", ban).await;
+    assert!(status < 300, "{answer}");
+    let banned = until("the ban holds", SOON, || async {
+        let (status, _, problem) = post(Some(1), "studio", r#"{"text":"hi"}"#).await;
+        (status == 403).then_some(problem)
+    })
+    .await;
+    assert_eq!(banned["errors"][0]["pointer"], "banned");
+    let (retry, problem) = until("too much is too much, also of what is refused", SOON, || async {
+        let (status, retry, problem) = post(Some(1), "studio", r#"{"text":"hi"}"#).await;
+        (status == 429).then_some((retry, problem))
+    })
+    .await;
+    assert!(retry.is_some(), "{problem}");
     site.server.assert_calm();
 }

@@ -17,6 +17,7 @@ mod api;
 mod backup;
 mod browser;
 mod chat;
+mod chat_page;
 mod chatter;
 #[path = "../cluster/mod.rs"]
 mod cluster;
@@ -26,6 +27,7 @@ mod edge;
 mod fixtures;
 mod hostile;
 mod http;
+mod irc;
 mod kafka;
 mod lifecycle;
 mod mail;

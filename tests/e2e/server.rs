@@ -32,6 +32,8 @@ pub(crate) struct Process {
     rtmp: Option<SocketAddr>,
     https: Option<SocketAddr>,
     rtmps: Option<SocketAddr>,
+    irc: Option<SocketAddr>,
+    ircs: Option<SocketAddr>,
 }
 
 type Lines = Arc<Mutex<VecDeque<String>>>;
@@ -100,6 +102,8 @@ impl Process {
             rtmp: address("rtmp.addr"),
             https: address("https.addr"),
             rtmps: address("rtmps.addr"),
+            irc: address("irc.addr"),
+            ircs: address("ircs.addr"),
             child,
             log,
             printed,
@@ -192,7 +196,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- log of the server at {}\n{}", self.http, self.log());
+            let ended = match self.child.try_wait() {
+                Ok(Some(status)) => format!(", which ended ({status})"),
+                _ => String::new(),
+            };
+            eprintln!("--- log of the server at {}{ended}\n{}", self.http, self.log());
         }
     }
 }
@@ -245,6 +253,12 @@ impl Server {
         let mut settings = settings.to_vec();
         settings.extend([("MILLRACE_HTTP_ADDR", http.as_str()), ("MILLRACE_RTMP_ADDR", rtmp.as_str())]);
         Self::start_in(Arc::clone(&self.data), &settings).await
+    }
+
+    /// Where it speaks IRC, and that over TLS, if the settings say so.
+    pub(crate) fn irc(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let at = |which: fn(&Process) -> Option<SocketAddr>| self.processes.iter().find_map(which);
+        (at(|process| process.irc), at(|process| process.ircs))
     }
 
     /// Address of a path on the public listener.

@@ -18,6 +18,10 @@ pub struct ChannelsConfig {
     pub max_planned: usize,
     /// Channels, those followed last, whose plans one sees on the first page. Default 200, 1 to 1,000.
     pub upcoming_of: usize,
+    /// Emotes of one channel. Default 50, 0 to 500.
+    pub max_emotes: usize,
+    /// Largest picture of an emote, as it is sent, in KiB. Default 512, 1 to 5,120.
+    pub max_emote_kib: usize,
     /// Stream keys that one address (IPv6: one /64) may try in vain within a minute. Default 20, 1 to 10,000. Keys that
     /// published within the last seconds go on publishing whatever the others of their address do.
     pub failed_publishes_per_minute: u32,
@@ -32,6 +36,8 @@ impl Default for ChannelsConfig {
             max_follows: 2_000,
             max_planned: 50,
             upcoming_of: 200,
+            max_emotes: 50,
+            max_emote_kib: 512,
             failed_publishes_per_minute: 20,
         }
     }
@@ -48,6 +54,8 @@ impl ChannelsConfig {
             ("max_follows", self.max_follows, 1, 100_000),
             ("max_planned", self.max_planned, 1, 500),
             ("upcoming_of", self.upcoming_of, 1, 1_000),
+            ("max_emotes", self.max_emotes, 0, 500),
+            ("max_emote_kib", self.max_emote_kib, 1, 5_120),
             ("failed_publishes_per_minute", self.failed_publishes_per_minute as usize, 1, 10_000),
         ]
         .into_iter()

@@ -15,6 +15,7 @@ use millrace_core::ids::{ChannelId, ChannelName, UserId};
 use millrace_store::{After, Change, Changes, Kept, Order, Query, Store, StoreError};
 
 use crate::accounts::{Block, Broadcast, Channel, Follow, StreamKeyRecord, User};
+use crate::chat::Rooms;
 use crate::notices::Notice;
 use crate::schedule::Plan;
 
@@ -217,7 +218,7 @@ impl Channels {
         self.remove_all::<Broadcast>(id).await?;
         self.remove_all::<Plan>(id).await?;
         self.remove_all::<Notice>(id).await?;
-        Ok(())
+        Ok(Rooms::new(self.0.clone()).forget_channel(id).await?)
     }
 
     async fn remove_all<T: millrace_store::Document>(&self, id: ChannelId) -> Result<(), StoreError> {

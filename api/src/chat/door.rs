@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header};
-use millrace_core::chat::RoomUpdated;
+use millrace_core::chat::{Emote, RoomUpdated};
 use millrace_core::ids::{ChannelName, UserId};
 use millrace_http::problem::Problem;
 
@@ -29,8 +29,8 @@ pub struct Visitor {
 /// What is found of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
-    /// Come in: the channel, and what is set in its room.
-    Room(Box<Channel>, Box<RoomUpdated>),
+    /// Come in: the channel, what is set in its room, and the emotes that every room has.
+    Room(Box<Channel>, Box<RoomUpdated>, Vec<Emote>),
     /// There is no such channel.
     None,
     /// The person may not read it.
@@ -71,8 +71,9 @@ pub async fn enter(state: &ApiState, name: &ChannelName, user: Option<UserId>) -
     if !may_watch(state, person.as_ref(), &channel).await? {
         return Ok(Entrance::Forbidden);
     }
-    let room = Rooms::new(state.store().clone()).state(channel.id).await?;
-    Ok(Entrance::Room(Box::new(channel), Box::new(room)))
+    let rooms = Rooms::new(state.store().clone());
+    let (room, emotes) = (rooms.state(channel.id).await?, rooms.site_emotes().await?);
+    Ok(Entrance::Room(Box::new(channel), Box::new(room), emotes))
 }
 
 /// What is said of somebody in a room, and since when they follow its channel, in milliseconds since 1970.

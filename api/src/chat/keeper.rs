@@ -40,7 +40,14 @@ pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, shutdown: Cancella
                 let ends: BTreeMap<u16, Position> =
                     batch.iter().map(|delivery| (delivery.position.partition, delivery.position)).collect();
                 for end in ends.into_values() {
-                    member.commit(end).await?;
+                    match member.commit(end).await {
+                        Err(BusError::Closed) => return Err(BusError::Closed),
+                        // What comes again is kept already, and the next commit is for this one too.
+                        Err(err) => {
+                            tracing::warn!(%err, "what was said in chat may come again to its history")
+                        }
+                        Ok(()) => {}
+                    }
                 }
             }
         };

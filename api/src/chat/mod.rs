@@ -4,9 +4,12 @@
 //! what may be said is the chat's own affair: it hears of changes by events.
 
 mod door;
+pub(crate) mod emotes;
+pub(crate) mod forget;
 mod herald;
 mod keeper;
 pub(crate) mod record;
+mod search;
 
 use std::sync::Arc;
 
@@ -15,9 +18,11 @@ use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
 pub use door::{Entrance, Visitor, enter, standing, visitor};
+pub use forget::forget_what_is_old;
 pub use herald::say_what_happens;
 pub use keeper::keep_history;
 pub use record::{Message, Room, Sanction};
+pub use search::{Found, Search};
 
 /// Most people whom a room honours.
 pub const VIPS_MAX: usize = 200;

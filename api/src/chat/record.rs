@@ -60,7 +60,9 @@ impl Room {
     #[must_use]
     pub fn new(channel: ChannelId) -> Self {
         let settings = RoomSettings::default();
-        Self { channel, state: RoomUpdated { settings, pinned: None, vips: Vec::new(), version: 0 } }
+        let (vips, emotes) = (Vec::new(), Vec::new());
+        let state = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 0, version: 0 };
+        Self { channel, state }
     }
 }
 
@@ -99,6 +101,8 @@ pub(crate) static CHAT_MESSAGES: Collection = Collection {
         // Saying it again under the same nonce is no second message.
         Index { name: "nonce", fields: &["channel", "author", "nonce"], unique: true },
         Index { name: "at", fields: &["at"], unique: false },
+        // What somebody takes along who deletes the account.
+        Index { name: "by", fields: &["author", "at"], unique: false },
     ],
     words: &[],
     migrations: &[],
@@ -109,7 +113,12 @@ pub(crate) static CHAT_ROOMS: Collection =
 
 pub(crate) static MODERATION: Collection = Collection {
     name: "moderation",
-    indexes: &[Index { name: "room", fields: &["channel", "at"], unique: false }],
+    indexes: &[
+        Index { name: "room", fields: &["channel", "at"], unique: false },
+        Index { name: "user", fields: &["user", "at"], unique: false },
+        // Time-outs that are over.
+        Index { name: "until", fields: &["until"], unique: false },
+    ],
     words: &[],
     migrations: &[],
 };

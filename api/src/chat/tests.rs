@@ -7,11 +7,11 @@ use crate::channels::testing::Site;
 const STUDIO: ChannelId = ChannelId(uuid::Uuid::from_u128(1));
 const OTHER: ChannelId = ChannelId(uuid::Uuid::from_u128(2));
 
-fn user(number: u128) -> UserId {
+pub(super) fn user(number: u128) -> UserId {
     UserId(uuid::Uuid::from_u128(number))
 }
 
-fn message(number: u128, author: u128, nonce: &str) -> ChatMessage {
+pub(super) fn message(number: u128, author: u128, nonce: &str) -> ChatMessage {
     let name: ChannelName = format!("user_{author}").parse().unwrap();
     ChatMessage {
         id: MessageId(uuid::Uuid::from_u128(number)),
@@ -26,13 +26,13 @@ fn message(number: u128, author: u128, nonce: &str) -> ChatMessage {
     }
 }
 
-async fn rooms() -> (Site, Rooms) {
+pub(super) async fn rooms() -> (Site, Rooms) {
     let site = Site::new().await;
     let rooms = Rooms::new(site.store.clone());
     (site, rooms)
 }
 
-async fn said(rooms: &Rooms, channel: ChannelId) -> Vec<u128> {
+pub(super) async fn said(rooms: &Rooms, channel: ChannelId) -> Vec<u128> {
     rooms.recent(channel, 300).await.unwrap().iter().map(|message| message.id.0.as_u128()).collect()
 }
 
@@ -138,4 +138,47 @@ async fn the_last_word_about_somebody_holds() {
     assert!(rooms.pardon(STUDIO, user(5)).await.unwrap());
     assert!(!rooms.pardon(STUDIO, user(5)).await.unwrap());
     assert_eq!(rooms.sanction(STUDIO, user(5)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn moderators_find_what_somebody_said_and_what_has_a_word() {
+    let (_site, rooms) = rooms().await;
+    let said = |number: u128, author, text: &str| ChatMessage {
+        text: text.into(),
+        ..message(number, author, &number.to_string())
+    };
+    let texts = ["A boat", "boats \u{26f5}", "Bo\u{e1}t?", "aboat", "goat", "my BOAT sank"];
+    let all: Vec<_> =
+        texts.iter().zip(1_u32..).map(|(text, n)| said(n.into(), u128::from(n % 2), text)).collect();
+    rooms.keep_many(STUDIO, &all.iter().collect::<Vec<_>>()).await.unwrap();
+    rooms.keep(OTHER, &said(50, 1, "boat")).await.unwrap();
+    let find = async |author: Option<u128>, words: Option<&str>, after, limit| {
+        let search = Search { author: author.map(user), words: words.map(millrace_store::Words::of) };
+        let found = rooms.search(STUDIO, &search, after, limit).await.unwrap();
+        let ids: Vec<_> = found.messages.iter().map(|message| message.id.0.as_u128()).collect();
+        (ids, found.next)
+    };
+    assert_eq!(find(None, Some("boat"), None, 10).await, (vec![6, 3, 2, 1], None));
+    assert_eq!(find(Some(1), Some("boat"), None, 10).await, (vec![3, 1], None));
+    assert_eq!(find(Some(0), None, None, 10).await, (vec![6, 4, 2], None));
+    assert_eq!(find(None, Some("boat sank"), None, 10).await.0, [6]);
+    assert_eq!(find(None, Some("!?"), None, 10).await, (vec![], None));
+    // A page, and what comes after it.
+    let (first, next) = find(None, Some("boat"), None, 3).await;
+    assert_eq!(first, [6, 3, 2]);
+    assert_eq!(find(None, Some("boat"), next, 3).await, (vec![1], None));
+}
+
+#[tokio::test]
+async fn one_question_reads_only_so_much_and_says_where_to_go_on() {
+    let (_site, rooms) = rooms().await;
+    let all: Vec<_> = (1..=5_010).map(|number| message(number, 1, &number.to_string())).collect();
+    rooms.keep_many(STUDIO, &all.iter().collect::<Vec<_>>()).await.unwrap();
+    let search = Search { author: None, words: Some(millrace_store::Words::of("message 7")) };
+    let rare = Search { author: None, words: Some(millrace_store::Words::of("unheard")) };
+    let found = rooms.search(STUDIO, &rare, None, 10).await.unwrap();
+    assert_eq!((found.messages.len(), found.next.clone().unwrap().value), (0, 11.into()));
+    let found = rooms.search(STUDIO, &search, found.next, 10).await.unwrap();
+    assert_eq!(found.messages[0].id.0.as_u128(), 7);
+    assert!(found.next.is_none());
 }

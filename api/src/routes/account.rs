@@ -1,5 +1,7 @@
 //! `/api/v1/me…`: the own account, its password, its second factor, its data.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -26,6 +28,8 @@ use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
 use crate::auth::{Input, Person, Scope, by_mail, invalid, not_signed_in};
 use crate::channels::ChannelError;
+use crate::chat::Rooms;
+use crate::chat::forget::forget_person;
 use crate::error::ApiError;
 use crate::mail::News;
 use crate::notices::{Notice, Reader};
@@ -233,6 +237,7 @@ pub(crate) async fn delete(
         let changes = some.iter().fold(Changes::new(), |changes, block| changes.delete(block));
         store.commit(changes).await?;
     }
+    forget_person(&state, user.id).await?;
     let identities = store.find::<Identity>(&Query::with("user", user.id.to_string(), EXPORT_MAX)).await?;
     let tokens = state.tokens().of(user.id).await?;
     let changes = identities.iter().fold(Changes::new(), |changes, identity| changes.delete(identity));
@@ -246,6 +251,8 @@ pub(crate) async fn delete(
     state.end_sessions(user.id, None).await?;
     state.studio().tell_account(user.id, EventBody::UserDeleted(UserDeleted {})).await;
     remove_picture(&state, user.value.avatar.clone()).await;
+    // What was said while all of this was done.
+    forget_person(&state, user.id).await?;
     state.push().devices().remove_of(user.id).await?;
     tracing::info!(user.id = %user.id, "an account was deleted by its person");
     Ok(StatusCode::NO_CONTENT)
@@ -292,6 +299,7 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
         "api_tokens": tokens,
         "push_devices": devices,
         "reports": reports,
+        "chat": exported_chat(&state, person.user).await?,
         "notices": exported_notices(&state, person.user).await?,
     });
     let name = HeaderValue::from_static("attachment; filename=\"millrace-export.json\"");
@@ -317,6 +325,39 @@ fn exported_report(report: &Report) -> serde_json::Value {
         "at": time(report.at),
         "state": report.state,
     })
+}
+
+/// What a person said in chat, newest first, and where they may say nothing.
+async fn exported_chat(state: &ApiState, user: UserId) -> Result<serde_json::Value, ApiError> {
+    let rooms = Rooms::new(state.store().clone());
+    let (said, silenced) =
+        (rooms.said_by(user, EXPORT_MAX).await?, rooms.sanctions_of(user, EXPORT_MAX).await?);
+    let of = said.iter().map(|one| one.channel).chain(silenced.iter().map(|one| one.channel));
+    let mut names = BTreeMap::new();
+    for id in of.collect::<BTreeSet<_>>() {
+        names.insert(id, state.studio().channels.get(id).await?.map(|channel| channel.name));
+    }
+    let said: Vec<_> = said
+        .iter()
+        .map(|one| {
+            json!({
+                "channel": names[&one.channel],
+                "at": time(one.at),
+                "kind": one.message.kind,
+                "text": one.message.text,
+                "reply_to": one.message.reply_to,
+                "removed": one.removed_by.is_some(),
+            })
+        })
+        .collect();
+    let silenced: Vec<_> = silenced
+        .iter()
+        .map(|one| {
+            let until = one.until.map(time);
+            json!({ "channel": names[&one.channel], "at": time(one.at), "until": until, "reason": one.reason })
+        })
+        .collect();
+    Ok(json!({ "messages": said, "sanctions": silenced }))
 }
 
 /// What a person wants of notices, and those that the bell lists.

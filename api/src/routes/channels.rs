@@ -13,6 +13,7 @@ use millrace_store::Words;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::chat::emotes::remove_pictures;
 use super::lists::{Asked, Page, cursor, invalid_fields, limit_reached, private, time};
 use super::params::{AndPerson, OfChannel, Paging};
 use super::path::Path;
@@ -28,6 +29,7 @@ use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Playback, Role, User};
 use crate::auth::{Input, Person, Scope, forbidden, not_signed_in};
 use crate::channels::{ChannelEdit, ChannelError, live_found};
+use crate::chat::Rooms;
 use crate::error::ApiError;
 
 /// Channels of one person that are listed; more than any limit.
@@ -373,7 +375,9 @@ pub(super) async fn take_down(
 ) -> Result<(), ChannelError> {
     let studio = state.studio();
     let keys = studio.keys.of(channel.id).await?;
+    let emotes = Rooms::new(state.store().clone()).state(channel.id).await?.emotes;
     studio.channels.delete(channel.id).await?;
+    remove_pictures(state, &emotes).await;
     for key in keys {
         studio.revoked(&channel.name, key.id).await;
     }
@@ -526,7 +530,9 @@ pub(crate) async fn appoint(
     let moderator = person_named(&state, &moderator).await?;
     let limit = state.studio().config.max_moderators;
     let appointed = state.studio().channels.appoint(channel.id, moderator.id, limit).await;
-    appointed.map_err(|error| refused(error, "moderators of this channel"))?;
+    let channel = appointed.map_err(|error| refused(error, "moderators of this channel"))?;
+    // Chat keeps who moderates.
+    state.studio().updated(&channel.name, channel.playback.access()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -546,7 +552,8 @@ pub(crate) async fn dismiss(
     let channel = owned(&state, &person, &name).await?;
     let moderator = person_named(&state, &moderator).await?;
     let dismissed = state.studio().channels.dismiss(channel.id, moderator.id).await;
-    dismissed.map_err(|error| refused(error, "moderators of this channel"))?;
+    let channel = dismissed.map_err(|error| refused(error, "moderators of this channel"))?;
+    state.studio().updated(&channel.name, channel.playback.access()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use millrace_core::ids::ChannelName;
 use millrace_http::problem::{FieldProblem, Problem};
 use millrace_store::After;
 use serde::Serialize;
@@ -73,6 +74,18 @@ impl Asked {
     pub fn id<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         let text = self.parameters.get(name);
         text.map(|text| text.parse().map_err(|_| bad_parameter(name, "is the id of a message"))).transpose()
+    }
+
+    /// The name of a person among the parameters.
+    ///
+    /// # Errors
+    /// 400 when it can be nobody's.
+    pub fn name(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let text = self.parameters.get(name).map(String::as_str);
+        match text.filter(|text| text.parse::<ChannelName>().is_err()) {
+            Some(_) => Err(bad_parameter(name, "is the name of an account: 3 to 25 of a-z, 0-9 and _")),
+            None => Ok(text),
+        }
     }
 
     /// A short text among the parameters.

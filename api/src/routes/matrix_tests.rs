@@ -127,6 +127,9 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("editSiteSettings", "/api/v1/admin/site", r#"{"name":"Boats"}"#, [401, 403, 403, 403, 200]),
     ("listSiteChanges", "/api/v1/admin/site/history", "", [401, 403, 403, 403, 200]),
     ("undoSiteChange", "/api/v1/admin/site/history/1/undo", "", [401, 403, 403, 403, 200]),
+    ("listSiteEmotes", "/api/v1/admin/emotes", "", [401, 403, 403, 403, 200]),
+    ("putSiteEmote", "/api/v1/admin/emotes/Oak", "<svg/>", [401, 403, 403, 403, 422]),
+    ("deleteSiteEmote", "/api/v1/admin/emotes/Oak", "", [401, 403, 403, 403, 204]),
     ("listReports", "/api/v1/admin/reports", "", [401, 403, 403, 403, 200]),
     (
         "resolveReport",
@@ -189,6 +192,10 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
         [401, 403, 404, 404, 404],
     ),
     ("unpinChatMessage", "/api/v1/channels/studio/chat/pinned", "", [401, 403, 204, 204, 204]),
+    ("listEmotes", "/api/v1/channels/studio/chat/emotes", "", ALL_OK),
+    ("putEmote", "/api/v1/channels/studio/chat/emotes/Oak", "<svg/>", [401, 403, 403, 422, 422]),
+    ("deleteEmote", "/api/v1/channels/studio/chat/emotes/Oak", "", [401, 403, 403, 204, 204]),
+    ("getEmote", "/emotes/EMOTE", "", ALL_OK),
     ("honourChatter", "/api/v1/channels/studio/chat/vips/eve", "", [401, 403, 403, 204, 204]),
     ("dishonourChatter", "/api/v1/channels/studio/chat/vips/eve", "", [401, 403, 403, 204, 204]),
     ("reportChannel", "/api/v1/channels/studio/reports", r#"{"reason":"spam"}"#, [401, 204, 204, 409, 204]),
@@ -311,6 +318,10 @@ impl World {
         let avatar = state.new_id().to_string();
         std::fs::create_dir_all(avatars).unwrap();
         std::fs::write(avatars.join(&avatar), b"picture").unwrap();
+        let emotes = avatars.parent().unwrap().join("emotes");
+        std::fs::create_dir_all(&emotes).unwrap();
+        std::fs::write(emotes.join(&avatar), b"picture").unwrap();
+        self.ids.insert("EMOTE", avatar.clone());
         self.ids.insert("AVATAR", avatar);
     }
 

@@ -68,6 +68,7 @@ fn open() -> OpenApiRouter<ApiState> {
         // Whoever watches may say so.
         .routes(routes!(beats::beat))
         .routes(routes!(profile::avatar))
+        .routes(routes!(chat::emotes::picture))
         .routes(routes!(oauth::start))
         .routes(routes!(oauth::callback))
         .routes(routes!(jwks))
@@ -89,8 +90,12 @@ fn signing_in() -> OpenApiRouter<ApiState> {
         .routes(routes!(oauth::finish_half))
 }
 
+/// What takes a picture.
+fn picture() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(crate::picture::PICTURE_MAX_BYTES)
+}
+
 fn own_account() -> OpenApiRouter<ApiState> {
-    let picture = DefaultBodyLimit::max(crate::picture::PICTURE_MAX_BYTES);
     OpenApiRouter::new()
         .routes(routes!(account::show, account::edit, account::delete))
         .routes(routes!(account::export))
@@ -106,7 +111,7 @@ fn own_account() -> OpenApiRouter<ApiState> {
         // One segment for both: the provider to link, the identity to take away.
         .routes(routes!(oauth::link, oauth::unlink))
         .routes(routes!(oauth::confirm))
-        .routes(routes!(profile::put_avatar, profile::delete_avatar).layer(picture))
+        .routes(routes!(profile::put_avatar, profile::delete_avatar).layer(picture()))
         .routes(routes!(channels::mine))
         .routes(routes!(follows::mine))
         .routes(routes!(schedule::upcoming))
@@ -129,6 +134,8 @@ fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(site::show_settings, site::edit))
         .routes(routes!(site::history))
         .routes(routes!(site::undo))
+        .routes(routes!(chat::emotes::list_site))
+        .routes(routes!(chat::emotes::put_site, chat::emotes::delete_site).layer(picture()))
         .routes(routes!(reports::list))
         .routes(routes!(reports::resolve))
 }
@@ -155,13 +162,15 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(schedule::plans, schedule::add))
         .routes(routes!(schedule::edit, schedule::remove))
         .routes(routes!(schedule::cancel, schedule::restore))
-        .routes(routes!(chat::show, chat::edit))
-        .routes(routes!(chat::messages, chat::clear))
-        .routes(routes!(chat::delete))
-        .routes(routes!(chat::sanctions))
-        .routes(routes!(chat::impose, chat::pardon))
-        .routes(routes!(chat::pin, chat::unpin))
-        .routes(routes!(chat::honour, chat::dishonour))
+        .routes(routes!(chat::rules::show, chat::rules::edit))
+        .routes(routes!(chat::messages::list, chat::messages::clear))
+        .routes(routes!(chat::messages::delete))
+        .routes(routes!(chat::sanctions::list))
+        .routes(routes!(chat::sanctions::impose, chat::sanctions::pardon))
+        .routes(routes!(chat::pins::pin, chat::pins::unpin))
+        .routes(routes!(chat::emotes::list))
+        .routes(routes!(chat::emotes::put, chat::emotes::delete).layer(picture()))
+        .routes(routes!(chat::vips::honour, chat::vips::dishonour))
 }
 
 /// The public keys of access tokens, for other servers of this site (RFC 7517).
@@ -186,6 +195,8 @@ async fn openapi() -> Response {
 mod auth_tests;
 #[cfg(test)]
 mod by_mail_tests;
+#[cfg(test)]
+mod chat_tests;
 #[cfg(test)]
 mod matrix_tests;
 #[cfg(test)]

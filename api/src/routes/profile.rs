@@ -21,16 +21,16 @@ use crate::ApiState;
 use crate::accounts::User;
 use crate::auth::{Person, not_signed_in};
 use crate::error::{ApiError, objects_unavailable};
-use crate::picture;
+use crate::picture::{self, PictureError};
 
 /// Pictures that are decoded at once: each takes a core and up to 64 MiB for a moment.
 static DECODING: Semaphore = Semaphore::const_new(2);
 /// Most bytes of a picture that is shown: 256 by 256 pixels without loss have a quarter of it.
-const SHOWN_MAX_BYTES: u64 = 1 << 20;
+pub(super) const SHOWN_MAX_BYTES: u64 = 1 << 20;
 /// A picture has its own address, which never shows another.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+pub(super) const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// Pictures are pictures, whatever somebody made of them.
-const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'");
+pub(super) const NOTHING_ELSE: HeaderValue = HeaderValue::from_static("default-src 'none'");
 
 /// A person as everybody sees them.
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,7 +89,7 @@ problems! {
     /// What keeps them can be away.
     Pictured => [objects_unavailable()];
     /// Takes a picture.
-    BadPicture => [picture_too_large(), bad_picture("is no JPEG, PNG or WebP picture")];
+    BadPicture => [picture_too_large("5 MiB"), bad_picture("is no JPEG, PNG or WebP picture")];
 }
 
 /// Shows a person.
@@ -104,16 +104,16 @@ pub(crate) async fn show(
     Ok(Json(Profile::of(&person_named(&state, &name).await?)))
 }
 
-fn picture_too_large() -> Problem {
-    let detail = "The picture is larger than 5 MiB. Send a smaller one.";
+pub(super) fn picture_too_large(most: &str) -> Problem {
+    let detail = format!("The picture is larger than {most}. Send a smaller one.");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
 }
 
-fn bad_picture(detail: impl Into<String>) -> Problem {
+pub(super) fn bad_picture(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-picture", "Bad picture", detail)
 }
 
-fn no_pictures() -> Problem {
+pub(super) fn no_pictures() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "no-pictures",
@@ -137,15 +137,22 @@ pub(crate) async fn put_avatar(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Profile>, ApiError> {
     person.require_session()?;
-    let body = body.map_err(|_| picture_too_large())?;
+    let body = body.map_err(|_| picture_too_large("5 MiB"))?;
     let objects = state.studio().objects.as_ref().ok_or_else(no_pictures)?;
-    let Ok(turn) = DECODING.acquire().await else { return Err(Problem::internal().into()) };
-    let made = tokio::task::spawn_blocking(move || picture::avatar(&body)).await;
-    drop(turn);
-    let made = made.map_err(|_| Problem::internal())?.map_err(|error| bad_picture(error.to_string()))?;
+    let made = decoded(move || picture::avatar(&body)).await?;
     let id = state.new_id().to_string();
     objects.put(&object(&id), made.into()).await?;
     set(&state, &person, Some(id), objects).await
+}
+
+/// Makes a picture anew, beside the requests and few at once.
+pub(super) async fn decoded<T: Send + 'static>(
+    make: impl FnOnce() -> Result<T, PictureError> + Send + 'static,
+) -> Result<T, Problem> {
+    let Ok(turn) = DECODING.acquire().await else { return Err(Problem::internal()) };
+    let made = tokio::task::spawn_blocking(make).await;
+    drop(turn);
+    made.map_err(|_| Problem::internal())?.map_err(|error| bad_picture(error.to_string()))
 }
 
 /// Removes one's picture.
@@ -208,7 +215,7 @@ fn object(id: &str) -> String {
 }
 
 /// Whether it names a picture: with an id and nothing else.
-fn is_picture(id: &str) -> bool {
+pub(super) fn is_picture(id: &str) -> bool {
     uuid::Uuid::parse_str(id).is_ok_and(|parsed| parsed.to_string() == id)
 }
 

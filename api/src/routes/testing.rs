@@ -44,10 +44,11 @@ impl World {
         let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;
         let eve = state.sign_in_for_tests("eve", Role::Viewer).await.1;
         let root = state.sign_in_for_tests("root", Role::Admin).await.1;
-        let world = Self { state, ada, bob, eve, root, orders, pictures };
+        let mut world = Self { state, ada, bob, eve, root, orders, pictures };
         world.make("studio").await;
         let appointed = world.ask("PUT", "/api/v1/channels/studio/moderators/bob", &world.ada, None).await;
         assert_eq!(appointed.0, 204);
+        assert!(matches!(world.order().await, EventBody::ChannelUpdated(_)), "chat hears who moderates");
         world
     }
 

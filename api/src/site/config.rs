@@ -10,11 +10,13 @@ pub struct SiteConfig {
     pub max_categories: usize,
     /// Reports that one person may make in a day (UTC). Default 20, 1 to 1,000.
     pub max_reports_per_day: usize,
+    /// Emotes that every room of chat has. Default 100, 0 to 500.
+    pub max_emotes: usize,
 }
 
 impl Default for SiteConfig {
     fn default() -> Self {
-        Self { max_categories: 200, max_reports_per_day: 20 }
+        Self { max_categories: 200, max_reports_per_day: 20, max_emotes: 100 }
     }
 }
 
@@ -25,6 +27,7 @@ impl SiteConfig {
         [
             ("max_categories", self.max_categories, 1, 1_000),
             ("max_reports_per_day", self.max_reports_per_day, 1, 1_000),
+            ("max_emotes", self.max_emotes, 0, 500),
         ]
         .into_iter()
         .filter(|(_, value, least, most)| value < least || value > most)

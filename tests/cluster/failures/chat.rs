@@ -158,6 +158,11 @@ struct Told {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_chat_processes_share_a_room_and_a_reload_of_nginx_sends_nobody_away() {
     let party = Party::begin().await;
+    until("everybody is told of the people at both", SOON, || async {
+        let everybody = (TALKERS as u64, party.people.len() as u64);
+        party.people.iter().all(|one| one.seen().here == everybody).then_some(())
+    })
+    .await;
     party.site.edge.reload().await;
     party.talks().await;
     assert!(party.entered().iter().all(|times| *times == 1), "{:?}", party.entered());
@@ -183,6 +188,33 @@ async fn a_chat_process_is_killed_and_its_people_go_on_at_the_other_without_a_lo
         told.away, told.said
     );
     assert!(told.away < MOVES, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_is_restarted_process_by_process_and_nobody_loses_or_reads_twice() {
+    let mut party = Party::begin().await;
+    for (node, other) in [("chat-1", "chat-2"), ("chat-2", "chat-1")] {
+        let before = (party.entered(), party.connections(node).await);
+        party.site.stop(node).await;
+        party.all_in(&[other]).await;
+        let moved = party.entered().iter().zip(before.0).filter(|(now, before)| *now > before).count();
+        assert_eq!(moved, before.1, "who was at {node} moved, once, and nobody else");
+        let times: usize = party.entered().iter().sum();
+        party.talks().await;
+        party.site.begin(node).await;
+        assert_eq!(party.entered().iter().sum::<usize>(), times, "nobody moves without need");
+    }
+    for one in &party.people {
+        let seen = one.seen();
+        assert_eq!(seen.entered, seen.sent_away + 1, "nobody was cut off: each was asked to go");
+    }
+    let told = party.end().await;
+    eprintln!(
+        "both processes of chat restarted: {:.2?} without a connection at most; {} messages, each once",
+        told.away, told.said
+    );
+    assert!(told.away < MOVES, "{told:?}");
+    assert_eq!(told.refused, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
     ("amf0", millrace_fuzz::rtmp::amf0),
+    ("chat_message", millrace_fuzz::chat::message),
     ("chunk", millrace_fuzz::rtmp::chunk),
     ("flv_demux", millrace_fuzz::media::flv_demux),
     ("hls_query", millrace_fuzz::hls::hls_query),
