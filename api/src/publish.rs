@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use millrace_core::bus::{Bus, Topic, traced};
 use millrace_core::event::{EventBody, KeyRevoked};
 use millrace_core::ids::{ChannelName, StreamKeyId};
+use millrace_core::places::subscriber;
 use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -165,7 +166,7 @@ impl Answers {
         {
             return Some(Err(*refused));
         }
-        let (since, count) = self.attempts.get(&group(address)).copied()?;
+        let (since, count) = self.attempts.get(&subscriber(address)).copied()?;
         let counts = now.saturating_duration_since(since) < ATTEMPTS_WITHIN;
         (counts && count >= self.attempts_max).then_some(Err(Refused::TooManyAttempts))
     }
@@ -206,25 +207,17 @@ impl Answers {
     }
 
     fn count(&mut self, now: Instant, address: IpAddr) {
-        if self.attempts.len() >= ADDRESSES && !self.attempts.contains_key(&group(address)) {
+        if self.attempts.len() >= ADDRESSES && !self.attempts.contains_key(&subscriber(address)) {
             self.attempts.retain(|_, (since, _)| now.saturating_duration_since(*since) < ATTEMPTS_WITHIN);
             if self.attempts.len() >= ADDRESSES {
                 return;
             }
         }
-        let entry = self.attempts.entry(group(address)).or_insert((now, 0));
+        let entry = self.attempts.entry(subscriber(address)).or_insert((now, 0));
         if now.saturating_duration_since(entry.0) >= ATTEMPTS_WITHIN {
             *entry = (now, 0);
         }
         entry.1 = entry.1.saturating_add(1);
-    }
-}
-
-/// The address as it is counted: an IPv6 customer has a whole /64.
-fn group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 => v4,
     }
 }
 

@@ -13,7 +13,7 @@ pub struct ChatConfig {
     pub messages_per_30s: u32,
     /// Messages of everybody in one room per second. Default 50, 1 to 10,000. Who moderates is not held to it.
     pub room_messages_per_second: u32,
-    /// Connections of one address at once. Default 50, 1 to 100,000: behind one address there may be a whole school.
+    /// Connections of one address (IPv6: one /64) at once. Default 50, 1 to 100,000: behind one address there may be a whole school.
     pub connections_per_address: u32,
     /// Connections of one person at once, in all rooms. Default 20, 1 to 1,000.
     pub connections_per_person: u32,

@@ -13,6 +13,7 @@ use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
 use millrace_core::chat::{ChatMessage, ChatPresence, HISTORY_GROUP, PRESENT_NAMES_MAX, Removed};
 use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
 use millrace_core::ids::{ChannelId, ChannelName, MessageId, NodeName, SessionId, UserId};
+use millrace_core::places::subscriber;
 use millrace_core::trace::Cause;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::Instant;
@@ -254,6 +255,7 @@ impl Node {
         chatter: Option<Chatter>,
         address: IpAddr,
     ) -> Result<Seat, NoEntry> {
+        let address = subscriber(address);
         let hall = self.hall(channel, chatter.as_ref()).await?;
         let mut standing = Standing::default();
         if let Some(chatter) = &chatter {

@@ -24,6 +24,10 @@ pub fn register() {
         describe_counter!(name, about);
         counter!(name).absolute(0);
     }
+    describe_counter!("millrace_chat_irc_refused_total", "Connections by IRC that found no place, by whose");
+    for reason in ["address_limit", "connection_limit"] {
+        counter!("millrace_chat_irc_refused_total", "reason" => reason).absolute(0);
+    }
     describe_counter!("millrace_chat_refused_total", "Messages that were not said, by why");
     for code in CODES {
         counter!("millrace_chat_refused_total", "code" => code.name()).absolute(0);

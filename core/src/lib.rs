@@ -19,6 +19,7 @@ pub mod feed;
 pub mod flv;
 pub mod ids;
 pub mod nodes;
+pub mod places;
 pub mod playback;
 pub mod time;
 pub mod trace;

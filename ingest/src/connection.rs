@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use millrace_core::feed::{BroadcastSink, FeedItem, FeedSender, PublisherInfo};
 use millrace_core::flv::{FlvTag, TagKind};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId};
+use millrace_core::places::Place;
 use millrace_core::trace::{Cause, Span, SpanKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -23,7 +24,6 @@ use crate::broadcasts::{CONTROL_QUEUE, Control, Link, ToBroadcasts};
 use crate::hold::Hold;
 use crate::media_threads::{MediaThread, Seat};
 use crate::pace::Pace;
-use crate::places::Place;
 use crate::publish::{Command, Reason};
 use crate::rtmp::command::Status;
 use crate::rtmp::session::{

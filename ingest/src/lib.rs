@@ -12,7 +12,6 @@ mod connection;
 pub mod hold;
 pub mod media_threads;
 pub mod pace;
-mod places;
 pub mod publish;
 pub mod rtmp;
 pub mod server;

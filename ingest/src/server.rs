@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use millrace_core::bus::Bus;
 use millrace_core::feed::BroadcastSink;
 use millrace_core::ids::{ConnectionId, NodeName};
+use millrace_core::places::Places;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -21,7 +22,6 @@ use crate::broadcasts::{self, Neighbours, ToBroadcasts};
 use crate::config::Config;
 use crate::connection::{Context, serve};
 use crate::media_threads::MediaPlaces;
-use crate::places::Places;
 use crate::publish::Command;
 use crate::telemetry::{Counted, Telemetry};
 

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 
 /// What is limited, and how.
 #[derive(Debug, Clone, Copy)]
@@ -119,19 +118,6 @@ impl Entry {
     }
 }
 
-/// What stands for an address: all of IPv4, the /64 of IPv6, because that is what one person gets.
-#[must_use]
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            IpAddr::from(octets)
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,14 +180,5 @@ mod tests {
         assert!(limiter.take(1, rule, 60_001).is_err());
         limiter.forgive(&1);
         assert_eq!(limiter.take(1, rule, 60_002), Ok(()));
-    }
-
-    #[test]
-    fn one_person_has_one_network() {
-        let same = |one: &str, other: &str| network(one.parse().unwrap()) == network(other.parse().unwrap());
-        assert!(same("2001:db8::1", "2001:db8::ffff:1"));
-        assert!(!same("2001:db8:0:1::1", "2001:db8::1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
-        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
     }
 }

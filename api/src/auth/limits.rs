@@ -7,9 +7,10 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use millrace_core::ids::UserId;
+use millrace_core::places::subscriber;
 use millrace_http::problem::Problem;
 
-use super::limiter::{Limiter, Rule, network};
+use super::limiter::{Limiter, Rule};
 use super::limits_config::{LimitsConfig, RuleConfig};
 use super::secret::sha256;
 use crate::network::Network;
@@ -59,7 +60,7 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn login(&self, address: IpAddr, login: &str, now_ms: i64) -> Result<(), Problem> {
-        self.login_address.take(network(address), now_ms)?;
+        self.login_address.take(subscriber(address), now_ms)?;
         self.login_account.take(account(login), now_ms)
     }
 
@@ -73,7 +74,7 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn attempt(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        self.login_address.take(network(address), now_ms)
+        self.login_address.take(subscriber(address), now_ms)
     }
 
     /// A one-time code for an account.
@@ -94,7 +95,7 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn register(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        self.register_address.take(network(address), now_ms)
+        self.register_address.take(subscriber(address), now_ms)
     }
 
     /// Somebody tries a one-time link, or asks for one.
@@ -102,7 +103,7 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn link(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        self.link_address.take(network(address), now_ms)
+        self.link_address.take(subscriber(address), now_ms)
     }
 
     /// Somebody asks for a mail to an account, at this address.
@@ -119,7 +120,7 @@ impl Limits {
     /// # Errors
     /// 429.
     pub fn beat(&self, address: IpAddr, now_ms: i64) -> Result<(), Problem> {
-        self.beat_address.try_take(network(address), now_ms).map_err(too_many_attempts)
+        self.beat_address.try_take(subscriber(address), now_ms).map_err(too_many_attempts)
     }
 }
 

@@ -13,15 +13,16 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, header};
 use millrace_core::chat::ChatMessage;
 use millrace_core::ids::{ChannelName, MessageId};
+use millrace_core::places::Places;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use uuid::Uuid;
 
 use self::line::{Came, Line, Lines};
@@ -50,14 +51,16 @@ pub struct Listener {
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-/// Takes connections until `shutdown`, and sends each away with [`Node::stop`].
+/// Takes connections until `shutdown`; each goes with [`Node::stop`], and when all are gone it returns.
 pub async fn serve(listener: Listener, node: Node, shutdown: CancellationToken) {
     let Listener { tcp, tls } = listener;
     let tls = tls.map(TlsAcceptor::from);
-    let places = Arc::new(Semaphore::new(node.config().irc_connections));
+    let config = node.config();
+    let places = Places::new(config.connections_per_address as usize, config.irc_connections);
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             accepted = tcp.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -69,9 +72,16 @@ pub async fn serve(listener: Listener, node: Node, shutdown: CancellationToken) 
             }
         };
         // Whoever finds no place is not kept waiting: clients try again by themselves.
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let place = match places.take(peer.ip()) {
+            Ok(place) => place,
+            Err(err) => {
+                metrics::counter!("millrace_chat_irc_refused_total", "reason" => err.label()).increment(1);
+                tracing::debug!(peer.addr = %peer, "an IRC client is turned away: {err}");
+                continue;
+            }
+        };
         let (node, tls) = (node.clone(), tls.clone());
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let _place = place;
             let _ = stream.set_nodelay(true);
             match tls {
@@ -85,6 +95,9 @@ pub async fn serve(listener: Listener, node: Node, shutdown: CancellationToken) 
             }
         });
     }
+    drop(tcp);
+    connections.close();
+    connections.wait().await;
 }
 
 /// What a room has for a connection.

@@ -93,6 +93,15 @@ impl MongoDb {
     }
 }
 
+/// The driver's last handle says goodbye to the servers in a task of its own when it is dropped. That is at the end of the
+/// process, when the runtime may have dropped the pool of connections before that task, which then panics (mongodb 3.9.1,
+/// `cmap/connection_requester.rs`). So it is never dropped; servers forget sessions that nobody uses within half an hour.
+impl Drop for MongoDb {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.client().clone());
+    }
+}
+
 #[async_trait]
 impl Engine for MongoDb {
     async fn prepare(&self, collections: &[&'static Collection]) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The MongoDB engine on a real server.
 
 mod away;
+mod end;
 mod plans;
 
 use std::io::Cursor;

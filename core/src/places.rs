@@ -1,4 +1,4 @@
-//! Places: how many connections an address, and everybody together, may hold.
+//! Sans-IO: how many connections an address, and everybody together, may hold.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,17 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoPlace {
+pub enum NoPlace {
     /// The address holds enough.
-    #[error("address has {limit} connections that do not publish")]
-    Address { limit: usize },
+    #[error("address has {limit} connections")]
+    Address {
+        /// How many it may hold.
+        limit: usize,
+    },
     /// Everybody together does.
     #[error("server has {limit} connections")]
-    Server { limit: usize },
+    Server {
+        /// How many they may hold.
+        limit: usize,
+    },
 }
 
 impl NoPlace {
-    pub(crate) fn label(self) -> &'static str {
+    /// As metrics name it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
         match self {
             Self::Address { .. } => "address_limit",
             Self::Server { .. } => "connection_limit",
@@ -32,7 +40,7 @@ struct Taken {
 
 /// Hands out places; 0 is no limit.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub struct Places {
     taken: Arc<Mutex<Taken>>,
     per_address: usize,
     total: usize,
@@ -40,14 +48,16 @@ pub(crate) struct Places {
 
 /// One connection's place; gives itself back.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     places: Places,
     /// Until the connection publishes.
     address: Option<IpAddr>,
 }
 
-/// A subscriber of IPv6 has a /64 of addresses.
-fn subscriber(address: IpAddr) -> IpAddr {
+/// What stands for an address where addresses are counted: all of IPv4, the /64 of IPv6, because one subscriber has as many
+/// (RFC 6177 §2).
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
         IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -55,12 +65,17 @@ fn subscriber(address: IpAddr) -> IpAddr {
 }
 
 impl Places {
-    pub(crate) fn new(per_address: usize, total: usize) -> Self {
+    /// So many for one address, and so many in all.
+    #[must_use]
+    pub fn new(per_address: usize, total: usize) -> Self {
         Self { taken: Arc::default(), per_address, total }
     }
 
     /// A place for a peer.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<Place, NoPlace> {
+    ///
+    /// # Errors
+    /// [`NoPlace`]
+    pub fn take(&self, address: IpAddr) -> Result<Place, NoPlace> {
         let address = subscriber(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if self.total > 0 && taken.total >= self.total {
@@ -78,7 +93,7 @@ impl Places {
 
 impl Place {
     /// The connection publishes: it counts no more against its address.
-    pub(crate) fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
         let Some(address) = self.address.take() else { return };
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = taken.per_address.get_mut(&address) {
