@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use millrace_api::ApiState;
-use millrace_api::chat::{Entrance, Rooms, Visitor, enter, standing, visitor};
-use millrace_chat::{Away, Chatter, Record, Records, RecordsFuture, RoomRecord, Sanction, Standing, Visit};
-use millrace_core::chat::ChatMessage;
+use millrace_api::chat::{Entrance, Rooms, Visitor, Waiting, enter, has_spoken, hold, standing, visitor};
+use millrace_chat::{
+    Away, Chatter, Holding, Record, Records, RecordsFuture, RoomRecord, Sanction, Standing, Subscription,
+    Visit,
+};
+use millrace_core::chat::{ChatMessage, HoldReason};
 use millrace_core::ids::{ChannelName, UserId};
 use millrace_http::problem::Problem;
 
@@ -63,9 +66,12 @@ impl Records for People {
         user: UserId,
     ) -> RecordsFuture<'a, Result<Standing, Away>> {
         Box::pin(async move {
-            let (sanction, following_since_ms) = standing(&self.0, channel, user).await.map_err(away)?;
-            let sanction = sanction.map(|one| Sanction { until_ms: one.until, reason: one.reason });
-            Ok(Standing { sanction, following_since_ms })
+            let known = standing(&self.0, channel, user).await.map_err(away)?;
+            Ok(Standing {
+                sanction: known.sanction.map(|one| Sanction { until_ms: one.until, reason: one.reason }),
+                following_since_ms: known.following_since,
+                subscription: known.subscriber.map(|one| Subscription { until_ms: one.until }),
+            })
         })
     }
 
@@ -80,6 +86,29 @@ impl Records for People {
             let Some(channel) = channel else { return Ok(Vec::new()) };
             let rooms = Rooms::new(self.0.store().clone());
             rooms.recent(channel.id, limit).await.map_err(|err| Away(err.to_string()))
+        })
+    }
+
+    fn has_spoken<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        user: UserId,
+    ) -> RecordsFuture<'a, Result<bool, Away>> {
+        Box::pin(async move { has_spoken(&self.0, channel, user).await.map_err(away) })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a ChatMessage,
+        why: HoldReason,
+    ) -> RecordsFuture<'a, Result<Holding, Away>> {
+        Box::pin(async move {
+            Ok(match hold(&self.0, channel, message, why).await.map_err(away)? {
+                Waiting::Waits(held, _) => Holding::Waits { id: held.id, until: held.expires() },
+                Waiting::Reviewed(id, decision) => Holding::Reviewed(id, decision),
+                Waiting::Full(waiting) => Holding::Full(waiting),
+            })
         })
     }
 }

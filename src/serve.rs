@@ -142,6 +142,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let forgetting =
             millrace_api::chat::forget_what_is_old(api.clone(), config.chat.history_days, shutdown.clone());
         tasks.add("forgetting what was said long ago", tokio::spawn(forgetting));
+        let timely = millrace_api::chat::keep_time(api.clone(), recorded.clone());
+        tasks.add("what is due in chat", tokio::spawn(timely));
         let news = millrace_api::chat::say_what_happens(
             api.clone(),
             Arc::clone(&bus),

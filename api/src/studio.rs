@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
-use millrace_core::chat::ChatMessage;
+use millrace_core::chat::{ChatMessage, PollCounted};
 use millrace_core::event::{
     ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy, StreamStop, Subject,
     ViewersCounted,
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ApiState;
 use crate::accounts::{Channel, Playback, User};
 use crate::channels::{Channels, ChannelsConfig, Follows, History, StreamKeys};
+use crate::chat::poll::Tallies;
 use crate::error::chain;
 use crate::publish::KeyAuthority;
 use crate::schedule::Schedule;
@@ -125,6 +126,8 @@ pub struct Studio {
     pub config: ChannelsConfig,
     /// Who may publish.
     pub authority: Arc<KeyAuthority>,
+    /// How people have voted in the polls of chat, as it was a moment ago.
+    pub(crate) tallies: Tallies,
     /// Where pictures are kept; nowhere in a process that serves none.
     pub objects: Option<Objects>,
     store: Store,
@@ -145,6 +148,7 @@ impl Studio {
             schedule: Schedule::new(store.clone()),
             authority: Arc::new(KeyAuthority::new(store.clone(), config.failed_publishes_per_minute)),
             config,
+            tallies: Tallies::default(),
             objects: None,
             store,
             bus,
@@ -185,6 +189,15 @@ impl Studio {
         if let Err(err) = self.bus.publish(Topic::Activity, event).await {
             // The next one replaces it.
             tracing::debug!(stream.id = %channel, %err, "the viewers of {channel} are not acknowledged");
+        }
+    }
+
+    /// Says to other nodes how people have voted so far.
+    pub(crate) async fn tell_votes(&self, channel: &ChannelName, counted: PollCounted) {
+        let event = self.event(channel.clone().into(), EventBody::PollCounted(counted));
+        if let Err(err) = self.bus.publish(Topic::Activity, event).await {
+            // The next one replaces it.
+            tracing::debug!(stream.id = %channel, %err, "how people vote on {channel} is not acknowledged");
         }
     }
 

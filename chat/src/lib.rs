@@ -31,5 +31,8 @@ mod text;
 
 pub use config::ChatConfig;
 pub use node::Node;
-pub use records::{Away, Chatter, Record, Records, RecordsFuture, RoomRecord, Sanction, Standing, Visit};
+pub use records::{
+    Away, Chatter, Holding, Record, Records, RecordsFuture, RoomRecord, Sanction, Standing, Subscription,
+    Visit,
+};
 pub use socket::router;

@@ -10,22 +10,24 @@ use std::time::Duration;
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
-use millrace_core::chat::{ChatMessage, ChatPresence, HISTORY_GROUP, PRESENT_NAMES_MAX, Removed};
+use millrace_core::chat::{
+    ChatMessage, ChatPresence, HISTORY_GROUP, HeldMessage, HoldReason, PRESENT_NAMES_MAX, Poll, Removed,
+};
 use millrace_core::event::{Event, EventBody, SpecVersion, Subject};
 use millrace_core::ids::{ChannelId, ChannelName, MessageId, NodeName, SessionId, UserId};
 use millrace_core::places::subscriber;
 use millrace_core::trace::Cause;
 use tokio::sync::{OnceCell, broadcast};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::config::ChatConfig;
 use crate::presence::Presence;
-use crate::protocol::{Chatters, Code, Draft, Recipient, Refusal, RoomView, ServerFrame, You};
+use crate::protocol::{Chatters, Code, Draft, PollView, Recipient, Refusal, RoomView, ServerFrame, You};
 use crate::rate::{Meter, Rate};
-use crate::records::{Away, Chatter, Record, Records, RoomRecord, Standing};
-use crate::room::{Admitted, Effect, RECENT, Room};
+use crate::records::{Away, Chatter, Holding, Record, Records, RoomRecord, Standing};
+use crate::room::{Admitted, Effect, RECENT, Room, Speaks};
 
 /// Events of all rooms that are remembered for a room that is opened: those that the history may not have yet.
 const LATELY: usize = 8_192;
@@ -37,6 +39,8 @@ const PACE_PER_READER: Duration = Duration::from_micros(5);
 const LONGEST_PACE: Duration = Duration::from_millis(100);
 /// How often who is here is told, if it changed.
 const PRESENCE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is told how people vote, if that changed.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often a process that stops looks whether pages are left, and what it gives them beside the spread.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -96,6 +100,10 @@ struct Counts {
 pub(crate) enum Frame {
     /// To be sent as it is.
     Text(Utf8Bytes),
+    /// For who moderates, to be sent as it is.
+    Moderators(Utf8Bytes),
+    /// A message of somebody that waited is not said.
+    Refused(UserId, Option<String>, Arc<Refusal>),
     /// What somebody may do has changed; everybody's, if nobody is named.
     Standing(Recipient),
     /// A session, or everything of a person, ended.
@@ -144,9 +152,20 @@ pub(crate) struct Seat {
     node: Node,
     pub(crate) hall: Arc<Hall>,
     pub(crate) chatter: Option<Chatter>,
-    following_since_ms: Option<i64>,
+    speaks: Speaks,
+    /// Whether the person moderates here, as they were told last.
+    pub(crate) moderates: bool,
     address: IpAddr,
     pub(crate) frames: broadcast::Receiver<Frame>,
+}
+
+/// What became of something that somebody says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// It is said under this id.
+    Now(MessageId),
+    /// It waits for somebody who moderates, under this id.
+    Held(MessageId),
 }
 
 /// Why nobody comes in.
@@ -278,8 +297,8 @@ impl Node {
             state.empty_since = None;
         }
         metrics::gauge!("millrace_chat_connections").increment(1.0);
-        let following_since_ms = standing.following_since_ms;
-        Ok(Seat { node: self.clone(), hall, chatter, following_since_ms, address, frames })
+        let speaks = Speaks { following_since_ms: standing.following_since_ms, before: None };
+        Ok(Seat { node: self.clone(), hall, chatter, speaks, moderates: false, address, frames })
     }
 
     fn count(&self, address: IpAddr, user: Option<UserId>) -> Result<(), NoEntry> {
@@ -344,53 +363,102 @@ impl Node {
         Ok(hall)
     }
 
-    /// Says something. The answer comes when the bus has it.
+    /// Says something. The answer comes when the bus has it, or the store if it waits for somebody who moderates.
     ///
     /// # Errors
     /// Why it is not said.
-    pub(crate) async fn say(&self, seat: &mut Speaker, draft: &Draft) -> Result<MessageId, Refusal> {
+    pub(crate) async fn say(&self, seat: &mut Speaker, draft: &Draft) -> Result<Said, Refusal> {
+        let said = self.say_or_hold(seat, draft).await;
+        match &said {
+            Ok(Said::Now(_)) => {}
+            Ok(Said::Held(_)) => metrics::counter!("millrace_chat_held_total").increment(1),
+            Err(refusal) => {
+                metrics::counter!("millrace_chat_refused_total", "code" => refusal.code.name()).increment(1);
+            }
+        }
+        said
+    }
+
+    async fn say_or_hold(&self, seat: &mut Speaker, draft: &Draft) -> Result<Said, Refusal> {
         let now = Timestamp::now();
-        let admit = |following_since_ms| {
+        let admit = |speaks| {
             let id = MessageId(uuid::Uuid::now_v7());
             let mut state = lock(&seat.hall.state);
             let room = state.room.as_mut().ok_or_else(Refusal::temporarily_unavailable)?;
-            room.admit(&seat.chatter, following_since_ms, draft, (id, now), &self.0.config)
+            room.admit(&seat.chatter, speaks, draft, (id, now), &self.0.config)
         };
-        let mut admitted = admit(seat.following_since_ms);
+        let (channel, user) = (&seat.hall.channel, seat.chatter.user);
+        let mut admitted = admit(seat.speaks);
         if matches!(&admitted, Err(refusal) if refusal.code == Code::FollowersOnly) {
             // Perhaps they follow by now.
-            let standing = self.records().standing(&seat.hall.channel, seat.chatter.user).await;
-            seat.following_since_ms =
+            let standing = self.records().standing(channel, user).await;
+            seat.speaks.following_since_ms =
                 standing.map_err(|_| Refusal::temporarily_unavailable())?.following_since_ms;
-            admitted = admit(seat.following_since_ms);
+            admitted = admit(seat.speaks);
         }
-        let message = match admitted {
-            Ok(Admitted::Said(id)) => return Ok(id),
-            Ok(Admitted::Publish(message)) => message,
-            Err(refusal) => {
-                metrics::counter!("millrace_chat_refused_total", "code" => refusal.code.name()).increment(1);
-                return Err(refusal);
-            }
-        };
+        if matches!(admitted, Ok(Admitted::WhetherSpoken)) {
+            let before = self.records().has_spoken(channel, user).await;
+            let before = before.map_err(|_| Refusal::temporarily_unavailable())?;
+            // That they did not may be otherwise the next time.
+            seat.speaks.before = before.then_some(true);
+            admitted = admit(Speaks { before: Some(before), ..seat.speaks });
+        }
+        match admitted? {
+            Admitted::Said(id) => Ok(Said::Now(id)),
+            Admitted::Publish(message) => self.publish(&seat.hall, &message).await.map(Said::Now),
+            Admitted::Hold(message, why) => self.hold(&seat.hall, &message, why).await,
+            // It was answered above.
+            Admitted::WhetherSpoken => Err(Refusal::temporarily_unavailable()),
+        }
+    }
+
+    async fn publish(&self, hall: &Hall, message: &ChatMessage) -> Result<MessageId, Refusal> {
         let id = message.id;
-        let body = EventBody::MessageSent(Box::new(message.as_ref().clone()));
-        let event = Event { time: message.at, ..self.event(&seat.hall.channel, id.0, body) };
+        let body = EventBody::MessageSent(Box::new(message.clone()));
+        let event = Event { time: message.at, ..self.event(&hall.channel, id.0, body) };
         match self.0.bus.publish(Topic::Chat, event).await {
             Ok(()) => {
-                seat.hall.settled(id);
+                hall.settled(id);
                 metrics::counter!("millrace_chat_messages_total").increment(1);
                 Ok(id)
             }
             Err(err @ (BusError::TooLarge { .. } | BusError::Refused(_))) => {
-                seat.hall.settled(id);
-                error!(channel = %seat.hall.channel, %err, "the bus refuses a chat message");
+                hall.settled(id);
+                error!(channel = %hall.channel, %err, "the bus refuses a chat message");
                 Err(Refusal::new(Code::Malformed, "The message cannot be carried. Say it in other words."))
             }
-            Err(_) => {
-                metrics::counter!("millrace_chat_refused_total", "code" => Code::TemporarilyUnavailable.name()).increment(1);
-                Err(Refusal::temporarily_unavailable())
-            }
+            Err(_) => Err(Refusal::temporarily_unavailable()),
         }
+    }
+
+    /// Keeps a message for those who moderate, and tells them. While they cannot be told, the author sends it again: it is kept
+    /// once.
+    async fn hold(&self, hall: &Hall, message: &ChatMessage, why: HoldReason) -> Result<Said, Refusal> {
+        let held = self.records().hold(&hall.channel, message, why).await;
+        let held = held.map_err(|err| {
+            warn!(channel = %hall.channel, %err, "a chat message cannot wait for moderators right now");
+            Refusal::temporarily_unavailable()
+        })?;
+        let (id, until) = match held {
+            Holding::Waits { id, until } => (id, until),
+            Holding::Reviewed(id, decision) => {
+                return Refusal::of_review(decision).map_or(Ok(Said::Now(id)), Err);
+            }
+            Holding::Full(waiting) => {
+                let detail = format!(
+                    "{waiting} of your messages wait for a moderator. Send more when they were looked at."
+                );
+                return Err(Refusal::new(Code::RateLimited, detail));
+            }
+        };
+        let message = ChatMessage { id, ..message.clone() };
+        let body = EventBody::MessageHeld(Box::new(HeldMessage { message, why, until }));
+        let event = self.event(&hall.channel, uuid::Uuid::now_v7(), body);
+        if let Err(err) = self.0.bus.publish(Topic::Chat, event).await {
+            warn!(channel = %hall.channel, %err, "moderators are not told yet what waits");
+            return Err(Refusal::temporarily_unavailable());
+        }
+        Ok(Said::Held(id))
     }
 
     fn event(&self, channel: &ChannelName, id: uuid::Uuid, body: EventBody) -> Event {
@@ -416,6 +484,8 @@ impl Node {
         }
         self.0.caught_up.cancel();
         let mut presence = tokio::time::interval(PRESENCE_EVERY);
+        let mut polls = tokio::time::interval(POLL_EVERY);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due: Vec<(Instant, Arc<Hall>)> = Vec::new();
         loop {
             let next = due.iter().map(|(at, _)| *at).min();
@@ -437,6 +507,8 @@ impl Node {
                 }
                 () = later => {}
                 _ = presence.tick() => self.tell_presence().await,
+                // However many vote: so often at most.
+                _ = polls.tick() => self.halls().iter().for_each(|hall| hall.tell_poll()),
             }
             let now = Instant::now();
             due.retain(|(at, hall)| {
@@ -522,11 +594,24 @@ impl Node {
                     lock(&hall.state).presence.hear(&event.source, Instant::now(), seen.clone());
                 }
             }
+            EventBody::PollCounted(counted) => {
+                let hall =
+                    event.channel().and_then(|channel| lock(&self.0.rooms).halls.get(channel).cloned());
+                if let Some(hall) = hall {
+                    let mut state = lock(&hall.state);
+                    if let Some(room) = &mut state.room {
+                        room.count(counted);
+                    }
+                }
+            }
             EventBody::MessageSent(_)
             | EventBody::MessageDeleted(_)
+            | EventBody::MessageHeld(_)
+            | EventBody::MessageReviewed(_)
             | EventBody::UserTimedOut(_)
             | EventBody::UserBanned(_)
             | EventBody::UserUnbanned(_)
+            | EventBody::SubscriberChanged(_)
             | EventBody::RoomUpdated(_) => {
                 if let Some(hall) = self.note(event)
                     && let Some(at) = hall.hear(event)
@@ -677,15 +762,42 @@ impl Hall {
                 }
                 self.send(Frame::Standing(Some(user)));
             }
-            Effect::Room => {
+            Effect::Held(held) => {
+                let queue = ServerFrame::Queue { waiting: &[*held], reviewed: &[] };
+                self.send(Frame::Moderators(queue.to_text()));
+            }
+            Effect::Reviewed(reviewed) => {
+                let (author, nonce) = (reviewed.author, reviewed.nonce.clone());
+                let refusal = Refusal::of_review(reviewed.decision);
+                let queue = ServerFrame::Queue { waiting: &[], reviewed: &[reviewed] };
+                self.send(Frame::Moderators(queue.to_text()));
+                if let Some(refusal) = refusal {
+                    self.send(Frame::Refused(author, nonce, Arc::new(refusal)));
+                }
+            }
+            Effect::Room { poll } => {
                 if let Some(room) = &state.room {
                     let view: RoomView = room.view();
                     self.send(Frame::Text(ServerFrame::Room { room: &view }.to_text()));
+                    if let Some(poll) = room.poll().filter(|_| poll) {
+                        self.send_poll(poll);
+                    }
                 }
                 self.send(Frame::Standing(None));
             }
         }
         None
+    }
+
+    fn send_poll(&self, poll: &Poll) {
+        self.send(Frame::Text(ServerFrame::Poll { poll: PollView::new(poll) }.to_text()));
+    }
+
+    /// Tells everybody here how people have voted, if that is news.
+    fn tell_poll(&self) {
+        if let Some(poll) = lock(&self.state).room.as_mut().and_then(Room::poll_news) {
+            self.send_poll(poll);
+        }
     }
 
     /// Takes away what somebody said whose account is gone.
@@ -746,7 +858,7 @@ impl Hall {
 pub(crate) struct Speaker {
     hall: Arc<Hall>,
     chatter: Chatter,
-    following_since_ms: Option<i64>,
+    speaks: Speaks,
 }
 
 impl Seat {
@@ -760,12 +872,14 @@ impl Seat {
         let (mut messages, resumed) = room.shown(resume);
         messages.truncate(messages.len() - state.unsent.len().min(messages.len()));
         let you = self.you_in(room);
+        self.moderates = you.as_ref().is_some_and(|you| you.moderates);
         let text = ServerFrame::Welcome {
             room: &room.view(),
             you: you.as_ref(),
             messages: &messages,
             resumed,
             chatters: &chatters,
+            poll: room.shown_poll(Timestamp::now().as_millisecond()).map(PollView::new),
             heartbeat_s: self.node.config().heartbeat.as_secs(),
         }
         .to_text();
@@ -780,17 +894,15 @@ impl Seat {
     }
 
     /// What the person is here now.
-    pub(crate) fn you(&self) -> Option<You> {
-        self.you_in(lock(&self.hall.state).room.as_ref()?)
+    pub(crate) fn you(&mut self) -> Option<You> {
+        let you = self.you_in(lock(&self.hall.state).room.as_ref()?);
+        self.moderates = you.as_ref().is_some_and(|you| you.moderates);
+        you
     }
 
     /// What speaks for the person, if they may.
     pub(crate) fn speaker(&self) -> Option<Speaker> {
-        Some(Speaker {
-            hall: Arc::clone(&self.hall),
-            chatter: self.chatter.clone()?,
-            following_since_ms: self.following_since_ms,
-        })
+        Some(Speaker { hall: Arc::clone(&self.hall), chatter: self.chatter.clone()?, speaks: self.speaks })
     }
 
     /// Whether what ended is this one's.
@@ -799,6 +911,11 @@ impl Seat {
             Ended::Session(session) => chatter.session == Some(session),
             Ended::Person(user) => chatter.user == user,
         })
+    }
+
+    /// Whether this is one of the person's.
+    pub(crate) fn is_person(&self, user: UserId) -> bool {
+        self.chatter.as_ref().is_some_and(|chatter| chatter.user == user)
     }
 }
 

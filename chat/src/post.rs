@@ -14,8 +14,8 @@ use millrace_core::ids::{ChannelName, MessageId};
 use millrace_http::problem::Problem;
 use serde::{Deserialize, Serialize};
 
-use crate::node::{NoEntry, Node};
-use crate::protocol::{Code, Draft, MAX_FRAME_BYTES, Refusal};
+use crate::node::{NoEntry, Node, Said};
+use crate::protocol::{Code, Draft, HELD, MAX_FRAME_BYTES, Refusal};
 use crate::socket::stopping;
 
 /// What a program says.
@@ -34,6 +34,9 @@ struct Post {
 struct Posted {
     id: MessageId,
     nonce: String,
+    /// For the person: it waits for somebody who moderates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'static str>,
 }
 
 /// The method of the path.
@@ -67,8 +70,12 @@ async fn say(
     let draft = Draft { nonce, text, reply_to };
     let seat = node.enter(&channel, Some(chatter), visit.address).await.map_err(no_entry)?;
     let mut speaker = seat.speaker().ok_or_else(no_token)?;
-    let id = node.say(&mut speaker, &draft).await.map_err(|refusal| refused(&refusal))?;
-    Ok((StatusCode::CREATED, Json(Posted { id, nonce: draft.nonce })).into_response())
+    let said = node.say(&mut speaker, &draft).await.map_err(|refusal| refused(&refusal))?;
+    let (status, id, held) = match said {
+        Said::Now(id) => (StatusCode::CREATED, id, None),
+        Said::Held(id) => (StatusCode::ACCEPTED, id, Some(HELD)),
+    };
+    Ok((status, Json(Posted { id, nonce: draft.nonce, held })).into_response())
 }
 
 fn no_token() -> Problem {

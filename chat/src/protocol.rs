@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
-use millrace_core::chat::{Author, Badge, ChatMessage, Links, NONCE_MAX, Removed, RoomUpdated};
+use millrace_core::chat::{
+    Author, Badge, ChatMessage, Decision, HeldMessage, Links, MessageReviewed, NONCE_MAX, Poll, PollStage,
+    Removed, RoomUpdated,
+};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +76,9 @@ pub enum ServerFrame<'a> {
         resumed: bool,
         /// Who is here.
         chatters: &'a Chatters,
+        /// The poll that runs, or closed a moment ago.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        poll: Option<PollView<'a>>,
         /// Seconds between two signs of life.
         heartbeat_s: u64,
     },
@@ -87,6 +93,24 @@ pub enum ServerFrame<'a> {
         nonce: &'a str,
         /// Of the message.
         id: MessageId,
+    },
+    /// It waits for somebody who moderates. What becomes of it is told later: the message itself, or that it is refused.
+    Held {
+        /// Of the draft.
+        nonce: &'a str,
+        /// Of the message.
+        id: MessageId,
+        /// For the person.
+        detail: &'a str,
+    },
+    /// For who moderates: what waits for them has changed.
+    Queue {
+        /// What waits now too.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        waiting: &'a [HeldMessage],
+        /// What waits no more.
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        reviewed: &'a [MessageReviewed],
     },
     /// It is not said.
     Refused {
@@ -108,6 +132,11 @@ pub enum ServerFrame<'a> {
     You {
         /// As it is now.
         you: &'a You,
+    },
+    /// The poll of the room, as it is now.
+    Poll {
+        /// The poll.
+        poll: PollView<'a>,
     },
     /// Who is here.
     Chatters {
@@ -131,6 +160,38 @@ impl ServerFrame<'_> {
     }
 }
 
+/// A poll as a page sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PollView<'a> {
+    /// Which.
+    pub id: uuid::Uuid,
+    /// What is asked.
+    pub question: &'a str,
+    /// What can be answered.
+    pub answers: &'a [String],
+    /// Votes for each answer; empty while nobody has counted.
+    pub counts: &'a [u64],
+    /// When it closes, or closed.
+    pub closes_at: Timestamp,
+    /// Whether one can vote, but for the time.
+    pub open: bool,
+}
+
+impl<'a> PollView<'a> {
+    /// What everybody may know: all of it.
+    #[must_use]
+    pub fn new(poll: &'a Poll) -> Self {
+        Self {
+            id: poll.id,
+            question: &poll.question,
+            answers: &poll.answers,
+            counts: &poll.counts,
+            closes_at: poll.closes_at,
+            open: poll.stage == PollStage::Open,
+        }
+    }
+}
+
 /// A room as a page sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RoomView {
@@ -140,6 +201,8 @@ pub struct RoomView {
     pub slow_mode_s: u32,
     /// For how many seconds somebody must have followed; absent: everybody may speak.
     pub followers_only_s: Option<u32>,
+    /// Only who subscribes may speak.
+    pub subscribers_only: bool,
     /// No two messages that are alike.
     pub unique: bool,
     /// How old an account must be, in seconds.
@@ -167,6 +230,7 @@ impl RoomView {
             channel,
             slow_mode_s: settings.slow_mode_s,
             followers_only_s: settings.followers_only_s,
+            subscribers_only: settings.subscribers_only,
             unique: settings.unique,
             account_age_s: settings.account_age_s,
             links: settings.links,
@@ -254,6 +318,25 @@ impl Refusal {
     }
 }
 
+/// What the author of a message that waits is told.
+pub(crate) const HELD: &str = "A moderator looks at your message before others see it.";
+
+impl Refusal {
+    /// What the author is told of a message that waited and is not said; `None`: it is said.
+    pub(crate) fn of_review(decision: Decision) -> Option<Self> {
+        match decision {
+            Decision::Allowed => None,
+            Decision::Denied => {
+                Some(Self::new(Code::Denied, "A moderator decided not to show your message."))
+            }
+            Decision::Expired => Some(Self::new(
+                Code::ReviewExpired,
+                "No moderator looked at your message in time. You may send it again.",
+            )),
+        }
+    }
+}
+
 /// Why, for programs. Stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -274,6 +357,8 @@ pub enum Code {
     RateLimited,
     /// Only who follows the channel may speak.
     FollowersOnly,
+    /// Only who subscribes to the channel may speak.
+    SubscribersOnly,
     /// Somebody said that already.
     NotUnique,
     /// The account is too new for this room.
@@ -284,6 +369,10 @@ pub enum Code {
     LinksNotAllowed,
     /// Nothing but emotes here.
     EmotesOnly,
+    /// Somebody who moderates did not let it through.
+    Denied,
+    /// It waited for somebody who moderates, and nobody decided in time.
+    ReviewExpired,
     /// For a while.
     TimedOut,
     /// For good.
@@ -305,11 +394,14 @@ impl Code {
             Self::SlowMode => "slow_mode",
             Self::RateLimited => "rate_limited",
             Self::FollowersOnly => "followers_only",
+            Self::SubscribersOnly => "subscribers_only",
             Self::NotUnique => "not_unique",
             Self::AccountTooNew => "account_too_new",
             Self::BlockedTerm => "blocked_term",
             Self::LinksNotAllowed => "links_not_allowed",
             Self::EmotesOnly => "emotes_only",
+            Self::Denied => "denied",
+            Self::ReviewExpired => "review_expired",
             Self::TimedOut => "timed_out",
             Self::Banned => "banned",
             Self::TemporarilyUnavailable => "temporarily_unavailable",

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use millrace_core::chat::{ChatMessage, RoomUpdated};
-use millrace_core::ids::{ChannelId, ChannelName, SessionId, UserId};
+use jiff::Timestamp;
+use millrace_core::chat::{ChatMessage, Decision, HoldReason, RoomUpdated};
+use millrace_core::ids::{ChannelId, ChannelName, MessageId, SessionId, UserId};
 use millrace_http::problem::Problem;
 
 /// A future of a question.
@@ -72,6 +73,13 @@ pub struct Sanction {
     pub reason: String,
 }
 
+/// Somebody subscribes to the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// Milliseconds since 1970; absent: until it is said otherwise.
+    pub until_ms: Option<i64>,
+}
+
 /// What a room knows of somebody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -79,6 +87,24 @@ pub struct Standing {
     pub sanction: Option<Sanction>,
     /// Since when they follow the channel, in milliseconds since 1970.
     pub following_since_ms: Option<i64>,
+    /// If they subscribe to the channel.
+    pub subscription: Option<Subscription>,
+}
+
+/// What became of a message that was to wait for somebody who moderates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// It waits, durably, until then: it was put there now, or by an earlier try with the same nonce.
+    Waits {
+        /// Its id: that of the first try.
+        id: MessageId,
+        /// When it expires.
+        until: Timestamp,
+    },
+    /// It waited before, and this was decided.
+    Reviewed(MessageId, Decision),
+    /// Too many messages of the author wait: so many.
+    Full(usize),
 }
 
 /// What is found of a room.
@@ -124,4 +150,19 @@ pub trait Records: Send + Sync + 'static {
         channel: &'a ChannelName,
         limit: usize,
     ) -> RecordsFuture<'a, Result<Vec<Arc<ChatMessage>>, Away>>;
+
+    /// Whether somebody said something in the room that was not taken away, as far back as is kept.
+    fn has_spoken<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        user: UserId,
+    ) -> RecordsFuture<'a, Result<bool, Away>>;
+
+    /// Lets a message wait for somebody who moderates. It is durable when this returns.
+    fn hold<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a ChatMessage,
+        why: HoldReason,
+    ) -> RecordsFuture<'a, Result<Holding, Away>>;
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use millrace_core::chat::{
-    Author, Badge, ChatMessage, Links, MessageKind, QUOTE_MAX, Quote, Removed, RoomUpdated,
+    Author, Badge, ChatMessage, HeldMessage, Hold, HoldReason, Links, MessageKind, MessageReviewed, Poll,
+    PollCounted, PollStage, QUOTE_MAX, Quote, Removed, RoomUpdated,
 };
 use millrace_core::event::{Event, EventBody};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
@@ -14,7 +15,7 @@ use crate::config::ChatConfig;
 use crate::emotes::only_emotes;
 use crate::protocol::{Code, Draft, Refusal, RoomView, WhyNot, You, moderates};
 use crate::rate::{Meter, Rate};
-use crate::records::{Chatter, RoomRecord, Sanction, Standing};
+use crate::records::{Chatter, RoomRecord, Sanction, Standing, Subscription};
 use crate::text::{Blocked, beginning, cleaned, essence, has_link, mentions};
 
 /// Messages that a node remembers of a room: whoever missed no more goes on without a gap.
@@ -27,6 +28,8 @@ const UNSURE: usize = 1_000;
 const ALIKE_MS: i64 = 60_000;
 /// Messages that are compared.
 const ALIKE: usize = 500;
+/// For how long a poll that closed is shown to whoever comes in, in milliseconds.
+const POLL_SHOWN_MS: i64 = 120_000;
 /// People whose rate is remembered before those who rest are forgotten.
 const METERS: usize = 1_000;
 
@@ -37,6 +40,19 @@ pub(crate) enum Admitted {
     Publish(Arc<ChatMessage>),
     /// It was said under this id already.
     Said(MessageId),
+    /// It is to wait for somebody who moderates.
+    Hold(Arc<ChatMessage>, HoldReason),
+    /// Whether the person ever spoke here decides, and is not known: [`Speaks::before`].
+    WhetherSpoken,
+}
+
+/// What is known of whoever speaks beside who they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Speaks {
+    /// Since when they follow the channel, in milliseconds since 1970.
+    pub(crate) following_since_ms: Option<i64>,
+    /// Whether they said something here before; `None`: nobody asked.
+    pub(crate) before: Option<bool>,
 }
 
 /// What an event means for those who read.
@@ -53,8 +69,15 @@ pub(crate) enum Effect {
         /// Whether what they said goes.
         removed: bool,
     },
-    /// The rules or what is pinned.
-    Room,
+    /// The rules or what is pinned; whether the poll is another one, or closed.
+    Room {
+        /// Whether the poll is.
+        poll: bool,
+    },
+    /// Something waits for those who moderate.
+    Held(Box<HeldMessage>),
+    /// Something waits no more.
+    Reviewed(MessageReviewed),
 }
 
 /// A room.
@@ -79,12 +102,16 @@ pub(crate) struct Room {
     unsure: BTreeMap<MessageId, Arc<ChatMessage>>,
     /// Of people who are here, and of those the bus tells of.
     sanctions: HashMap<UserId, Sanction>,
+    /// The same of who subscribes.
+    subscriptions: HashMap<UserId, Subscription>,
     /// When people spoke last, in milliseconds since 1970.
     spoke: HashMap<UserId, i64>,
     meters: HashMap<UserId, Meter>,
     meter: Meter,
     /// What was said lately, by what it comes to.
     alike: VecDeque<(i64, String)>,
+    /// The votes are others than those that were told here.
+    poll_news: bool,
 }
 
 impl Room {
@@ -104,10 +131,12 @@ impl Room {
             removed: VecDeque::new(),
             unsure: BTreeMap::new(),
             sanctions: HashMap::new(),
+            subscriptions: HashMap::new(),
             spoke: HashMap::new(),
             meters: HashMap::new(),
             meter: Meter::default(),
             alike: VecDeque::new(),
+            poll_news: false,
         }
     }
 
@@ -123,10 +152,44 @@ impl Room {
         }
     }
 
-    fn set_state(&mut self, state: RoomUpdated) {
+    fn set_state(&mut self, mut state: RoomUpdated) {
+        if let (Some(poll), Some(before)) = (&mut state.poll, &mut self.state.poll)
+            && poll.id == before.id
+            && poll.counts.is_empty()
+        {
+            // How people have voted so far comes by itself.
+            poll.counts = std::mem::take(&mut before.counts);
+        }
         self.blocked = Blocked::new(&state.settings.blocked_terms);
         self.emotes = emotes_of(&state, &self.site_emotes);
         self.state = state;
+    }
+
+    /// How people have voted so far.
+    pub(crate) fn count(&mut self, counted: &PollCounted) {
+        if let Some(poll) = self.state.poll.as_mut().filter(|poll| poll.id == counted.poll)
+            && poll.stage != PollStage::Closed
+            && poll.counts != counted.counts
+        {
+            poll.counts.clone_from(&counted.counts);
+            self.poll_news = true;
+        }
+    }
+
+    /// The poll, if there is something of it that nobody was told here.
+    pub(crate) fn poll_news(&mut self) -> Option<&Poll> {
+        self.state.poll.as_ref().filter(|_| std::mem::take(&mut self.poll_news))
+    }
+
+    /// The poll as it is.
+    pub(crate) fn poll(&self) -> Option<&Poll> {
+        self.state.poll.as_ref()
+    }
+
+    /// The poll that whoever comes in is shown.
+    pub(crate) fn shown_poll(&self, now_ms: i64) -> Option<&Poll> {
+        let lately = |poll: &&Poll| poll.closes_at.as_millisecond().saturating_add(POLL_SHOWN_MS) > now_ms;
+        self.state.poll.as_ref().filter(lately)
     }
 
     pub(crate) fn view(&self) -> RoomView {
@@ -172,8 +235,8 @@ impl Room {
         }
     }
 
-    /// What somebody is here.
-    pub(crate) fn author(&self, chatter: &Chatter) -> Author {
+    /// What somebody is here now.
+    pub(crate) fn author(&self, chatter: &Chatter, now_ms: i64) -> Author {
         let mut badges = Vec::new();
         let mut add = |is: bool, badge| {
             if is {
@@ -184,6 +247,7 @@ impl Room {
         add(chatter.admin, Badge::Admin);
         add(self.moderators.contains(&chatter.user), Badge::Moderator);
         add(self.state.vips.contains(&chatter.user), Badge::Vip);
+        add(self.subscribes(chatter.user, now_ms), Badge::Subscriber);
         add(chatter.bot, Badge::Bot);
         Author {
             id: chatter.user,
@@ -198,21 +262,29 @@ impl Room {
         if let Some(sanction) = &standing.sanction {
             self.sanctions.entry(user).or_insert_with(|| sanction.clone());
         }
+        if let Some(subscription) = standing.subscription {
+            self.subscriptions.entry(user).or_insert(subscription);
+        }
     }
 
     /// Somebody left: what is kept of them is asked for again.
     pub(crate) fn part(&mut self, user: UserId) {
         self.sanctions.remove(&user);
+        self.subscriptions.remove(&user);
     }
 
     pub(crate) fn you(&self, chatter: &Chatter, now_ms: i64) -> You {
-        let author = self.author(chatter);
+        let author = self.author(chatter, now_ms);
         let moderates = moderates(&author.badges);
         let why_not = match self.sanction(chatter.user, now_ms) {
             Some(sanction) if !moderates => Some(self.why_not(sanction)),
             _ => None,
         };
         You { author, moderates, may_send: why_not.is_none(), why_not }
+    }
+
+    fn subscribes(&self, user: UserId, now_ms: i64) -> bool {
+        self.subscriptions.get(&user).is_some_and(|one| one.until_ms.is_none_or(|until| until > now_ms))
     }
 
     fn sanction(&self, user: UserId, now_ms: i64) -> Option<&Sanction> {
@@ -267,7 +339,7 @@ impl Room {
     pub(crate) fn admit(
         &mut self,
         chatter: &Chatter,
-        following_since_ms: Option<i64>,
+        speaks: Speaks,
         draft: &Draft,
         (id, now): (MessageId, Timestamp),
         config: &ChatConfig,
@@ -287,15 +359,21 @@ impl Room {
         if let Some(id) = self.nonces.get(&(chatter.user, draft.nonce.clone())) {
             return Ok(Admitted::Said(*id));
         }
-        let author = self.author(chatter);
+        let author = self.author(chatter, now.as_millisecond());
         let trust = Trust::of(&author.badges);
         let (kind, text) = match draft.text.trim_start().strip_prefix("/me ") {
             Some(text) => (MessageKind::Action, cleaned(text)),
             None => (MessageKind::Text, cleaned(&draft.text)),
         };
-        self.check(chatter, following_since_ms, &text, trust, now.as_millisecond())?;
+        let held = self.check(chatter, speaks, &text, trust, now.as_millisecond())?;
+        if held == Some(HoldReason::NewPerson) && speaks.before.is_none() {
+            return Ok(Admitted::WhetherSpoken);
+        }
         let reply_to = draft.reply_to.map(|id| self.quote(id)).transpose()?;
-        self.check_rates(chatter.user, &text, trust, now.as_millisecond(), config)?;
+        // What waits is said when somebody decides so; how much of a person may wait is limited where it is kept.
+        if held.is_none() {
+            self.check_rates(chatter.user, &text, trust, now.as_millisecond(), config)?;
+        }
         let message = Arc::new(ChatMessage {
             id,
             at: now,
@@ -307,6 +385,9 @@ impl Room {
             reply_to,
             event: None,
         });
+        if let Some(why) = held {
+            return Ok(Admitted::Hold(message, why));
+        }
         if self.unsure.len() >= UNSURE {
             // The bus is away, and more wait than is good for it.
             return Err(Refusal::temporarily_unavailable());
@@ -320,15 +401,15 @@ impl Room {
         self.unsure.remove(&id);
     }
 
-    /// What may be said at all, and by whom.
+    /// What may be said at all, and by whom; `Some`: not before somebody who moderates has seen it.
     fn check(
         &self,
         chatter: &Chatter,
-        following_since_ms: Option<i64>,
+        speaks: Speaks,
         text: &str,
         trust: Trust,
         now_ms: i64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<HoldReason>, Refusal> {
         let settings = &self.state.settings;
         if text.is_empty() {
             return Err(Refusal::new(Code::Empty, "There is nothing in the message that can be seen."));
@@ -340,7 +421,7 @@ impl Room {
             return Err(Refusal::new(Code::TooLong, detail));
         }
         if trust >= Trust::Moderator {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(sanction) = self.sanction(chatter.user, now_ms) {
             let WhyNot { code, detail, .. } = self.why_not(sanction);
@@ -354,11 +435,18 @@ impl Room {
             let detail = format!("Your account is too new for this chat. You may speak in {}.", spell(wait));
             return Err(Refusal::after(Code::AccountTooNew, wait, detail));
         }
+        if settings.subscribers_only && trust < Trust::Vip && !self.subscribes(chatter.user, now_ms) {
+            let detail = format!(
+                "Only subscribers may speak in this chat right now. Who is one is said by {}: ask there how to subscribe.",
+                self.channel
+            );
+            return Err(Refusal::new(Code::SubscribersOnly, detail));
+        }
         if trust < Trust::Vip
             && let Some(seconds) = settings.followers_only_s
         {
             let wanted_ms = i64::from(seconds) * 1000;
-            let Some(since) = following_since_ms else {
+            let Some(since) = speaks.following_since_ms else {
                 let detail = "Only people who follow this channel may speak. Follow it, and say it again.";
                 return Err(Refusal::new(Code::FollowersOnly, detail));
             };
@@ -369,22 +457,43 @@ impl Room {
                 return Err(Refusal::after(Code::FollowersOnly, wait, detail));
             }
         }
+        let mut held = None;
+        let holds = settings.hold >= Hold::LinksAndTerms;
         let may_link = match settings.links {
             Links::Allowed => true,
             Links::Trusted => trust >= Trust::Vip,
             Links::Nobody => false,
         };
         if !may_link && has_link(text) {
-            return Err(Refusal::new(Code::LinksNotAllowed, "Links are not allowed in this chat."));
+            if !holds {
+                return Err(Refusal::new(Code::LinksNotAllowed, "Links are not allowed in this chat."));
+            }
+            held = Some(HoldReason::Link);
         }
         if settings.emote_only && !only_emotes(text, &self.emotes) {
             return Err(Refusal::new(Code::EmotesOnly, "Only emotes may be sent in this chat."));
         }
         if self.blocked.is_in(text) {
-            let detail = "Your message has a word that may not be said in this chat.";
-            return Err(Refusal::new(Code::BlockedTerm, detail));
+            if !holds {
+                let detail = "Your message has a word that may not be said in this chat.";
+                return Err(Refusal::new(Code::BlockedTerm, detail));
+            }
+            held = Some(HoldReason::BlockedTerm);
         }
-        Ok(())
+        if held.is_none() && trust < Trust::Vip {
+            held = match settings.hold {
+                Hold::Off | Hold::LinksAndTerms => None,
+                Hold::NewPeople if speaks.before == Some(true) || self.heard_of(chatter.user) => None,
+                Hold::NewPeople => Some(HoldReason::NewPerson),
+                Hold::All => Some(HoldReason::Everything),
+            };
+        }
+        Ok(held)
+    }
+
+    /// Whether something that somebody said is among what is shown.
+    fn heard_of(&self, user: UserId) -> bool {
+        self.recent.iter().any(|message| message.author.as_ref().is_some_and(|author| author.id == user))
     }
 
     fn quote(&self, id: MessageId) -> Result<Quote, Refusal> {
@@ -457,6 +566,8 @@ impl Room {
                 self.remove(&deleted.removed);
                 Some(Effect::Removed(deleted.removed.clone()))
             }
+            EventBody::MessageHeld(held) => Some(Effect::Held(held.clone())),
+            EventBody::MessageReviewed(reviewed) => Some(Effect::Reviewed(reviewed.clone())),
             EventBody::UserTimedOut(out) => {
                 let sanction =
                     Sanction { until_ms: Some(out.until.as_millisecond()), reason: out.reason.clone() };
@@ -471,12 +582,23 @@ impl Room {
                 self.sanctions.remove(&user);
                 Some(Effect::Standing { user, removed: false })
             }
+            EventBody::SubscriberChanged(changed) => {
+                let until_ms = changed.until.map(Timestamp::as_millisecond);
+                if changed.subscribes {
+                    self.subscriptions.insert(changed.user, Subscription { until_ms });
+                } else {
+                    self.subscriptions.remove(&changed.user);
+                }
+                Some(Effect::Standing { user: changed.user, removed: false })
+            }
             EventBody::RoomUpdated(updated) => {
                 if updated.version < self.state.version {
                     return None;
                 }
+                let of = |poll: &Option<Poll>| poll.as_ref().map(|poll| (poll.id, poll.stage));
+                let poll = of(&self.state.poll) != of(&updated.poll);
                 self.set_state(updated.as_ref().clone());
-                Some(Effect::Room)
+                Some(Effect::Room { poll })
             }
             _ => None,
         }
@@ -510,7 +632,7 @@ impl Room {
 
     /// Takes away what somebody said whose account is gone; whether there was something.
     pub(crate) fn forget_author(&mut self, user: UserId) -> bool {
-        self.sanctions.remove(&user);
+        self.part(user);
         let before = self.recent.len();
         self.remove(&Removed::Author(user));
         self.recent.len() < before

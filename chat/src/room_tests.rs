@@ -1,4 +1,6 @@
-use millrace_core::chat::{ChatBan, ChatPardon, Emote, MessageDeleted, RoomSettings, UserTimedOut};
+use millrace_core::chat::{
+    ChatBan, ChatPardon, Emote, MessageDeleted, RoomSettings, SubscriberChanged, UserTimedOut,
+};
 use millrace_core::event::{SpecVersion, Subject, UserBanned, UserUnbanned};
 use millrace_core::ids::ChannelId;
 use millrace_core::trace::Cause;
@@ -24,7 +26,8 @@ fn at(ms: i64) -> Timestamp {
 fn room(settings: RoomSettings) -> Room {
     let emotes = vec![Emote { name: "Boat".into(), picture: uuid::Uuid::nil(), animated: false }];
     let vips = vec![user(3)];
-    let state = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 1, version: 1 };
+    let state =
+        RoomUpdated { settings, vips, emotes, emotes_version: 1, version: 1, ..RoomUpdated::default() };
     let channel = ChannelId(uuid::Uuid::from_u128(9));
     let record = RoomRecord {
         channel,
@@ -78,8 +81,13 @@ impl Try<'_> {
     fn says_as(&mut self, who: u128, ms: i64, text: &str, nonce: &str) -> Result<Arc<ChatMessage>, Refusal> {
         self.1 += 1;
         let draft = Draft { nonce: nonce.into(), text: text.into(), reply_to: None };
-        let admitted =
-            self.0.admit(&chatter(who), None, &draft, (id(1000 + self.1), at(ms)), &ChatConfig::default())?;
+        let admitted = self.0.admit(
+            &chatter(who),
+            Speaks::default(),
+            &draft,
+            (id(1000 + self.1), at(ms)),
+            &ChatConfig::default(),
+        )?;
         let Admitted::Publish(message) = admitted else { panic!("{admitted:?}") };
         self.0.settled(message.id);
         self.0.hear(&sent(&message));
@@ -94,7 +102,7 @@ impl Try<'_> {
 #[test]
 fn people_are_what_they_are_here() {
     let room = room(RoomSettings::default());
-    let badges = |who| room.author(&who).badges;
+    let badges = |who| room.author(&who, NOW).badges;
     assert_eq!(badges(chatter(1)), [Badge::Broadcaster]);
     assert_eq!(badges(chatter(2)), [Badge::Moderator]);
     assert_eq!(badges(chatter(3)), [Badge::Vip]);
@@ -114,7 +122,8 @@ fn a_room_may_take_nothing_but_emotes() {
     // The emotes of the channel are others now.
     let RoomUpdated { settings, vips, .. } = room.state.clone();
     let emotes = vec![Emote { name: "Elm".into(), picture: uuid::Uuid::nil(), animated: true }];
-    let updated = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 2, version: 2 };
+    let updated =
+        RoomUpdated { settings, vips, emotes, emotes_version: 2, version: 2, ..RoomUpdated::default() };
     room.hear(&event(50, EventBody::RoomUpdated(Box::new(updated))));
     assert_eq!(room.view().emotes, 2);
     let mut say = Try(&mut room, 20);
@@ -151,7 +160,9 @@ fn a_draft_is_said_once_however_often_it_is_sent() {
     let mut room = room(RoomSettings::default());
     let draft = Draft { nonce: "n".into(), text: "hi".into(), reply_to: None };
     let config = ChatConfig::default();
-    let send = |room: &mut Room, number| room.admit(&chatter(7), None, &draft, (id(number), at(0)), &config);
+    let send = |room: &mut Room, number| {
+        room.admit(&chatter(7), Speaks::default(), &draft, (id(number), at(0)), &config)
+    };
     let Ok(Admitted::Publish(first)) = send(&mut room, 1) else { panic!() };
     // The bus did not answer: the same message, the same id.
     assert_eq!(send(&mut room, 2), Ok(Admitted::Publish(Arc::clone(&first))));
@@ -167,7 +178,7 @@ fn a_draft_is_said_once_however_often_it_is_sent() {
     assert_eq!(room.shown(None).0, [first]);
     // Somebody else's nonce is theirs.
     assert!(matches!(
-        room.admit(&chatter(8), None, &draft, (id(5), at(0)), &config),
+        room.admit(&chatter(8), Speaks::default(), &draft, (id(5), at(0)), &config),
         Ok(Admitted::Publish(_))
     ));
 }
@@ -204,7 +215,13 @@ fn rooms_are_for_followers_and_accounts_of_age_if_they_say_so() {
     let mut room = room(settings);
     let mut admit = |who: &Chatter, since: Option<i64>| {
         let draft = Draft { nonce: "n".into(), text: "hi".into(), reply_to: None };
-        let admitted = room.admit(who, since, &draft, (id(1), at(0)), &ChatConfig::default());
+        let admitted = room.admit(
+            who,
+            Speaks { following_since_ms: since, before: None },
+            &draft,
+            (id(1), at(0)),
+            &ChatConfig::default(),
+        );
         admitted.err().map(|refusal| (refusal.code, refusal.retry_after_ms))
     };
     let new = Chatter { since_ms: NOW - 3_000_000, ..chatter(7) };
@@ -213,6 +230,91 @@ fn rooms_are_for_followers_and_accounts_of_age_if_they_say_so() {
     assert_eq!(admit(&chatter(7), Some(NOW - 500_000)), Some((Code::FollowersOnly, Some(100_000))));
     assert_eq!(admit(&chatter(3), None), None);
     assert_eq!(admit(&chatter(7), Some(NOW - 600_000)), None);
+}
+
+/// Why a text waits, if it does; `before`: whether the person is known to have spoken.
+fn why_held(
+    room: &mut Room,
+    who: u128,
+    before: Option<bool>,
+    text: &str,
+) -> Result<Option<HoldReason>, Code> {
+    let draft = Draft { nonce: "h".into(), text: text.into(), reply_to: None };
+    let speaks = Speaks { following_since_ms: None, before };
+    let config = ChatConfig::default();
+    match room.admit(&chatter(who), speaks, &draft, (id(500), at(0)), &config) {
+        Ok(Admitted::Hold(message, why)) => {
+            assert_eq!((message.id, message.nonce.as_deref()), (id(500), Some("h")));
+            Ok(Some(why))
+        }
+        Ok(Admitted::Publish(message)) => {
+            room.settled(message.id);
+            Ok(None)
+        }
+        Ok(other) => panic!("{other:?}"),
+        Err(refusal) => Err(refusal.code),
+    }
+}
+
+#[test]
+fn what_would_be_refused_for_its_words_waits_if_the_room_says_so() {
+    let settings = |hold| RoomSettings {
+        links: Links::Trusted,
+        blocked_terms: vec!["spoiler".into()],
+        slow_mode_s: 60,
+        hold,
+        ..RoomSettings::default()
+    };
+    let mut strict = room(settings(Hold::Off));
+    assert_eq!(why_held(&mut strict, 7, None, "see a.example"), Err(Code::LinksNotAllowed));
+    assert_eq!(why_held(&mut strict, 7, None, "a spoiler"), Err(Code::BlockedTerm));
+    let mut room = room(settings(Hold::LinksAndTerms));
+    // What waits is no message that slow mode counts.
+    for _ in 0..3 {
+        assert_eq!(why_held(&mut room, 7, None, "see a.example"), Ok(Some(HoldReason::Link)));
+        assert_eq!(why_held(&mut room, 7, None, "a spoiler"), Ok(Some(HoldReason::BlockedTerm)));
+    }
+    assert_eq!(why_held(&mut room, 3, None, "see a.example"), Ok(None), "a VIP may link");
+    assert_eq!(why_held(&mut room, 3, None, "a spoiler"), Ok(Some(HoldReason::BlockedTerm)));
+    assert_eq!(why_held(&mut room, 2, None, "a spoiler"), Ok(None), "who moderates may");
+    assert_eq!(why_held(&mut room, 7, None, " "), Err(Code::Empty));
+    assert_eq!(why_held(&mut room, 7, None, "hello"), Ok(None));
+    assert_eq!(why_held(&mut room, 8, None, &"x".repeat(501)), Err(Code::TooLong));
+}
+
+#[test]
+fn what_new_people_say_or_everything_waits_if_the_room_says_so() {
+    let settings =
+        |hold| RoomSettings { hold, blocked_terms: vec!["spoiler".into()], ..RoomSettings::default() };
+    let mut new = room(settings(Hold::NewPeople));
+    let draft = Draft { nonce: "h".into(), text: "hello".into(), reply_to: None };
+    let config = ChatConfig::default();
+    let asked = new.admit(&chatter(7), Speaks::default(), &draft, (id(1), at(0)), &config);
+    assert_eq!(asked, Ok(Admitted::WhetherSpoken));
+    assert_eq!(why_held(&mut new, 7, Some(false), "hello"), Ok(Some(HoldReason::NewPerson)));
+    assert_eq!(why_held(&mut new, 8, Some(true), "hello"), Ok(None));
+    assert_eq!(why_held(&mut new, 8, Some(true), "a spoiler"), Ok(Some(HoldReason::BlockedTerm)));
+    assert_eq!(why_held(&mut new, 3, Some(false), "hello"), Ok(None), "not of a VIP");
+    // A moderator let one through: it is heard as every other message.
+    let draft = Draft { nonce: "x".into(), ..draft };
+    let Ok(Admitted::Hold(first, _)) = new.admit(
+        &chatter(7),
+        Speaks { before: Some(false), ..Speaks::default() },
+        &draft,
+        (id(2), at(0)),
+        &config,
+    ) else {
+        panic!()
+    };
+    assert_eq!(new.hear(&sent(&first)), Some(Effect::Said(Arc::clone(&first))));
+    assert_eq!(why_held(&mut new, 7, None, "now I am known"), Ok(None));
+    let again = new.admit(&chatter(7), Speaks::default(), &draft, (id(3), at(0)), &config);
+    assert_eq!(again, Ok(Admitted::Said(first.id)), "what waited is said once");
+
+    let mut all = room(settings(Hold::All));
+    assert_eq!(why_held(&mut all, 7, Some(true), "hello"), Ok(Some(HoldReason::Everything)));
+    assert_eq!(why_held(&mut all, 3, None, "hello"), Ok(None));
+    assert_eq!(why_held(&mut all, 1, None, "hello"), Ok(None));
 }
 
 #[test]
@@ -289,13 +391,78 @@ fn the_newer_rules_hold_in_whatever_order_they_come() {
     let mut room = room(RoomSettings::default());
     let rules = |version, rules: &str| {
         let settings = RoomSettings { rules: rules.into(), ..RoomSettings::default() };
-        let (vips, emotes) = (Vec::new(), Vec::new());
-        let updated = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 0, version };
+        let updated = RoomUpdated { settings, version, ..RoomUpdated::default() };
         event(70, EventBody::RoomUpdated(Box::new(updated)))
     };
-    assert_eq!(room.hear(&rules(5, "five")), Some(Effect::Room));
+    assert_eq!(room.hear(&rules(5, "five")), Some(Effect::Room { poll: false }));
     assert_eq!(room.hear(&rules(4, "four")), None);
     assert_eq!(room.view().rules, "five");
+}
+
+#[test]
+fn a_poll_is_told_as_people_vote_and_when_it_closes() {
+    let poll = |stage, counts: &[u64]| Poll {
+        id: uuid::Uuid::from_u128(5),
+        question: "Which boat?".into(),
+        answers: vec!["this".into(), "that".into()],
+        opened_at: at(0),
+        closes_at: at(60_000),
+        stage,
+        counts: counts.to_vec(),
+    };
+    let updated = |version, poll| {
+        let updated = RoomUpdated { poll: Some(poll), version, ..RoomUpdated::default() };
+        event(80, EventBody::RoomUpdated(Box::new(updated)))
+    };
+    let counted =
+        |number, counts: &[u64]| PollCounted { poll: uuid::Uuid::from_u128(number), counts: counts.to_vec() };
+    let mut room = room(RoomSettings::default());
+    assert_eq!(room.hear(&updated(2, poll(PollStage::Open, &[]))), Some(Effect::Room { poll: true }));
+    assert_eq!(room.poll_news(), None, "it was just told");
+    for votes in 1..50 {
+        room.count(&counted(5, &[votes, 2]));
+    }
+    assert_eq!(room.poll_news().map(|poll| poll.counts.clone()), Some(vec![49, 2]), "once for many");
+    room.count(&counted(5, &[49, 2]));
+    room.count(&counted(6, &[1, 1]));
+    assert_eq!(room.poll_news(), None);
+    // Other changes of the room know of no votes.
+    assert_eq!(room.hear(&updated(3, poll(PollStage::Open, &[]))), Some(Effect::Room { poll: false }));
+    assert_eq!(room.poll().unwrap().counts, [49, 2]);
+    assert_eq!(room.hear(&updated(4, poll(PollStage::Closed, &[50, 2]))), Some(Effect::Room { poll: true }));
+    room.count(&counted(5, &[49, 2]));
+    assert_eq!(room.poll_news(), None, "late");
+    assert_eq!(room.poll().unwrap().counts, [50, 2]);
+    assert!(room.shown_poll(NOW + 179_000).is_some() && room.shown_poll(NOW + 180_000).is_none());
+}
+
+#[test]
+fn a_room_may_be_for_who_subscribes() {
+    let mut room = room(RoomSettings { subscribers_only: true, ..RoomSettings::default() });
+    let changed = |subscribes, until: Option<i64>| {
+        let changed = SubscriberChanged { user: user(7), subscribes, until: until.map(at) };
+        event(90, EventBody::SubscriberChanged(changed))
+    };
+    assert_eq!(Try(&mut room, 0).code(7, 0, "hi"), Some(Code::SubscribersOnly));
+    for who in [1, 2, 3] {
+        assert_eq!(Try(&mut room, 10 + who).code(who, 0, "hi"), None, "{who} moderates or is a VIP");
+    }
+    let standing = Effect::Standing { user: user(7), removed: false };
+    assert_eq!(room.hear(&changed(true, Some(60_000))), Some(standing.clone()));
+    let said = Try(&mut room, 20).says(7, 59_999, "hi").unwrap();
+    assert_eq!(said.author.as_ref().unwrap().badges, [Badge::Subscriber]);
+    assert_eq!(Try(&mut room, 30).code(7, 60_000, "hi"), Some(Code::SubscribersOnly), "it is over");
+    assert_eq!(room.author(&chatter(7), NOW + 60_000).badges, []);
+    room.hear(&changed(true, None));
+    assert_eq!(Try(&mut room, 40).code(7, 60_001, "hi"), None);
+    assert_eq!(room.hear(&changed(false, None)), Some(standing));
+    assert_eq!(Try(&mut room, 50).code(7, 60_002, "hi"), Some(Code::SubscribersOnly));
+    // Whoever comes in is known from the store.
+    let subscription = Some(Subscription { until_ms: None });
+    room.meet(user(8), &Standing { subscription, ..Standing::default() });
+    assert_eq!(Try(&mut room, 60).code(8, 70_000, "hi"), None);
+    room.part(user(8));
+    assert_eq!(Try(&mut room, 70).code(8, 70_001, "hi"), Some(Code::SubscribersOnly));
 }
 
 #[test]
@@ -304,7 +471,7 @@ fn an_answer_quotes_what_it_answers() {
     let long = Try(&mut room, 0).says(7, 0, &"\u{e9}".repeat(300)).unwrap();
     let mut answer = |reply_to| {
         let draft = Draft { nonce: format!("a{reply_to}"), text: "so?".into(), reply_to: Some(reply_to) };
-        room.admit(&chatter(8), None, &draft, (id(5), at(0)), &ChatConfig::default())
+        room.admit(&chatter(8), Speaks::default(), &draft, (id(5), at(0)), &ChatConfig::default())
     };
     let Ok(Admitted::Publish(message)) = answer(long.id) else { panic!() };
     let quote = message.reply_to.clone().unwrap();

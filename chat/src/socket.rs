@@ -20,9 +20,9 @@ use millrace_http::problem::Problem;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 
-use crate::node::{Frame, NoEntry, Node, Seat, Speaker};
+use crate::node::{Frame, NoEntry, Node, Said, Seat, Speaker};
 use crate::protocol::{
-    ClientFrame, Closing, Code, Draft, MAX_FRAME_BYTES, Refusal, SUBPROTOCOL, ServerFrame,
+    ClientFrame, Closing, Code, Draft, HELD, MAX_FRAME_BYTES, Refusal, SUBPROTOCOL, ServerFrame,
 };
 use crate::rate::{Meter, Rate};
 use crate::records::Visit;
@@ -99,7 +99,7 @@ struct Connection {
 }
 
 /// What is being said: the answer of the bus is waited for beside everything else.
-pub(crate) type Saying = Pin<Box<dyn Future<Output = (String, Result<MessageId, Refusal>, Speaker)> + Send>>;
+pub(crate) type Saying = Pin<Box<dyn Future<Output = (String, Result<Said, Refusal>, Speaker)> + Send>>;
 
 /// What a connection is at.
 struct Talk {
@@ -180,7 +180,7 @@ impl Connection {
                 Step::Frame(Ok(Frame::Admission)) => {
                     node.look_again(&talk.seat).await.map_err(|refused| Some(refused.into()))
                 }
-                Step::Frame(Ok(frame)) => self.tell(&talk.seat, &frame).await,
+                Step::Frame(Ok(frame)) => self.tell(&mut talk.seat, &frame).await,
                 Step::Frame(Err(RecvError::Lagged(_))) => {
                     metrics::counter!("millrace_chat_slow_total").increment(1);
                     Err(Some(Closing::TooSlow))
@@ -228,34 +228,36 @@ impl Connection {
         }
     }
 
-    async fn answer(
-        &mut self,
-        nonce: &str,
-        result: Result<MessageId, Refusal>,
-    ) -> Result<(), Option<Closing>> {
+    async fn answer(&mut self, nonce: &str, result: Result<Said, Refusal>) -> Result<(), Option<Closing>> {
         let text = match &result {
-            Ok(id) => ServerFrame::Ack { nonce, id: *id }.to_text(),
+            Ok(Said::Now(id)) => ServerFrame::Ack { nonce, id: *id }.to_text(),
+            Ok(Said::Held(id)) => ServerFrame::Held { nonce, id: *id, detail: HELD }.to_text(),
             Err(refusal) => ServerFrame::Refused { nonce: Some(nonce), refusal }.to_text(),
         };
         self.send(text).await
     }
 
     /// What is only for some.
-    async fn tell(&mut self, seat: &Seat, frame: &Frame) -> Result<(), Option<Closing>> {
+    async fn tell(&mut self, seat: &mut Seat, frame: &Frame) -> Result<(), Option<Closing>> {
         match frame {
             Frame::Text(text) => self.send(text.clone()).await,
+            Frame::Moderators(text) if seat.moderates => self.send(text.clone()).await,
+            Frame::Refused(user, nonce, refusal) if seat.is_person(*user) => {
+                let nonce = nonce.as_deref();
+                self.send(ServerFrame::Refused { nonce, refusal: refusal.as_ref() }.to_text()).await
+            }
             Frame::Standing(whose) => {
                 let ours = seat
                     .chatter
                     .as_ref()
                     .is_some_and(|chatter| whose.is_none_or(|user| user == chatter.user));
-                match seat.you().filter(|_| ours) {
+                match if ours { seat.you() } else { None } {
                     Some(you) => self.send(ServerFrame::You { you: &you }.to_text()).await,
                     None => Ok(()),
                 }
             }
             Frame::Ended(ended) if seat.is_of(*ended) => Err(Some(Closing::SessionEnded)),
-            Frame::Ended(_) | Frame::Admission => Ok(()),
+            Frame::Ended(_) | Frame::Admission | Frame::Moderators(_) | Frame::Refused(..) => Ok(()),
         }
     }
 
@@ -307,7 +309,7 @@ impl From<NoEntry> for Closing {
 }
 
 enum Step {
-    Said((String, Result<MessageId, Refusal>, Speaker)),
+    Said((String, Result<Said, Refusal>, Speaker)),
     Frame(Result<Frame, RecvError>),
     Heard(Result<ClientFrame, Option<Closing>>),
     Late,

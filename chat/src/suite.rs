@@ -9,7 +9,7 @@ use millrace_core::ids::{ChannelId, MessageId, UserId};
 use crate::config::ChatConfig;
 use crate::protocol::{ClientFrame, Draft, MAX_FRAME_BYTES, ServerFrame};
 use crate::records::{Chatter, RoomRecord};
-use crate::room::{Admitted, Room};
+use crate::room::{Admitted, Room, Speaks};
 
 /// Takes any bytes as a frame, or as the text of one, in a room with rules; the first byte chooses them.
 ///
@@ -54,9 +54,13 @@ pub fn message(data: &[u8]) {
     let mut said = HashSet::new();
     for number in 0..3 {
         let id = MessageId(uuid::Uuid::from_u128(100 + number));
-        let Ok(admitted) =
-            room.admit(&chatter, Some(0), &draft, (id, Timestamp::UNIX_EPOCH), &ChatConfig::default())
-        else {
+        let Ok(admitted) = room.admit(
+            &chatter,
+            Speaks::default(),
+            &draft,
+            (id, Timestamp::UNIX_EPOCH),
+            &ChatConfig::default(),
+        ) else {
             continue;
         };
         let Admitted::Publish(message) = admitted else { panic!("nothing was settled") };

@@ -19,6 +19,7 @@ pub fn register() {
     }
     for (name, about) in [
         ("millrace_chat_messages_total", "Messages that were acknowledged to their authors here"),
+        ("millrace_chat_held_total", "Messages that wait for a moderator, as their authors were told here"),
         ("millrace_chat_slow_total", "Connections that were closed because they read too slowly"),
     ] {
         describe_counter!(name, about);

@@ -77,6 +77,8 @@ pub enum Badge {
     Moderator,
     /// Somebody whom the broadcaster honours: no slow mode for them.
     Vip,
+    /// Subscribes to the channel, as its owner says.
+    Subscriber,
     /// Speaks through an API token.
     Bot,
 }
@@ -103,6 +105,11 @@ pub enum Happening {
     WentLive,
     /// The broadcast ended.
     Ended,
+    /// A poll closed: the text has its result, and the message the id of the poll.
+    PollClosed,
+    /// Of another version.
+    #[serde(other)]
+    Else,
 }
 
 /// What is taken away. Data of `message.deleted.v1` with who did it.
@@ -160,6 +167,18 @@ pub struct ChatPardon {
     pub by: UserId,
 }
 
+/// Data of `subscriber.changed.v1`: somebody subscribes to the channel from now on, or no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriberChanged {
+    /// Who.
+    pub user: UserId,
+    /// Whether they do.
+    pub subscribes: bool,
+    /// Until when; absent: until it is said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 /// Data of `room.updated.v1`: everything that is set, each replaces the one before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomUpdated {
@@ -177,8 +196,52 @@ pub struct RoomUpdated {
     /// Counts the changes of [`Self::emotes`].
     #[serde(default)]
     pub emotes_version: i64,
+    /// The poll that runs, or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
     /// Counts the changes of the room: the greater one is the newer.
     pub version: i64,
+}
+
+/// A question to everybody in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Poll {
+    /// Which.
+    pub id: uuid::Uuid,
+    /// One line.
+    pub question: String,
+    /// One line each, no two alike.
+    pub answers: Vec<String>,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it closes unless somebody closes it before; when it closed.
+    pub closes_at: Timestamp,
+    /// Whether one can vote.
+    pub stage: PollStage,
+    /// Votes for each answer once it is [`PollStage::Closed`]; empty before: [`PollCounted`] has them then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<u64>,
+}
+
+/// How far a poll is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PollStage {
+    /// People vote.
+    Open,
+    /// Nobody votes any more, and the votes are counted.
+    Closing,
+    /// The result is known.
+    Closed,
+}
+
+/// Data of `poll.counted.v1`: how people have voted so far; each replaces the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollCounted {
+    /// Which poll.
+    pub poll: uuid::Uuid,
+    /// Votes for each answer.
+    pub counts: Vec<u64>,
 }
 
 /// A picture that stands where its name is said between colons.
@@ -210,6 +273,8 @@ pub struct RoomSettings {
     pub slow_mode_s: u32,
     /// For how many seconds somebody must have followed the channel; absent: everybody may speak.
     pub followers_only_s: Option<u32>,
+    /// Only who subscribes may speak, beside who moderates and VIPs.
+    pub subscribers_only: bool,
     /// No two messages that are alike within a while.
     pub unique: bool,
     /// How old an account must be, in seconds.
@@ -218,6 +283,8 @@ pub struct RoomSettings {
     pub links: Links,
     /// Nothing but emotes and Unicode's pictures.
     pub emote_only: bool,
+    /// Which messages wait for somebody who moderates.
+    pub hold: Hold,
     /// Words and phrases that nobody may say; matched without regard to case and accents, at borders of words.
     pub blocked_terms: Vec<String>,
     /// What whoever comes in should know. May be empty.
@@ -235,10 +302,12 @@ impl Default for RoomSettings {
         Self {
             slow_mode_s: 0,
             followers_only_s: None,
+            subscribers_only: false,
             unique: false,
             account_age_s: 0,
             links: Links::Allowed,
             emote_only: false,
+            hold: Hold::Off,
             blocked_terms: Vec::new(),
             rules: String::new(),
             appeal: String::new(),
@@ -258,6 +327,76 @@ pub enum Links {
     Trusted,
     /// Nobody but the broadcaster.
     Nobody,
+}
+
+/// Which messages wait for somebody who moderates instead of being said. Each holds what those before it hold; who moderates,
+/// and VIPs but for links and terms, are not held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// None.
+    #[default]
+    Off,
+    /// What would be refused for a link or a blocked term.
+    LinksAndTerms,
+    /// What somebody says who said nothing in the room yet, as far as the history goes back.
+    NewPeople,
+    /// Everything.
+    All,
+}
+
+/// Why a message waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// It has a link.
+    Link,
+    /// It has a blocked term.
+    BlockedTerm,
+    /// Nothing was said by this person before.
+    NewPerson,
+    /// Everything waits.
+    Everything,
+}
+
+/// A message that waits for somebody who moderates. Data of `message.held.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldMessage {
+    /// As it would have been said.
+    pub message: ChatMessage,
+    /// Why.
+    pub why: HoldReason,
+    /// When it expires.
+    pub until: Timestamp,
+}
+
+/// What became of a message that waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is said.
+    Allowed,
+    /// It is not said.
+    Denied,
+    /// Nobody decided in time, or too many waited.
+    Expired,
+}
+
+/// Data of `message.reviewed.v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReviewed {
+    /// Which message.
+    pub id: MessageId,
+    /// Whose.
+    pub author: UserId,
+    /// What the author called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// What became of it.
+    pub decision: Decision,
+    /// Who decided; absent if it expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
 }
 
 /// Most names in a [`ChatPresence`].

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{
-    ChatBan, ChatMessage, ChatPardon, ChatPresence, MessageDeleted, RoomUpdated, UserTimedOut,
+    ChatBan, ChatMessage, ChatPardon, ChatPresence, HeldMessage, MessageDeleted, MessageReviewed,
+    PollCounted, RoomUpdated, SubscriberChanged, UserTimedOut,
 };
 use crate::ids::{BroadcastId, ChannelName, NodeName, SessionId, StreamKeyId, UserId};
 use crate::playback::Access;
@@ -161,9 +162,18 @@ pub enum EventBody {
     /// Something that was said is taken away.
     #[serde(rename = "message.deleted.v1")]
     MessageDeleted(MessageDeleted),
+    /// A message waits for somebody who moderates.
+    #[serde(rename = "message.held.v1")]
+    MessageHeld(Box<HeldMessage>),
+    /// A message waits no more.
+    #[serde(rename = "message.reviewed.v1")]
+    MessageReviewed(MessageReviewed),
     /// Somebody says nothing in a room for a while.
     #[serde(rename = "user.timed_out.v1")]
     UserTimedOut(UserTimedOut),
+    /// Somebody subscribes to a channel, or no more.
+    #[serde(rename = "subscriber.changed.v1")]
+    SubscriberChanged(SubscriberChanged),
     /// The rules of a room, what is pinned there, or whom it honours changed.
     #[serde(rename = "room.updated.v1")]
     RoomUpdated(Box<RoomUpdated>),
@@ -173,6 +183,9 @@ pub enum EventBody {
     /// Who is in a chat room, as one node sees it; each replaces the one before.
     #[serde(rename = "chat.presence.v1")]
     ChatPresence(ChatPresence),
+    /// How people have voted so far in the poll of a room.
+    #[serde(rename = "poll.counted.v1")]
+    PollCounted(PollCounted),
     /// A node is there, and owns these broadcasts, until the lease runs out.
     #[serde(rename = "node.leased.v1")]
     NodeLeased(NodeLeased),
@@ -268,10 +281,14 @@ impl EventBody {
             Self::SiteUpdated(_) => "site.updated.v1",
             Self::MessageSent(_) => "message.sent.v1",
             Self::MessageDeleted(_) => "message.deleted.v1",
+            Self::MessageHeld(_) => "message.held.v1",
+            Self::MessageReviewed(_) => "message.reviewed.v1",
             Self::UserTimedOut(_) => "user.timed_out.v1",
+            Self::SubscriberChanged(_) => "subscriber.changed.v1",
             Self::RoomUpdated(_) => "room.updated.v1",
             Self::ViewersCounted(_) => "viewers.counted.v1",
             Self::ChatPresence(_) => "chat.presence.v1",
+            Self::PollCounted(_) => "poll.counted.v1",
             Self::NodeLeased(_) => "node.leased.v1",
             Self::NodeLeft(_) => "node.left.v1",
         }
@@ -296,10 +313,14 @@ impl EventBody {
         "site.updated.v1",
         "message.sent.v1",
         "message.deleted.v1",
+        "message.held.v1",
+        "message.reviewed.v1",
         "user.timed_out.v1",
+        "subscriber.changed.v1",
         "room.updated.v1",
         "viewers.counted.v1",
         "chat.presence.v1",
+        "poll.counted.v1",
         "node.leased.v1",
         "node.left.v1",
     ];

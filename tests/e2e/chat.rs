@@ -474,3 +474,165 @@ async fn a_program_posts_with_a_token_and_is_told_why_not() {
     assert!(retry.is_some(), "{problem}");
     site.server.assert_calm();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_for_subscribers_lets_speak_whom_the_owner_names() {
+    let site = Site::of(&["ada", "ben"], &[]).await;
+    let (mut ben, welcome) = site.enter(Some(1), None).await;
+    assert_eq!(welcome["room"]["subscribers_only"], false);
+    let rules = json!({ "subscribers_only": true });
+    assert_eq!(site.ask(0, "PATCH", "/channels/studio/chat", Some(rules)).await.0, 200);
+    assert_eq!(ben.next("room").await["room"]["subscribers_only"], true);
+    let refused = ben.refused("b1", "hello").await;
+    assert_eq!(refused["code"], "subscribers_only");
+    assert!(refused["detail"].as_str().unwrap().contains("ask there"), "{refused}");
+    const BEN: &str = "/channels/studio/subscribers/ben";
+    let later = json!({ "until": "2199-01-01T00:00:00Z" });
+    assert_eq!(site.ask(0, "PUT", BEN, Some(later)).await.0, 204);
+    while ben.next("you").await["you"]["badges"] != json!(["subscriber", "bot"]) {}
+    ben.said("b2", "hello").await;
+    let (mut again, welcome) = site.enter(Some(1), None).await;
+    assert_eq!(welcome["messages"][0]["author"]["badges"], json!(["subscriber", "bot"]));
+    assert_eq!(welcome["you"]["badges"], json!(["subscriber", "bot"]), "also for who comes in later");
+    assert_eq!(site.ask(0, "DELETE", BEN, None).await.0, 204);
+    while again.next("you").await["you"]["badges"] != json!(["bot"]) {}
+    assert_eq!(again.refused("b3", "but").await["code"], "subscribers_only");
+    site.server.assert_calm();
+}
+
+/// Says something that waits for a moderator; its id.
+async fn held(chat: &mut Chat, nonce: &str, text: &str) -> String {
+    chat.send(nonce, text).await;
+    let frame = chat.next("held").await;
+    assert_eq!(frame["nonce"], nonce);
+    frame["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_moderator_is_not_lost_and_is_said_when_one_allows_it() {
+    const ROOM: &str = "/channels/studio/chat";
+    let site = Site::of(&["ada", "ben", "cat", "bot"], &[]).await;
+    let (status, _) = site.ask(0, "PUT", "/channels/studio/moderators/ben", None).await;
+    assert_eq!(status, 204);
+    let rules = json!({ "hold": "links_and_terms", "links": "trusted", "slow_mode_s": 60 });
+    assert_eq!(site.ask(0, "PATCH", ROOM, Some(rules)).await.0, 200);
+    let (mut cat, welcome) = site.enter(Some(2), None).await;
+    assert_eq!(welcome["room"]["links"], "trusted");
+    let (mut ben, _) = site.enter(Some(1), None).await;
+    let first = held(&mut cat, "c1", "see https://a.example").await;
+    let second = held(&mut cat, "c2", "see https://b.example").await;
+    assert_eq!(
+        held(&mut cat, "c1", "see https://a.example").await,
+        first,
+        "the same nonce is the same message"
+    );
+    let waiting = ben.next("queue").await["waiting"][0].clone();
+    assert_eq!((&waiting["message"]["id"], &waiting["why"]), (&json!(first), &json!("link")));
+    let url = site.server.url("/chat/v1/studio/messages");
+    let posted = crate::http::client().build().unwrap().post(url).bearer_auth(site.token(3));
+    let posted = posted.body(r#"{"text":"https://c.example","nonce":"p1"}"#).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 202);
+    assert!(posted.json::<Value>().await.unwrap()["held"].is_string());
+
+    // Whoever was told that it waits finds it again, whatever dies.
+    let Site { server, people } = site;
+    let site = Site { server: server.restart_after_kill(&[]).await, people };
+    let (_, queue) = site.ask(1, "GET", &format!("{ROOM}/held"), None).await;
+    let ids: Vec<_> =
+        queue["items"].as_array().unwrap().iter().map(|one| one["message"]["id"].clone()).collect();
+    assert_eq!(ids[..2], [json!(first), json!(second)], "{queue}");
+    assert_eq!(ids.len(), 3);
+    let (mut cat, _) = site.enter(Some(2), None).await;
+    let (mut ben, _) = site.enter(Some(1), None).await;
+    let (mut reader, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["messages"], json!([]));
+    let after = ben.said("b1", "said meanwhile").await;
+
+    let decide = async |who: usize, id: &str, decision: &str| {
+        site.ask(who, "PUT", &format!("{ROOM}/held/{id}"), Some(json!({ "decision": decision }))).await
+    };
+    assert_eq!(decide(2, &first, "allow").await.0, 403, "not by whoever");
+    assert_eq!(decide(1, &first, "allow").await.0, 204);
+    assert_eq!(decide(0, &first, "deny").await.0, 409);
+    assert_eq!(decide(0, &second, "deny").await.0, 204);
+    let heard = loop {
+        let frame = reader.next("messages").await;
+        let found =
+            frame["messages"].as_array().unwrap().iter().find(|one| one["id"] == first.as_str()).cloned();
+        if let Some(found) = found {
+            break found;
+        }
+    };
+    assert_eq!((&heard["author"]["name"], &heard["nonce"]), (&json!("cat"), &json!("c1")));
+    let refused = cat.next("refused").await;
+    assert_eq!((&refused["nonce"], &refused["code"]), (&json!("c2"), &json!("denied")));
+    let reviewed = ben.next("queue").await["reviewed"][0].clone();
+    assert_eq!((&reviewed["id"], &reviewed["decision"]), (&json!(first), &json!("allowed")));
+    let (_late, welcome) = site.enter(None, None).await;
+    let order: Vec<_> = welcome["messages"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(order, [json!(after), json!(first)], "its place is that of the decision");
+    // Whoever missed the word of it asks with the same nonce.
+    assert_eq!(cat.said("c1", "see https://a.example").await, first);
+    assert_eq!(cat.refused("c2", "see https://b.example").await["code"], "denied");
+    site.server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_is_seen_live_closes_by_itself_and_leaves_its_result() {
+    const POLLS: &str = "/channels/studio/chat/polls";
+    let site = Site::of(&["ada", "ben", "cat"], &[]).await;
+    let (mut reader, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["poll"], Value::Null);
+    let new = json!({ "question": "Which boat?", "answers": ["The dinghy", "The barge"], "seconds": 10 });
+    let (status, poll) = site.ask(0, "POST", POLLS, Some(new)).await;
+    assert_eq!(status, 201, "{poll}");
+    let id = poll["id"].as_str().unwrap();
+    let told = reader.next("poll").await["poll"].clone();
+    assert_eq!(
+        (&told["id"], &told["question"], &told["open"]),
+        (&json!(id), &json!("Which boat?"), &json!(true))
+    );
+    for (who, answer) in [(0, 0), (1, 0), (2, 1), (2, 0), (2, 1)] {
+        let vote = Some(json!({ "answer": answer }));
+        assert_eq!(site.ask(who, "PUT", &format!("{POLLS}/{id}/vote"), vote).await.0, 204);
+    }
+    while reader.next("poll").await["poll"]["counts"] != json!([2, 1]) {}
+    let (_late, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["poll"]["id"], id);
+    // Whatever dies meanwhile: every vote that was acknowledged is counted, once.
+    let Site { server, people } = site;
+    let site = Site { server: server.restart_after_kill(&[]).await, people };
+    let kept = until("the room says the result", SOON, || async {
+        let (_, page) = site.ask(1, "GET", "/channels/studio/chat/messages", None).await;
+        page["items"].get(0).cloned()
+    })
+    .await;
+    assert_eq!((&kept["id"], &kept["kind"]), (&json!(id), &json!("system")), "{kept}");
+    assert_eq!(kept["text"], "Poll: Which boat? The dinghy 67 % (2) \u{b7} The barge 33 % (1)");
+    let late = site.ask(1, "PUT", &format!("{POLLS}/{id}/vote"), Some(json!({ "answer": 1 }))).await;
+    assert_eq!((late.0, &late.1["type"]), (409, &json!("/problems/poll-closed")));
+
+    // One that is closed by hand, before everybody's eyes.
+    let (mut reader, welcome) = site.enter(None, None).await;
+    assert_eq!(welcome["messages"][0]["event"], "poll_closed");
+    let new = json!({ "question": "Tea?", "answers": ["yes", "no"], "seconds": 600 });
+    let (_, poll) = site.ask(0, "POST", POLLS, Some(new)).await;
+    let this = format!("{POLLS}/{}", poll["id"].as_str().unwrap());
+    assert_eq!(site.ask(1, "PUT", &format!("{this}/vote"), Some(json!({ "answer": 0 }))).await.0, 204);
+    let (status, closed) = site.ask(0, "POST", &format!("{this}/close"), None).await;
+    assert_eq!((status, &closed["answers"][0]["votes"]), (200, &json!(1)));
+    let (mut said, mut told) = (None, None);
+    while said.is_none() || told.is_none() {
+        let frame = reader.frame().await.unwrap();
+        match frame["type"].as_str() {
+            Some("messages") => said = Some(frame["messages"][0]["text"].clone()),
+            Some("poll") if frame["poll"]["open"] == false => told = Some(frame["poll"]["counts"].clone()),
+            _ => {}
+        }
+    }
+    assert_eq!(
+        (said.unwrap(), told.unwrap()),
+        (json!("Poll: Tea? yes 100 % (1) \u{b7} no 0 % (0)"), json!([1, 0]))
+    );
+    site.server.assert_calm();
+}

@@ -14,7 +14,7 @@ use crate::auth::sessions::Session;
 use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
 use crate::channels::testing::{channel, person};
-use crate::chat::{Message, Room, Sanction};
+use crate::chat::{Held, Message, Room, Sanction, Subscriber, Vote};
 use crate::mail::Mail;
 use crate::notices::{Notice, NoticesConfig, Reader};
 use crate::playback::{PlaybackConfig, PlaybackLinks};
@@ -105,10 +105,22 @@ async fn fill(store: &Store) -> (User, Channel) {
     let said = json!({ "id": id, "at": "2026-11-21T20:00:00Z", "kind": "text", "text": "\u{1f6a2} $set" });
     keep::<Message>(
         store,
-        json!({ "id": id, "channel": of, "seq": 1, "nonce": "n", "at": 1, "message": said }),
+        json!({ "id": id, "channel": of, "seq": 1, "nonce": "n", "at": 1, "message": said.clone() }),
+    )
+    .await;
+    keep::<Held>(
+        store,
+        json!({ "id": id, "channel": of, "author": user, "nonce": "n", "at": 1, "why": "link", "message": said,
+            "queue": of, "of": "x", "until": 5 }),
     )
     .await;
     store.insert(&Room::new(of)).await.unwrap();
+    keep::<Subscriber>(store, json!({ "channel": of, "user": user, "until": 5, "at": 1 })).await;
+    keep::<Vote>(
+        store,
+        json!({ "poll": id, "channel": of, "user": user, "answer": 1, "changes": 0, "at": 1, "until": 5 }),
+    )
+    .await;
     keep::<Sanction>(
         store,
         json!({ "channel": of, "user": user, "until": 5, "reason": "x", "by": user, "at": 1 }),

@@ -7,7 +7,7 @@ use millrace_core::chat::{Emote, RoomUpdated};
 use millrace_core::ids::{ChannelName, UserId};
 use millrace_http::problem::Problem;
 
-use super::{Rooms, Sanction};
+use super::{Rooms, Sanction, Subscriber};
 use crate::ApiState;
 use crate::accounts::{Channel, Role, User};
 use crate::auth::csrf;
@@ -76,19 +76,30 @@ pub async fn enter(state: &ApiState, name: &ChannelName, user: Option<UserId>) -
     Ok(Entrance::Room(Box::new(channel), Box::new(room), emotes))
 }
 
-/// What is said of somebody in a room, and since when they follow its channel, in milliseconds since 1970.
+/// What is known of somebody in a room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// If they may say nothing.
+    pub sanction: Option<Sanction>,
+    /// Since when they follow the channel, in milliseconds since 1970.
+    pub following_since: Option<i64>,
+    /// If they subscribe to it.
+    pub subscriber: Option<Subscriber>,
+}
+
+/// What is known of somebody in the room of a channel; nothing, if there is none.
 ///
 /// # Errors
 /// The store is away.
-pub async fn standing(
-    state: &ApiState,
-    name: &ChannelName,
-    user: UserId,
-) -> Result<(Option<Sanction>, Option<i64>), ApiError> {
-    let Some(channel) = state.studio().channels.named(name).await? else { return Ok((None, None)) };
-    let sanction = Rooms::new(state.store().clone()).sanction(channel.id, user).await?;
+pub async fn standing(state: &ApiState, name: &ChannelName, user: UserId) -> Result<Known, ApiError> {
+    let Some(channel) = state.studio().channels.named(name).await? else { return Ok(Known::default()) };
+    let rooms = Rooms::new(state.store().clone());
     let follow = state.studio().follows.get(user, channel.id).await?;
-    Ok((sanction, follow.map(|follow| follow.followed_at)))
+    Ok(Known {
+        sanction: rooms.sanction(channel.id, user).await?,
+        following_since: follow.map(|follow| follow.followed_at),
+        subscriber: rooms.subscriber(channel.id, user).await?,
+    })
 }
 
 impl Visitor {

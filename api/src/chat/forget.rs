@@ -10,7 +10,7 @@ use millrace_core::ids::{ChannelId, UserId};
 use millrace_store::{After, Change, Changes, Document, Order, Query, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Message, Room, Rooms, Sanction};
+use super::{Held, Message, Room, Rooms, Sanction, Subscriber, Vote};
 use crate::ApiState;
 use crate::error::chain;
 
@@ -44,7 +44,7 @@ pub async fn forget_what_is_old(state: ApiState, days: u32, shutdown: Cancellati
     }
 }
 
-/// Removes what a person said in all rooms, what was said of them there, and their place among those who are honoured.
+/// Removes what a person said or wanted to say in all rooms, what was said of them there, and their place among those who are honoured.
 ///
 /// # Errors
 /// The store does not answer: some of it is still there.
@@ -64,6 +64,9 @@ impl Rooms {
     /// Removes some of what is too old; whether there may be more.
     async fn forget_old(&self, days: u32, now_ms: i64) -> Result<bool, StoreError> {
         let mut removed = self.0.remove_below::<Sanction>("until", now_ms, AT_ONCE).await?;
+        removed = removed.max(self.0.remove_below::<Held>("forget", now_ms, AT_ONCE).await?);
+        removed = removed.max(self.0.remove_below::<Subscriber>("until", now_ms, AT_ONCE).await?);
+        removed = removed.max(self.0.remove_below::<Vote>("until", now_ms, AT_ONCE).await?);
         if days > 0 {
             let below = now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
             removed = removed.max(self.0.remove_below::<Message>("at", below, AT_ONCE).await?);
@@ -72,8 +75,14 @@ impl Rooms {
     }
 
     /// Removes what a person said and what was said of them; the rooms that are others now.
-    async fn forget_person(&self, user: UserId) -> Result<Vec<(ChannelId, RoomUpdated)>, StoreError> {
+    pub(super) async fn forget_person(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<(ChannelId, RoomUpdated)>, StoreError> {
         self.remove_of::<Message>("author", &user.to_string()).await?;
+        self.remove_of::<Held>("author", &user.to_string()).await?;
+        self.remove_of::<Vote>("user", &user.to_string()).await?;
+        self.remove_of::<Subscriber>("user", &user.to_string()).await?;
         self.remove_of::<Sanction>("user", &user.to_string()).await?;
         let (mut changed, mut after) = (Vec::new(), None);
         loop {
@@ -102,11 +111,18 @@ impl Rooms {
     /// [`StoreError`]
     pub(crate) async fn forget_channel(&self, channel: ChannelId) -> Result<(), StoreError> {
         self.remove_of::<Message>("channel", &channel.to_string()).await?;
+        self.remove_of::<Held>("channel", &channel.to_string()).await?;
+        self.remove_of::<Vote>("channel", &channel.to_string()).await?;
+        self.remove_of::<Subscriber>("channel", &channel.to_string()).await?;
         self.remove_of::<Sanction>("channel", &channel.to_string()).await?;
         self.0.commit(Changes::new().delete_id::<Room>(channel.to_string())).await
     }
 
-    async fn remove_of<T: Document>(&self, field: &'static str, value: &str) -> Result<(), StoreError> {
+    pub(super) async fn remove_of<T: Document>(
+        &self,
+        field: &'static str,
+        value: &str,
+    ) -> Result<(), StoreError> {
         loop {
             let found = self.0.find::<T>(&Query::with(field, value, AT_ONCE)).await?;
             if found.is_empty() {

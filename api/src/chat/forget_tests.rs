@@ -74,3 +74,21 @@ async fn a_channel_that_is_gone_leaves_nothing_in_chat() {
     assert_eq!(rooms.sanction(STUDIO, user(2)).await.unwrap(), None);
     assert_eq!((rooms.state(OTHER).await.unwrap().version, said(&rooms, OTHER).await), (1, vec![2]));
 }
+
+#[tokio::test]
+async fn who_subscribes_goes_when_it_is_over_and_with_the_person_and_the_channel() {
+    let (_site, rooms) = rooms().await;
+    for (channel, who, until) in
+        [(STUDIO, 1, Some(5)), (STUDIO, 2, None), (STUDIO, 3, Some(50)), (OTHER, 2, None)]
+    {
+        let subscriber = Subscriber { channel, user: user(who), until, at: 1 };
+        assert!(rooms.subscribe(&subscriber).await.unwrap());
+    }
+    let left = async |channel| rooms.subscribers(channel, None, 9).await.unwrap().len();
+    rooms.forget_old(0, 10).await.unwrap();
+    assert_eq!((left(STUDIO).await, left(OTHER).await), (2, 1));
+    rooms.forget_person(user(2)).await.unwrap();
+    assert_eq!((left(STUDIO).await, left(OTHER).await), (1, 0));
+    rooms.forget_channel(STUDIO).await.unwrap();
+    assert_eq!(left(STUDIO).await, 0);
+}

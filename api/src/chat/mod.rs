@@ -3,13 +3,17 @@
 //! [`record`] are the documents, [`Rooms`] asks and changes them, [`keep_history`] writes what was said. Who is connected and
 //! what may be said is the chat's own affair: it hears of changes by events.
 
+mod clock;
 mod door;
 pub(crate) mod emotes;
 pub(crate) mod forget;
 mod herald;
+mod hold;
 mod keeper;
+pub(crate) mod poll;
 pub(crate) mod record;
 mod search;
+mod subscribers;
 
 use std::sync::Arc;
 
@@ -17,12 +21,16 @@ use millrace_core::chat::{ChatMessage, RoomUpdated};
 use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
-pub use door::{Entrance, Visitor, enter, standing, visitor};
+pub use clock::keep_time;
+pub use door::{Entrance, Known, Visitor, enter, standing, visitor};
 pub use forget::forget_what_is_old;
 pub use herald::say_what_happens;
+pub(crate) use hold::tell_reviewed;
+pub use hold::{HELD_MAX, HELD_MS, HELD_OF_ONE_MAX, Waiting, has_spoken, hold};
 pub use keeper::keep_history;
-pub use record::{Message, Room, Sanction};
+pub use record::{Held, Message, Room, Sanction, Subscriber, Vote};
 pub use search::{Found, Search};
+pub use subscribers::SUBSCRIBERS_MAX;
 
 /// Most people whom a room honours.
 pub const VIPS_MAX: usize = 200;
@@ -65,6 +73,7 @@ impl Rooms {
         let change = |mut room: Room| {
             change(&mut room.state);
             room.state.version += 1;
+            room.poll_due = poll::due(&room.state);
             room
         };
         loop {

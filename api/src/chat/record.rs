@@ -1,9 +1,12 @@
 //! Documents of chat.
 
-use millrace_core::chat::{ChatMessage, RoomSettings, RoomUpdated};
+use jiff::Timestamp;
+use millrace_core::chat::{ChatMessage, Decision, HoldReason, RoomUpdated};
 use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{Collection, Document, Index};
 use serde::{Deserialize, Serialize};
+
+use crate::routes::lists::time;
 
 /// A message in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,16 +56,16 @@ pub struct Room {
     pub channel: ChannelId,
     /// As its nodes are told.
     pub state: RoomUpdated,
+    /// While a poll runs or is counted: when it closes, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_due: Option<i64>,
 }
 
 impl Room {
     /// A room in which nothing was set yet.
     #[must_use]
     pub fn new(channel: ChannelId) -> Self {
-        let settings = RoomSettings::default();
-        let (vips, emotes) = (Vec::new(), Vec::new());
-        let state = RoomUpdated { settings, pinned: None, vips, emotes, emotes_version: 0, version: 0 };
-        Self { channel, state }
+        Self { channel, state: RoomUpdated::default(), poll_due: None }
     }
 }
 
@@ -93,6 +96,132 @@ impl Sanction {
     }
 }
 
+/// A message that waits, or waited, for somebody who moderates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The id that it has, and under which it is said if it is allowed.
+    pub id: MessageId,
+    /// Where it is to be said.
+    pub channel: ChannelId,
+    /// Whose it is.
+    pub author: UserId,
+    /// What the author called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub at: i64,
+    /// Why.
+    pub why: HoldReason,
+    /// As it would have been said.
+    pub message: ChatMessage,
+    /// While it waits: the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<ChannelId>,
+    /// While it waits: the channel and the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// While it waits: when it expires, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Once it waits no more: what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Who decided; absent if it expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    /// As long as the room may not have been told: since when, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<i64>,
+    /// Once it waits no more: when it is not kept any more, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget: Option<i64>,
+}
+
+impl Held {
+    /// When it expires, or expired.
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
+        time(self.until.unwrap_or(self.at))
+    }
+
+    /// Whose messages wait where.
+    #[must_use]
+    pub fn of(channel: ChannelId, author: UserId) -> String {
+        format!("{channel}:{author}")
+    }
+}
+
+pub(crate) static CHAT_HELD: Collection = Collection {
+    name: "chat_held",
+    indexes: &[
+        Index { name: "queue", fields: &["queue", "at"], unique: false },
+        Index { name: "waiting_of", fields: &["of"], unique: false },
+        // Sending it again under the same nonce is no second message.
+        Index { name: "nonce", fields: &["channel", "author", "nonce"], unique: true },
+        Index { name: "author", fields: &["author", "at"], unique: false },
+        Index { name: "until", fields: &["until"], unique: false },
+        Index { name: "untold", fields: &["untold"], unique: false },
+        Index { name: "forget", fields: &["forget"], unique: false },
+    ],
+    words: &[],
+    migrations: &[],
+};
+
+impl Document for Held {
+    const COLLECTION: &'static Collection = &CHAT_HELD;
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// Somebody subscribes to a channel, because its owner says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscriber {
+    /// To which.
+    pub channel: ChannelId,
+    /// Who.
+    pub user: UserId,
+    /// Until when, in milliseconds since 1970; absent: until it is said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Since when, in milliseconds since 1970.
+    pub at: i64,
+}
+
+impl Subscriber {
+    /// One for each person and channel.
+    #[must_use]
+    pub fn id_of(channel: ChannelId, user: UserId) -> String {
+        format!("{channel}:{user}")
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(&self, now_ms: i64) -> bool {
+        self.until.is_none_or(|until| until > now_ms)
+    }
+}
+
+pub(crate) static SUBSCRIBERS: Collection = Collection {
+    name: "subscribers",
+    indexes: &[
+        Index { name: "channel", fields: &["channel", "at"], unique: false },
+        Index { name: "user", fields: &["user", "at"], unique: false },
+        Index { name: "until", fields: &["until"], unique: false },
+    ],
+    words: &[],
+    migrations: &[],
+};
+
+impl Document for Subscriber {
+    const COLLECTION: &'static Collection = &SUBSCRIBERS;
+
+    fn id(&self) -> String {
+        Self::id_of(self.channel, self.user)
+    }
+}
+
 pub(crate) static CHAT_MESSAGES: Collection = Collection {
     name: "chat_messages",
     indexes: &[
@@ -108,8 +237,59 @@ pub(crate) static CHAT_MESSAGES: Collection = Collection {
     migrations: &[],
 };
 
-pub(crate) static CHAT_ROOMS: Collection =
-    Collection { name: "chat_rooms", indexes: &[], words: &[], migrations: &[] };
+pub(crate) static CHAT_ROOMS: Collection = Collection {
+    name: "chat_rooms",
+    indexes: &[Index { name: "poll_due", fields: &["poll_due"], unique: false }],
+    words: &[],
+    migrations: &[],
+};
+
+/// How somebody votes in a poll.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// In which.
+    pub poll: uuid::Uuid,
+    /// Where.
+    pub channel: ChannelId,
+    /// Who.
+    pub user: UserId,
+    /// For which answer, from 0.
+    pub answer: u32,
+    /// How often that was another one before.
+    pub changes: u32,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// When it is not kept any more, in milliseconds since 1970, if nobody has counted it then.
+    pub until: i64,
+}
+
+impl Vote {
+    /// One for each person and poll.
+    #[must_use]
+    pub fn id_of(poll: uuid::Uuid, user: UserId) -> String {
+        format!("{poll}:{user}")
+    }
+}
+
+pub(crate) static CHAT_VOTES: Collection = Collection {
+    name: "chat_votes",
+    indexes: &[
+        Index { name: "answer", fields: &["poll", "answer"], unique: false },
+        Index { name: "user", fields: &["user", "at"], unique: false },
+        Index { name: "channel", fields: &["channel"], unique: false },
+        Index { name: "until", fields: &["until"], unique: false },
+    ],
+    words: &[],
+    migrations: &[],
+};
+
+impl Document for Vote {
+    const COLLECTION: &'static Collection = &CHAT_VOTES;
+
+    fn id(&self) -> String {
+        Self::id_of(self.poll, self.user)
+    }
+}
 
 pub(crate) static MODERATION: Collection = Collection {
     name: "moderation",

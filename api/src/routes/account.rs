@@ -327,12 +327,18 @@ fn exported_report(report: &Report) -> serde_json::Value {
     })
 }
 
-/// What a person said in chat, newest first, and where they may say nothing.
+/// What a person said in chat, newest first, what waits or waited lately for moderators, how they vote in polls
+/// that run, to what they subscribe, and where they may say nothing.
 async fn exported_chat(state: &ApiState, user: UserId) -> Result<serde_json::Value, ApiError> {
     let rooms = Rooms::new(state.store().clone());
     let (said, silenced) =
         (rooms.said_by(user, EXPORT_MAX).await?, rooms.sanctions_of(user, EXPORT_MAX).await?);
+    let held = rooms.held_by(user, EXPORT_MAX).await?;
     let of = said.iter().map(|one| one.channel).chain(silenced.iter().map(|one| one.channel));
+    let votes = rooms.votes_of(user, EXPORT_MAX).await?;
+    let of = of.chain(held.iter().map(|one| one.channel)).chain(votes.iter().map(|one| one.channel));
+    let subscriptions = rooms.subscriptions_of(user, EXPORT_MAX).await?;
+    let of = of.chain(subscriptions.iter().map(|one| one.channel));
     let mut names = BTreeMap::new();
     for id in of.collect::<BTreeSet<_>>() {
         names.insert(id, state.studio().channels.get(id).await?.map(|channel| channel.name));
@@ -357,7 +363,36 @@ async fn exported_chat(state: &ApiState, user: UserId) -> Result<serde_json::Val
             json!({ "channel": names[&one.channel], "at": time(one.at), "until": until, "reason": one.reason })
         })
         .collect();
-    Ok(json!({ "messages": said, "sanctions": silenced }))
+    let held: Vec<_> = held
+        .iter()
+        .map(|one| {
+            json!({
+                "channel": names[&one.channel],
+                "at": time(one.at),
+                "text": one.message.text,
+                "decision": one.decision,
+            })
+        })
+        .collect();
+    let votes: Vec<_> = votes
+        .iter()
+        .map(|one| {
+            json!({ "channel": names[&one.channel], "at": time(one.at), "poll": one.poll, "answer": one.answer })
+        })
+        .collect();
+    let subscriptions: Vec<_> = subscriptions
+        .iter()
+        .map(
+            |one| json!({ "channel": names[&one.channel], "at": time(one.at), "until": one.until.map(time) }),
+        )
+        .collect();
+    Ok(json!({
+        "messages": said,
+        "sanctions": silenced,
+        "held": held,
+        "votes": votes,
+        "subscriptions": subscriptions,
+    }))
 }
 
 /// What a person wants of notices, and those that the bell lists.

@@ -1,6 +1,6 @@
 //! Rooms by REST beside the table of who may do what: what is asked in several ways, and what goes with an account.
 
-use millrace_core::chat::{Author, ChatMessage, MessageKind};
+use millrace_core::chat::{Author, ChatMessage, HoldReason, MessageKind};
 use millrace_core::ids::{ChannelId, MessageId, UserId};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -16,17 +16,15 @@ async fn id_of(world: &World, name: &str) -> UserId {
     world.state.store().find_one::<User>("name", name).await.unwrap().unwrap().value.id
 }
 
-/// Somebody said something in `studio`.
-async fn said(world: &World, number: u128, name: &str, text: &str) -> String {
-    let studio = world.state.store().find_one::<Channel>("name", "studio").await.unwrap().unwrap();
-    let channel: ChannelId = studio.id;
+/// A message of somebody.
+async fn text_of(world: &World, number: u128, name: &str, text: &str) -> ChatMessage {
     let author = Author {
         id: id_of(world, name).await,
         name: name.parse().unwrap(),
         display_name: name.to_owned(),
         badges: Vec::new(),
     };
-    let message = ChatMessage {
+    ChatMessage {
         id: MessageId(uuid::Uuid::from_u128(number)),
         at: "2026-11-21T20:00:00Z".parse().unwrap(),
         kind: MessageKind::Text,
@@ -36,7 +34,14 @@ async fn said(world: &World, number: u128, name: &str, text: &str) -> String {
         reply_to: None,
         mentions: Vec::new(),
         event: None,
-    };
+    }
+}
+
+/// Somebody said something in `studio`.
+async fn said(world: &World, number: u128, name: &str, text: &str) -> String {
+    let studio = world.state.store().find_one::<Channel>("name", "studio").await.unwrap().unwrap();
+    let channel: ChannelId = studio.id;
+    let message = text_of(world, number, name, text).await;
     Rooms::new(world.state.store().clone()).keep_many(channel, &[&message]).await.unwrap();
     message.id.to_string()
 }
@@ -113,6 +118,138 @@ async fn a_room_says_what_can_be_done_about_a_ban() {
     assert_eq!(edit("Write to ada.".into()).await.1["appeal"], "Write to ada.");
     let (status, problem) = edit("x".repeat(301)).await;
     assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/appeal")));
+}
+
+const HELD: &str = "/api/v1/channels/studio/chat/held";
+
+/// Something of eve's waits.
+async fn waits(world: &World, number: u128, text: &str) -> String {
+    let studio = world.state.store().find_one::<Channel>("name", "studio").await.unwrap().unwrap().value.id;
+    let message = text_of(world, number, "eve", text).await;
+    let rooms = Rooms::new(world.state.store().clone());
+    rooms.hold(studio, &message, HoldReason::Link, world.state.now_ms()).await.unwrap();
+    message.id.to_string()
+}
+
+#[tokio::test]
+async fn what_waits_is_listed_and_the_first_who_decides_is_right() {
+    let world = World::new().await;
+    let (first, second) = (waits(&world, 1, "see a.example").await, waits(&world, 2, "see b.example").await);
+    let listed = world.ask("GET", &format!("{HELD}?limit=1"), &world.bob, None).await.1;
+    let line = &listed["items"][0];
+    assert_eq!((&line["message"]["id"], &line["why"]), (&json!(first), &json!("link")), "{listed}");
+    let next = format!("{HELD}?limit=1&cursor={}", listed["next_cursor"].as_str().unwrap());
+    let listed = world.ask("GET", &next, &world.bob, None).await.1;
+    assert_eq!(listed["items"][0]["message"]["text"], "see b.example");
+    let decide = async |id: &str, who: &str, decision: &str| {
+        world.ask("PUT", &format!("{HELD}/{id}"), who, Some(json!({ "decision": decision }))).await
+    };
+    assert_eq!(decide(&first, &world.bob, "allow").await.0, 204);
+    assert_eq!(decide(&first, &world.bob, "allow").await.0, 204, "the same again");
+    let (status, problem) = decide(&first, &world.ada, "deny").await;
+    assert_eq!((status, &problem["type"]), (409, &json!("/problems/already-decided")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("bob let it through"), "{problem}");
+    assert_eq!(decide("x", &world.ada, "deny").await.0, 404);
+    assert_eq!(decide(&second, &world.ada, "perhaps").await.0, 422);
+    let export = world.ask("GET", "/api/v1/me/export", &world.eve, None).await.1;
+    let held: Vec<_> =
+        export["chat"]["held"].as_array().unwrap().iter().map(|one| one["decision"].clone()).collect();
+    assert!(held.contains(&json!("allowed")) && held.contains(&Value::Null), "{held:?}");
+    // Whoever may say nothing more waits for nothing any more.
+    let path = "/api/v1/channels/studio/chat/sanctions/eve";
+    assert_eq!(world.ask("PUT", path, &world.bob, Some(json!({}))).await.0, 204);
+    let listed = world.ask("GET", HELD, &world.bob, None).await.1;
+    assert_eq!(listed["items"], json!([]));
+    assert!(decide(&second, &world.ada, "allow").await.1["detail"].as_str().unwrap().contains("bob did not"));
+}
+
+const POLLS: &str = "/api/v1/channels/studio/chat/polls";
+
+#[tokio::test]
+async fn people_vote_once_and_everybody_reads_the_same_result() {
+    let world = World::new().await;
+    let new = |question: &str, answers: &[&str], seconds: u32| {
+        Some(json!({ "question": question, "answers": answers, "seconds": seconds }))
+    };
+    for (body, pointer) in [
+        (new(" ", &["a", "b"], 60), "/question"),
+        (new("?", &["a"], 60), "/answers"),
+        (new("?", &["a", " A "], 60), "/answers"),
+        (new("?", &["a", ""], 60), "/answers/1"),
+        (new("?", &["1", "2", "3", "4", "5", "6", "7"], 60), "/answers"),
+        (new("?", &["a", "b"], 9), "/seconds"),
+        (new("a\u{0}b", &["a", "b"], 60), "/question"),
+    ] {
+        let (status, problem) = world.ask("POST", POLLS, &world.bob, body).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)), "{problem}");
+    }
+    let (status, poll) = world.ask("POST", POLLS, &world.bob, new(" Which? ", &["this", "that"], 60)).await;
+    assert_eq!((status, &poll["question"], &poll["open"]), (201, &json!("Which?"), &json!(true)), "{poll}");
+    let again = world.ask("POST", POLLS, &world.ada, new("?", &["a", "b"], 60)).await;
+    assert_eq!((again.0, &again.1["type"]), (409, &json!("/problems/poll-runs")));
+    let this = format!("{POLLS}/{}", poll["id"].as_str().unwrap());
+    let vote = async |who: &str, answer: u32| {
+        world.ask("PUT", &format!("{this}/vote"), who, Some(json!({ "answer": answer }))).await
+    };
+    for (who, answer) in [(&world.eve, 1), (&world.eve, 0), (&world.bob, 0), (&world.ada, 1)] {
+        assert_eq!(vote(who, answer).await.0, 204);
+    }
+    assert_eq!(vote("", 0).await.0, 401);
+    assert_eq!(vote(&world.eve, 2).await.1["errors"][0]["pointer"], "/answer");
+    let mine = world.ask("GET", "/api/v1/channels/studio/chat/poll", &world.eve, None).await.1;
+    assert_eq!((&mine["voted"], &mine["poll"]["open"]), (&json!(0), &json!(true)), "{mine}");
+    let export = world.ask("GET", "/api/v1/me/export", &world.eve, None).await.1;
+    assert_eq!(export["chat"]["votes"][0]["answer"], 0);
+    let path = "/api/v1/channels/studio/chat/sanctions/eve";
+    assert_eq!(world.ask("PUT", path, &world.bob, Some(json!({}))).await.0, 204);
+    assert_eq!(vote(&world.eve, 1).await.0, 403, "banned");
+
+    let close = async |who: &str| world.ask("POST", &format!("{this}/close"), who, None).await;
+    assert_eq!(close(&world.eve).await.0, 403);
+    let (status, closed) = close(&world.bob).await;
+    let votes = json!([{ "text": "this", "votes": 2 }, { "text": "that", "votes": 1 }]);
+    assert_eq!((status, &closed["open"], &closed["answers"]), (200, &json!(false), &votes), "{closed}");
+    assert_eq!(close(&world.bob).await.1["answers"], votes, "harmless");
+    let late = vote(&world.ada, 0).await;
+    assert_eq!((late.0, &late.1["type"]), (409, &json!("/problems/poll-closed")));
+    let shown = world.ask("GET", "/api/v1/channels/studio/chat/poll", "", None).await.1;
+    assert_eq!((&shown["poll"]["answers"], &shown["voted"]), (&votes, &Value::Null));
+    let next = world.ask("POST", POLLS, &world.ada, new("?", &["a", "b"], 60)).await.0;
+    assert_eq!(next, 201, "one after the other");
+    assert_eq!(vote(&world.ada, 0).await.0, 404, "in the one before");
+}
+
+#[tokio::test]
+async fn the_owner_says_who_subscribes_and_until_when() {
+    const SUBSCRIBERS: &str = "/api/v1/channels/studio/subscribers";
+    let world = World::new().await;
+    let eve = format!("{SUBSCRIBERS}/eve");
+    let put =
+        async |who: &str, until: Value| world.ask("PUT", &eve, who, Some(json!({ "until": until }))).await;
+    let later = "2199-01-01T00:00:00Z";
+    assert_eq!(put(&world.eve, Value::Null).await.0, 403, "not by oneself");
+    assert_eq!(put(&world.bob, Value::Null).await.0, 403, "not by moderators");
+    let (status, problem) = put(&world.ada, json!("2020-01-01T00:00:00Z")).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/until")), "{problem}");
+    assert_eq!(put(&world.ada, json!("soon")).await.0, 422);
+    assert_eq!(put(&world.ada, json!(later)).await.0, 204);
+    for who in [&world.eve, &world.bob, &world.ada] {
+        let (status, shown) = world.ask("GET", &eve, who, None).await;
+        assert_eq!((status, &shown["name"], &shown["until"]), (200, &json!("eve"), &json!(later)), "{shown}");
+    }
+    let others = world.ask("GET", &format!("{SUBSCRIBERS}/bob"), &world.eve, None).await.0;
+    assert_eq!(others, 403, "who else subscribes is the channel's business");
+    assert_eq!(put(&world.ada, Value::Null).await.0, 204);
+    let listed = world.ask("GET", SUBSCRIBERS, &world.bob, None).await.1;
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["until"]), (1, &Value::Null), "{listed}");
+    let export = world.ask("GET", "/api/v1/me/export", &world.eve, None).await.1;
+    assert_eq!(export["chat"]["subscriptions"][0]["channel"], "studio");
+    for _ in 0..2 {
+        assert_eq!(world.ask("DELETE", &eve, &world.ada, None).await.0, 204);
+    }
+    let (status, problem) = world.ask("GET", &eve, &world.ada, None).await;
+    assert_eq!((status, &problem["type"]), (404, &json!("/problems/no-such-subscriber")));
 }
 
 /// A request with a picture.

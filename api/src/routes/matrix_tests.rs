@@ -177,6 +177,27 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
         "",
         [401, 404, 204, 204, 204],
     ),
+    ("listHeldMessages", "/api/v1/channels/studio/chat/held", "", [401, 403, 200, 200, 200]),
+    (
+        "reviewHeldMessage",
+        "/api/v1/channels/studio/chat/held/0198c6d2-0000-7000-8000-00000000dead",
+        r#"{"decision":"allow"}"#,
+        [401, 403, 404, 404, 404],
+    ),
+    ("getPoll", "/api/v1/channels/studio/chat/poll", "", ALL_OK),
+    (
+        "openPoll",
+        "/api/v1/channels/studio/chat/polls",
+        r#"{"question":"Which boat?","answers":["The dinghy","The barge"],"seconds":60}"#,
+        [401, 403, 409, 409, 409],
+    ),
+    (
+        "votePoll",
+        "/api/v1/channels/studio/chat/polls/POLL/vote",
+        r#"{"answer":0}"#,
+        [401, 204, 204, 204, 204],
+    ),
+    ("closePoll", "/api/v1/channels/studio/chat/polls/POLL/close", "", [401, 403, 200, 200, 200]),
     ("listChatSanctions", "/api/v1/channels/studio/chat/sanctions", "", [401, 403, 200, 200, 200]),
     (
         "sanctionChatter",
@@ -198,6 +219,10 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("getEmote", "/emotes/EMOTE", "", ALL_OK),
     ("honourChatter", "/api/v1/channels/studio/chat/vips/eve", "", [401, 403, 403, 204, 204]),
     ("dishonourChatter", "/api/v1/channels/studio/chat/vips/eve", "", [401, 403, 403, 204, 204]),
+    ("listSubscribers", "/api/v1/channels/studio/subscribers", "", [401, 403, 200, 200, 200]),
+    ("getSubscriber", "/api/v1/channels/studio/subscribers/bob", "", [401, 403, 404, 404, 404]),
+    ("addSubscriber", "/api/v1/channels/studio/subscribers/eve", "{}", [401, 403, 403, 204, 204]),
+    ("removeSubscriber", "/api/v1/channels/studio/subscribers/eve", "", [401, 403, 403, 204, 204]),
     ("reportChannel", "/api/v1/channels/studio/reports", r#"{"reason":"spam"}"#, [401, 204, 204, 409, 204]),
     ("listSchedule", "/api/v1/channels/studio/schedule", "", ALL_OK),
     ("getCalendar", "/api/v1/channels/studio/schedule.ics", "", ALL_OK),
@@ -311,6 +336,9 @@ impl World {
         self.ids.insert("DAY", day[..10].to_owned());
         let plan = self.ask("POST", "/api/v1/channels/studio/plans", &self.page(OWNER), PLAN).await;
         self.ids.insert("PLAN", plan.1["id"].as_str().unwrap().to_owned());
+        let poll = r#"{"question":"Which?","answers":["this","that"],"seconds":600}"#;
+        let poll = self.ask("POST", "/api/v1/channels/studio/chat/polls", &self.page(OWNER), poll).await;
+        self.ids.insert("POLL", poll.1["id"].as_str().unwrap().to_owned());
         let spam = r#"{"reason":"spam"}"#;
         self.ask("POST", "/api/v1/users/bob/reports", &self.page(STRANGER), spam).await;
         let reports = self.ask("GET", "/api/v1/admin/reports", &self.page(ADMIN), "").await;

@@ -165,12 +165,20 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(chat::rules::show, chat::rules::edit))
         .routes(routes!(chat::messages::list, chat::messages::clear))
         .routes(routes!(chat::messages::delete))
+        .routes(routes!(chat::held::list))
+        .routes(routes!(chat::held::review))
+        .routes(routes!(chat::polls::show))
+        .routes(routes!(chat::polls::open))
+        .routes(routes!(chat::polls::vote))
+        .routes(routes!(chat::polls::close))
         .routes(routes!(chat::sanctions::list))
         .routes(routes!(chat::sanctions::impose, chat::sanctions::pardon))
         .routes(routes!(chat::pins::pin, chat::pins::unpin))
         .routes(routes!(chat::emotes::list))
         .routes(routes!(chat::emotes::put, chat::emotes::delete).layer(picture()))
         .routes(routes!(chat::vips::honour, chat::vips::dishonour))
+        .routes(routes!(chat::subscribers::list))
+        .routes(routes!(chat::subscribers::show, chat::subscribers::add, chat::subscribers::remove))
 }
 
 /// The public keys of access tokens, for other servers of this site (RFC 7517).

@@ -27,8 +27,8 @@ use uuid::Uuid;
 
 use self::line::{Came, Line, Lines};
 use self::session::{Action, Session};
-use crate::node::{Frame, NoEntry, Node};
-use crate::protocol::{Draft, Refusal};
+use crate::node::{Frame, NoEntry, Node, Said};
+use crate::protocol::{Draft, HELD, Refusal};
 use crate::rate::{Meter, Rate};
 use crate::records::Chatter;
 use crate::socket::{MISSED, Saying, say};
@@ -119,6 +119,9 @@ enum News {
     Refused {
         channel: ChannelName,
         refusal: Refusal,
+    },
+    Held {
+        channel: ChannelName,
     },
     /// The session ended, or the connection is too slow.
     Over(String),
@@ -222,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Connection<S> {
                 self.session.kept_out(&channel, &why)
             }
             // What was on the way when the room was left.
-            News::Said { channel, .. } | News::Refused { channel, .. }
+            News::Said { channel, .. } | News::Refused { channel, .. } | News::Held { channel }
                 if !self.rooms.contains_key(&channel) =>
             {
                 Vec::new()
@@ -231,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Connection<S> {
             News::Refused { channel, refusal } => {
                 self.session.refused(&channel, refusal.code.name(), &refusal.detail)
             }
+            News::Held { channel } => self.session.held(&channel, HELD),
             News::Over(why) => return Err(why),
         };
         self.act(actions).await
@@ -396,8 +400,11 @@ impl Attending {
                 (_, result, back) = said => {
                     saying = None;
                     speaker = Some(back);
-                    if let Err(refusal) = result {
-                        self.tell(News::Refused { channel: self.channel.clone(), refusal }).await;
+                    let channel = self.channel.clone();
+                    match result {
+                        Ok(Said::Now(_)) => {}
+                        Ok(Said::Held(_)) => self.tell(News::Held { channel }).await,
+                        Err(refusal) => self.tell(News::Refused { channel, refusal }).await,
                     }
                 }
                 frame = seat.frames.recv() => match frame {
@@ -409,7 +416,14 @@ impl Attending {
                             self.tell(News::Said { channel: self.channel.clone(), message, own: ours }).await;
                         }
                     }
-                    Ok(Frame::Standing(_)) => {}
+                    // Only what was said here: programs of the person elsewhere are told there.
+                    Ok(Frame::Refused(user, Some(nonce), refusal))
+                        if seat.is_person(user) && own.contains(&nonce) =>
+                    {
+                        let refusal = refusal.as_ref().clone();
+                        self.tell(News::Refused { channel: self.channel.clone(), refusal }).await;
+                    }
+                    Ok(Frame::Standing(_) | Frame::Moderators(_) | Frame::Refused(..)) => {}
                     Ok(Frame::Admission) => {
                         if let Err(refused) = self.node.look_again(&seat).await {
                             return kept_out(reason(refused));

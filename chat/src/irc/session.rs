@@ -198,6 +198,15 @@ impl Session {
         vec![self.number("404", &[&room], why)]
     }
 
+    /// What it said waits for somebody who moderates.
+    pub(crate) fn held(&self, channel: &ChannelName, why: &str) -> Vec<Action> {
+        let room = format!("#{channel}");
+        if self.caps.contains("standard-replies") {
+            return vec![tell(line(SERVER, "NOTE", &["PRIVMSG", "HELD", &room], Some(why)))];
+        }
+        vec![tell(line(SERVER, "NOTICE", &[&room], Some(why)))]
+    }
+
     /// Something was said in a room; `own`: by this very connection.
     pub(crate) fn message(&self, channel: &ChannelName, message: &ChatMessage, own: bool) -> Vec<Action> {
         if own && !self.caps.contains("echo-message") {
@@ -380,6 +389,7 @@ fn badge_name(badge: Badge) -> &'static str {
         Badge::Admin => "admin",
         Badge::Moderator => "moderator",
         Badge::Vip => "vip",
+        Badge::Subscriber => "subscriber",
         Badge::Bot => "bot",
     }
 }

@@ -177,3 +177,11 @@ fn a_connection_is_in_a_bounded_number_of_rooms() {
         [":millrace 405 ada #one_more :You are in as many rooms as a connection may be in"]
     );
 }
+
+#[test]
+fn who_waits_for_a_moderator_is_told_so() {
+    let room = name("studio");
+    let held = here("standard-replies").held(&room, "Wait.");
+    assert_eq!(told(&held), [":millrace NOTE PRIVMSG HELD #studio :Wait."]);
+    assert_eq!(told(&here("").held(&room, "Wait.")), [":millrace NOTICE #studio :Wait."]);
+}

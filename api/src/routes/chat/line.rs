@@ -73,6 +73,8 @@ pub enum ChatBadge {
     Moderator,
     /// Honoured by the channel.
     Vip,
+    /// Subscribes to the channel.
+    Subscriber,
     /// Speaks through an API token.
     Bot,
 }
@@ -98,6 +100,7 @@ impl From<Badge> for ChatBadge {
             Badge::Admin => Self::Admin,
             Badge::Moderator => Self::Moderator,
             Badge::Vip => Self::Vip,
+            Badge::Subscriber => Self::Subscriber,
             Badge::Bot => Self::Bot,
         }
     }

@@ -1,11 +1,14 @@
 //! Chat rooms beside their WebSocket: `/api/v1/channels/{name}/chat`, its messages, and who keeps order there.
 
 pub mod emotes;
+pub mod held;
 pub mod line;
 pub mod messages;
 pub mod pins;
+pub mod polls;
 pub mod rules;
 pub mod sanctions;
+pub mod subscribers;
 pub mod vips;
 
 use axum::http::{HeaderValue, StatusCode, header};

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use millrace_core::chat::{Links, RoomSettings, RoomUpdated};
+use millrace_core::chat::{Hold, Links, RoomSettings, RoomUpdated};
 use millrace_core::event::EventBody;
 use millrace_core::ids::ChannelName;
 use millrace_http::problem::FieldProblem;
@@ -47,6 +47,8 @@ pub struct ChatRoom {
     /// For how many seconds somebody must have followed the channel to speak; null: everybody may.
     #[schema(required)]
     followers_only_s: Option<u32>,
+    /// Whether only who subscribes may speak, beside who moderates and VIPs.
+    subscribers_only: bool,
     /// Whether two messages may not be alike.
     unique: bool,
     /// How old an account must be to speak, in seconds.
@@ -67,6 +69,9 @@ pub struct ChatRoom {
     /// The message on top.
     #[schema(required)]
     pinned: Option<ChatLine>,
+    /// For who moderates: which messages wait for them instead of being said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldPolicy>,
     /// For who moderates: what nobody may say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["spoiler*"]))]
@@ -88,6 +93,20 @@ pub enum LinkPolicy {
     Nobody,
 }
 
+/// Which messages wait for who moderates instead of being said. Each holds what those before it hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldPolicy {
+    /// None.
+    Off,
+    /// Those with links and blocked terms that would be refused.
+    LinksAndTerms,
+    /// Those of people who said nothing here before.
+    NewPeople,
+    /// Everything but what who moderates and VIPs say.
+    All,
+}
+
 /// What is to change in a room; what is absent stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -99,6 +118,8 @@ pub struct ChatRoomEdit {
     #[serde(deserialize_with = "given")]
     #[schema(example = 600)]
     followers_only_s: Option<Option<u32>>,
+    /// Whether only who subscribes may speak, beside who moderates and VIPs.
+    subscribers_only: Option<bool>,
     /// Whether two messages may not be alike.
     unique: Option<bool>,
     /// 0 to a year.
@@ -108,6 +129,8 @@ pub struct ChatRoomEdit {
     links: Option<LinkPolicy>,
     /// Whether nothing but emotes may be said.
     emote_only: Option<bool>,
+    /// Which messages wait for who moderates instead of being said.
+    hold: Option<HoldPolicy>,
     /// At most 1000 characters.
     rules: Option<String>,
     /// What whoever is banned or timed out reads with the reason: what they can do about it. At most 300 characters.
@@ -148,6 +171,28 @@ impl From<LinkPolicy> for Links {
     }
 }
 
+impl From<Hold> for HoldPolicy {
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::Off => Self::Off,
+            Hold::LinksAndTerms => Self::LinksAndTerms,
+            Hold::NewPeople => Self::NewPeople,
+            Hold::All => Self::All,
+        }
+    }
+}
+
+impl From<HoldPolicy> for Hold {
+    fn from(hold: HoldPolicy) -> Self {
+        match hold {
+            HoldPolicy::Off => Self::Off,
+            HoldPolicy::LinksAndTerms => Self::LinksAndTerms,
+            HoldPolicy::NewPeople => Self::NewPeople,
+            HoldPolicy::All => Self::All,
+        }
+    }
+}
+
 async fn view(
     state: &ApiState,
     channel: &Channel,
@@ -166,6 +211,7 @@ async fn view(
         channel: channel.name.clone(),
         slow_mode_s: settings.slow_mode_s,
         followers_only_s: settings.followers_only_s,
+        subscribers_only: settings.subscribers_only,
         unique: settings.unique,
         account_age_s: settings.account_age_s,
         links: settings.links.into(),
@@ -175,6 +221,7 @@ async fn view(
         system_messages: settings.system_messages,
         max_length: settings.max_length,
         pinned: pinned.map(|pinned| ChatLine::of(*pinned, false)),
+        hold: moderates.then_some(settings.hold.into()),
         blocked_terms: moderates.then_some(settings.blocked_terms),
         vips: moderates.then_some(people),
     })
@@ -254,10 +301,12 @@ impl ChatRoomEdit {
         }
         set(&mut settings.slow_mode_s, self.slow_mode_s.as_ref());
         set(&mut settings.followers_only_s, self.followers_only_s.as_ref());
+        set(&mut settings.subscribers_only, self.subscribers_only.as_ref());
         set(&mut settings.unique, self.unique.as_ref());
         set(&mut settings.account_age_s, self.account_age_s.as_ref());
         set(&mut settings.links, self.links.map(Links::from).as_ref());
         set(&mut settings.emote_only, self.emote_only.as_ref());
+        set(&mut settings.hold, self.hold.map(Hold::from).as_ref());
         set(&mut settings.rules, self.rules.as_ref());
         set(&mut settings.appeal, self.appeal.as_ref());
         set(&mut settings.system_messages, self.system_messages.as_ref());

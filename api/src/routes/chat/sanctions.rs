@@ -12,6 +12,7 @@ use millrace_store::After;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::held::deny_all_of;
 use super::pins::unpin_if;
 use super::{Told, kept_by, note, rooms, tell};
 use crate::ApiState;
@@ -145,6 +146,7 @@ pub(crate) async fn impose(
         None => EventBody::UserBanned(UserBanned { chat: Some(ChatBan { user, reason, by }) }),
     };
     tell(&state, &channel, body).await?;
+    deny_all_of(&state, &channel, &person, user).await?;
     unpin_if(&state, &channel, |pinned| pinned.author.as_ref().is_some_and(|author| author.id == user))
         .await?;
     Ok(StatusCode::NO_CONTENT)
