@@ -532,6 +532,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{name}/chat/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists messages that wait for somebody who moderates, oldest first. For the owner and moderators of the channel. */
+        get: operations["listHeldMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/held/{message}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Lets a message that waits be said, or does not. The first decision holds; the same again is harmless. For the owner and
+         *     moderators of the channel.
+         */
+        put: operations["reviewHeldMessage"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{name}/chat/messages": {
         parameters: {
             query?: never;
@@ -583,6 +620,74 @@ export interface paths {
         post?: never;
         /** Takes away what is on top of a room. For its owner and moderators. */
         delete: operations["unpinChatMessage"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/poll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the poll that runs in a room, or the last one, and how one votes. Pages are told by the WebSocket how others vote. */
+        get: operations["getPoll"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/polls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks everybody in a room; when the time is over, the room says the result. For its owner and moderators. */
+        post: operations["openPoll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/polls/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Closes a poll before its time is over; harmless if it is closed. For the owner and moderators of the channel. */
+        post: operations["closePoll"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/chat/polls/{id}/vote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Votes, or votes otherwise: one answer for each person. For who is signed in and may read the room. */
+        put: operations["votePoll"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -904,6 +1009,42 @@ export interface paths {
          */
         post: operations["stopStream"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/subscribers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who subscribes to a channel, the newest first. For its owner and moderators. */
+        get: operations["listSubscribers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/subscribers/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows whether and until when a person subscribes to a channel. For its owner and moderators, and for the person. */
+        get: operations["getSubscriber"];
+        /** Says that a person subscribes to a channel, or until another time. For its owner, and their programs. */
+        put: operations["addSubscriber"];
+        post?: never;
+        /** Says that a person does not subscribe to a channel any more; harmless if they do not. For its owner, and their programs. */
+        delete: operations["removeSubscriber"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1897,7 +2038,7 @@ export interface components {
          * @description What somebody is in a room.
          * @enum {string}
          */
-        ChatBadge: "broadcaster" | "admin" | "moderator" | "vip" | "bot";
+        ChatBadge: "broadcaster" | "admin" | "moderator" | "vip" | "subscriber" | "bot";
         /** @description A message. */
         ChatLine: {
             /**
@@ -1991,6 +2132,7 @@ export interface components {
              * @description For how many seconds somebody must have followed the channel to speak; null: everybody may.
              */
             followers_only_s: number | null;
+            hold?: components["schemas"]["HoldPolicy"] | null;
             /** @description Who may send links. */
             links: components["schemas"]["LinkPolicy"];
             /**
@@ -2009,6 +2151,8 @@ export interface components {
              * @description Seconds between two messages of one person; 0: none.
              */
             slow_mode_s: number;
+            /** @description Whether only who subscribes may speak, beside who moderates and VIPs. */
+            subscribers_only: boolean;
             /** @description Whether the room says that a broadcast began or ended. */
             system_messages: boolean;
             /** @description Whether two messages may not be alike. */
@@ -2052,6 +2196,8 @@ export interface components {
              */
             followers_only_s: number | null;
             /** @default null */
+            hold: components["schemas"]["HoldPolicy"] | null;
+            /** @default null */
             links: components["schemas"]["LinkPolicy"] | null;
             /**
              * Format: int32
@@ -2073,6 +2219,11 @@ export interface components {
              * @example 5
              */
             slow_mode_s: number | null;
+            /**
+             * @description Whether only who subscribes may speak, beside who moderates and VIPs.
+             * @default null
+             */
+            subscribers_only: boolean | null;
             /**
              * @description Whether the room says that a broadcast began or ended.
              * @default null
@@ -2237,6 +2388,38 @@ export interface components {
              */
             next_beat: number;
         };
+        /**
+         * @description Why a message waits.
+         * @enum {string}
+         */
+        HeldBecause: "link" | "blocked_term" | "new_person" | "everything";
+        /**
+         * @description Whether a message that waits is said.
+         * @enum {string}
+         */
+        HeldDecision: "allow" | "deny";
+        /** @description A message that waits. */
+        HeldLine: {
+            /** @description As it would be said. */
+            message: components["schemas"]["ChatLine"];
+            /**
+             * Format: date-time
+             * @description When it expires.
+             */
+            until: string;
+            /** @description Why it waits. */
+            why: components["schemas"]["HeldBecause"];
+        };
+        /** @description What is decided about a message that waits. */
+        HeldReview: {
+            /** @description What. */
+            decision: components["schemas"]["HeldDecision"];
+        };
+        /**
+         * @description Which messages wait for who moderates instead of being said. Each holds what those before it hold.
+         * @enum {string}
+         */
+        HoldPolicy: "off" | "links_and_terms" | "new_people" | "all";
         /** @description A way in which the person signs in. */
         IdentityItem: {
             /**
@@ -2376,6 +2559,28 @@ export interface components {
              * @example kettle-harbour-violet-42
              */
             password: string;
+        };
+        /** @description A poll that is to begin. */
+        NewPoll: {
+            /**
+             * @description 2 to 6, no two alike, each one line of 1 to 60 characters.
+             * @example [
+             *       "The dinghy",
+             *       "The barge"
+             *     ]
+             */
+            answers: string[];
+            /**
+             * @description One line of 1 to 140 characters.
+             * @example Which boat is next?
+             */
+            question: string;
+            /**
+             * Format: int32
+             * @description For how many seconds people can vote: 10 to 3600.
+             * @example 120
+             */
+            seconds: number;
         };
         /** @description What a browser's `PushSubscription` says. */
         NewPushDevice: {
@@ -2750,6 +2955,26 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description A page of a list. */
+        Page_HeldLine: {
+            /** @description What is on it. */
+            items: {
+                /** @description As it would be said. */
+                message: components["schemas"]["ChatLine"];
+                /**
+                 * Format: date-time
+                 * @description When it expires.
+                 */
+                until: string;
+                /** @description Why it waits. */
+                why: components["schemas"]["HeldBecause"];
+            }[];
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
+            next_cursor: string | null;
+        };
+        /** @description A page of a list. */
         Page_NoticeView: {
             /** @description What is on it. */
             items: {
@@ -3045,6 +3270,27 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** @description A page of a list. */
+        Page_SubscriberView: {
+            /** @description What is on it. */
+            items: (components["schemas"]["Profile"] & {
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                since: string;
+                /**
+                 * Format: date-time
+                 * @description Until when; null: until it is said otherwise.
+                 */
+                until: string | null;
+            })[];
+            /**
+             * @description Give this as `cursor` to get the next page; null on the last one.
+             * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+             */
+            next_cursor: string | null;
+        };
         /** @description A new password. */
         PasswordChange: {
             /**
@@ -3206,6 +3452,55 @@ export interface components {
          * @enum {string}
          */
         Playback: "public" | "unlisted" | "followers" | "private";
+        /** @description One answer of a poll. */
+        PollAnswer: {
+            /**
+             * @description The answer.
+             * @example The dinghy
+             */
+            text: string;
+            /**
+             * Format: int64
+             * @description How many votes it has. While the poll runs, as it was about a second ago.
+             */
+            votes: number;
+        };
+        /** @description A poll. */
+        PollView: {
+            /** @description What can be answered, and how many have. */
+            answers: components["schemas"]["PollAnswer"][];
+            /**
+             * Format: date-time
+             * @description When it closes, or closed.
+             */
+            closes_at: string;
+            /**
+             * Format: uuid
+             * @description Which.
+             */
+            id: string;
+            /** @description Whether one can vote. */
+            open: boolean;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            opened_at: string;
+            /**
+             * @description What is asked.
+             * @example Which boat is next?
+             */
+            question: string;
+        };
+        /** @description For what somebody votes. */
+        PollVote: {
+            /**
+             * Format: int32
+             * @description Which answer, from 0.
+             * @example 0
+             */
+            answer: number;
+        };
         /** @description An error (RFC 9457), `application/problem+json`. */
         ProblemDocument: {
             /**
@@ -3470,6 +3765,15 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "streamer" | "admin";
+        /** @description The poll of a room for somebody. */
+        RunningPoll: {
+            poll: components["schemas"]["PollView"] | null;
+            /**
+             * Format: int32
+             * @description For which of its answers one votes, from 0; null: for none. Known while it runs.
+             */
+            voted: number | null;
+        };
         /**
          * @description What a token may do.
          * @enum {string}
@@ -3826,6 +4130,28 @@ export interface components {
          * @enum {string}
          */
         Streaming: "everyone" | "streamers";
+        /** @description For how long somebody subscribes. */
+        SubscriberEdit: {
+            /**
+             * Format: date-time
+             * @description A time to come; absent or null: until it is said otherwise.
+             * @example 2036-01-01T00:00:00Z
+             */
+            until?: string | null;
+        };
+        /** @description Somebody who subscribes to a channel. */
+        SubscriberView: components["schemas"]["Profile"] & {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Until when; null: until it is said otherwise.
+             */
+            until: string | null;
+        };
         /** @description A token without its secret. */
         TokenInfo: {
             /** Format: date-time */
@@ -6754,6 +7080,194 @@ export interface operations {
             };
         };
     };
+    listHeldMessages: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_HeldLine"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reviewHeldMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                message: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HeldReview"];
+            };
+        };
+        responses: {
+            /** @description It is said, or its author is told that it is not */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Already decided */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     listChatMessages: {
         parameters: {
             query?: {
@@ -7123,6 +7637,350 @@ export interface operations {
                 };
             };
             /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getPoll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The poll */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunningPoll"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    openPoll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPoll"];
+            };
+        };
+        responses: {
+            /** @description People can vote */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A poll runs */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    closePoll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result, which the room says too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    votePoll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description Its id.
+                 * @example 0198c6d2-0000-7000-8000-000000000000
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PollVote"];
+            };
+        };
+        responses: {
+            /** @description The vote counts */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Poll closed, or: Too many changes */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
             503: {
                 headers: {
                     "retry-after"?: number;
@@ -9201,6 +10059,330 @@ export interface operations {
                 };
             };
             /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listSubscribers: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /**
+                 * @description `next_cursor` of the page before; the first page without.
+                 * @example 1763700000000.0198c6d2-0000-7000-8000-000000000000
+                 */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SubscriberView"];
+                };
+            };
+            /** @description Bad parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getSubscriber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They subscribe to it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriberView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: No such subscriber, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    addSubscriber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubscriberEdit"];
+            };
+        };
+        responses: {
+            /** @description They subscribe to it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Limit reached */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Bad request body, or: Invalid fields */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
+            503: {
+                headers: {
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    removeSubscriber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The channel's name.
+                 * @example studio
+                 */
+                name: string;
+                /**
+                 * @description The person's name.
+                 * @example bob
+                 */
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They do not subscribe to it */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description CSRF token, or: Forbidden, or: Foreign origin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such channel, or: No such person, or: Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Chat unavailable, or: Store unavailable */
             503: {
                 headers: {
                     "retry-after"?: number;

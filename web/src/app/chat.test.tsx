@@ -3,6 +3,7 @@ import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
 import { ADA, FakeRoom, messageNamed, ROOM } from '@/features/chat/engine/fake-room';
+import type { Poll } from '@/features/chat/engine/protocol';
 import { channelNamed, personNamed, problem, serve } from '@/testing/server';
 import { Providers } from './App';
 import { AppRoutes } from './routes';
@@ -32,6 +33,7 @@ async function join(routes: Parameters<typeof serve>[1] = {}, path = '/@boatyard
     'GET /channels/boatyard': () => channelNamed('boatyard'),
     [`GET ${CHAT}`]: () => ({ ...ROOM }),
     [`GET ${CHAT}/messages`]: () => ({ items: [], next_cursor: null }),
+    [`GET ${CHAT}/held`]: () => ({ items: [], next_cursor: null }),
     ...routes,
   });
   render(
@@ -121,6 +123,20 @@ describe('the chat of a channel', () => {
     await user.click(screen.getByRole('button', { name: 'Try again' }));
     expect(room.socket.up).toEqual([said]);
     settle();
+    await waitFor(() => expect(screen.queryByRole('alert')).not.toBeInTheDocument());
+  });
+
+  it('says that a moderator looks first, and what came of it', async () => {
+    const { user } = await join();
+    await user.type(await field(), 'see example.org{Enter}');
+    const said = room.socket.up.shift();
+    const nonce = said?.type === 'send' ? said.nonce : '';
+    tell({ type: 'held', nonce, id: '9', detail: 'A moderator looks at your message before others see it.' });
+    expect(await screen.findByText(/^A moderator looks at your message/)).toBeVisible();
+    tell({ type: 'refused', nonce, code: 'denied', detail: 'A moderator decided not to show your message.' });
+    expect(await screen.findByRole('alert')).toHaveTextContent('Not sent. A moderator decided not to show your message.');
+    expect(screen.queryByRole('button', { name: 'Try again' })).not.toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'Discard' }));
     await waitFor(() => expect(screen.queryByRole('alert')).not.toBeInTheDocument());
   });
 
@@ -281,6 +297,92 @@ describe('the chat of a channel', () => {
   });
 });
 
+describe('a poll', () => {
+  const soon = () => new Date(Date.now() + 60_000).toISOString();
+  const poll = (more: Partial<Poll> = {}): Poll => ({
+    id: 'p1',
+    question: 'Which boat?',
+    answers: ['The dinghy', 'The barge'],
+    counts: [0, 0],
+    closes_at: soon(),
+    open: true,
+    ...more,
+  });
+  const panel = () => screen.findByRole('region', { name: 'Poll' });
+
+  it('is voted in by keyboard, moves as others vote, and says its result', async () => {
+    const { server, user } = await join({ [`PUT ${CHAT}/polls/p1/vote`]: () => undefined });
+    tell({ type: 'poll', poll: poll({ counts: [] }) });
+    const box = within(await panel());
+    expect(screen.getByText('Poll: Which boat?')).toHaveRole('status');
+    const group = box.getByRole('group', { name: 'Which boat?' });
+    expect(box.getByRole('button', { name: 'Vote' })).toBeDisabled();
+    act(() => within(group).getByRole('radio', { name: /The dinghy/ }).focus());
+    await user.keyboard(' ');
+    await user.keyboard('{ArrowDown}');
+    expect(within(group).getByRole('radio', { name: /The barge/ })).toBeChecked();
+    await user.keyboard('{Enter}');
+    expect(await box.findByRole('img', { name: 'Your vote' })).toBeVisible();
+    expect(box.queryByRole('button', { name: 'Vote' })).not.toBeInTheDocument();
+    expect(server.asked.at(-1)).toMatchObject({ path: `${CHAT}/polls/p1/vote`, body: { answer: 1 } });
+    expect(server.asked.some(({ path }) => path === `${CHAT}/poll`)).toBe(false);
+    tell({ type: 'poll', poll: poll({ counts: [1, 3] }) });
+    expect(await box.findByText('4 votes')).toBeVisible();
+    expect(box.getByText('75 %')).toBeVisible();
+    tell({ type: 'poll', poll: poll({ counts: [1, 3], open: false }) });
+    expect(await screen.findByText('The poll is closed. Which boat? The barge, 75 percent.')).toHaveRole('status');
+    expect(box.queryByRole('radio')).not.toBeInTheDocument();
+    await user.click(box.getByRole('button', { name: 'Hide the poll' }));
+    expect(screen.queryByRole('region', { name: 'Poll' })).not.toBeInTheDocument();
+  });
+
+  it('knows how one voted before the page was there, and says when a vote does not count', async () => {
+    room.poll = poll({ counts: [2, 1] });
+    const { user } = await join({
+      [`GET ${CHAT}/poll`]: () => ({ poll: room.poll, voted: 0 }),
+      [`PUT ${CHAT}/polls/p1/vote`]: () => problem(409, 'poll-closed', 'This poll takes no more votes.'),
+    });
+    const box = within(await panel());
+    expect(await box.findByRole('img', { name: 'Your vote' })).toBeVisible();
+    await user.click(box.getByRole('radio', { name: /The barge/ }));
+    await user.click(box.getByRole('button', { name: 'Change my vote' }));
+    expect(await box.findByRole('alert')).toHaveTextContent('This poll takes no more votes.');
+  });
+
+  it('is only read by who is not signed in', async () => {
+    [room.you, room.poll] = [null, poll({ counts: [2, 1] })];
+    await join({ 'GET /me': () => problem(401, 'signed-out', 'Sign in first.') });
+    const box = within(await panel());
+    expect(box.getByText('3 votes · sign in to vote')).toBeVisible();
+    expect(box.queryByRole('radio')).not.toBeInTheDocument();
+  });
+
+  it('is opened and ended by who moderates', async () => {
+    room.you = MODERATOR;
+    const { server, user } = await join({
+      [`POST ${CHAT}/polls`]: () => ({ id: 'p1' }),
+      [`POST ${CHAT}/polls/p1/close`]: () => ({ id: 'p1' }),
+    });
+    await user.click(await screen.findByRole('button', { name: 'Manage the chat' }));
+    await user.click(await screen.findByRole('tab', { name: 'Poll' }));
+    await user.type(await screen.findByLabelText('Question'), 'Which boat?');
+    await user.type(screen.getByLabelText('Answer 1'), 'The dinghy');
+    await user.type(screen.getByLabelText('Answer 2'), 'The barge');
+    await user.click(screen.getByRole('button', { name: 'Another answer' }));
+    await user.selectOptions(screen.getByLabelText('People can vote for'), '1 min');
+    await user.click(screen.getByRole('button', { name: 'Ask' }));
+    await waitFor(() => expect(screen.queryByRole('tab', { name: 'Poll' })).not.toBeInTheDocument());
+    tell({ type: 'poll', poll: poll() });
+    await user.click(within(await panel()).getByRole('button', { name: 'End now' }));
+    await waitFor(() =>
+      expect(server.asked.filter(({ method }) => method === 'POST').map(({ path, body }) => [path, body])).toEqual([
+        [`${CHAT}/polls`, { question: 'Which boat?', answers: ['The dinghy', 'The barge'], seconds: 60 }],
+        [`${CHAT}/polls/p1/close`, ''],
+      ]),
+    );
+  });
+});
+
 describe('who moderates', () => {
   async function moderate(routes: Parameters<typeof serve>[1] = {}) {
     room.you = MODERATOR;
@@ -322,6 +424,36 @@ describe('who moderates', () => {
     expect(await screen.findByRole('alert')).toHaveTextContent('Only the owner may do that.');
   });
 
+  it('lets messages through that wait, or does not', async () => {
+    const held = (id: string, text: string) => ({ message: { ...bobs, id, text, mentions: [] }, why: 'link', until: '2026-11-21T20:30:00Z' });
+    let items = [held('21', 'first')];
+    let status = 204;
+    const { server, user } = await moderate({
+      [`GET ${CHAT}/held`]: () => ({ items, next_cursor: null }),
+      [`PUT ${CHAT}/held/21`]: () => undefined,
+      [`PUT ${CHAT}/held/22`]: () =>
+        status === 204 ? undefined : problem(409, 'already-decided', 'This message does not wait any more: ben let it through.'),
+    });
+    const queue = await screen.findByRole('region', { name: 'Messages that wait for you' });
+    expect(within(queue).getByText('1 message waits')).toBeVisible();
+    expect(within(queue).getByText('Has a link')).toBeVisible();
+    tell({ type: 'queue', waiting: [held('22', 'second'), held('23', 'third')] });
+    expect(await within(queue).findByText('3 messages wait')).toBeVisible();
+    await user.click(within(queue).getAllByRole('button', { name: 'Allow the message of Bob' })[0] as HTMLElement);
+    await waitFor(() => expect(within(queue).queryByText('first')).not.toBeInTheDocument());
+    // Another moderator was faster, twice.
+    tell({ type: 'queue', reviewed: [{ id: '23', decision: 'denied' }] });
+    await waitFor(() => expect(within(queue).queryByText('third')).not.toBeInTheDocument());
+    [status, items] = [409, []];
+    await user.click(within(queue).getByRole('button', { name: 'Deny the message of Bob' }));
+    expect(await screen.findByRole('alert')).toHaveTextContent('ben let it through.');
+    await waitFor(() => expect(screen.queryByRole('region', { name: 'Messages that wait for you' })).not.toBeInTheDocument());
+    expect(server.asked.filter(({ method }) => method === 'PUT').map(({ path, body }) => [path, body])).toEqual([
+      [`${CHAT}/held/21`, { decision: 'allow' }],
+      [`${CHAT}/held/22`, { decision: 'deny' }],
+    ]);
+  });
+
   it('bans with a reason, and lifts it from the card', async () => {
     const { server, user } = await moderate({ [`PUT ${CHAT}/sanctions/bob`]: () => undefined });
     await menu(user, 'Ban…');
@@ -352,6 +484,7 @@ describe('who moderates', () => {
     await user.selectOptions(screen.getByLabelText('Who may write'), 'Followers of 10 min and longer');
     await user.selectOptions(screen.getByLabelText('Age of accounts'), '1 day and older');
     await user.selectOptions(screen.getByLabelText('Links'), 'From moderators and VIPs');
+    await user.selectOptions(screen.getByLabelText('Before others see it, moderators look at'), 'Links and blocked words');
     await user.click(screen.getByLabelText('No message twice in a row'));
     await user.click(screen.getByLabelText('Nothing but emotes'));
     await user.type(screen.getByLabelText('Shown to who is banned'), 'Write to Ada.');
@@ -363,7 +496,9 @@ describe('who moderates', () => {
         followers_only_s: 600,
         account_age_s: 86_400,
         links: 'trusted',
+        hold: 'links_and_terms',
         max_length: 500,
+        subscribers_only: false,
         unique: true,
         emote_only: true,
         system_messages: false,
@@ -407,6 +542,28 @@ describe('who moderates', () => {
       `PUT ${CHAT}/vips/eve`,
       `DELETE ${CHAT}/vips/eve`,
     ]);
+  });
+
+  it('says who subscribes and until when', async () => {
+    let items: object[] = [];
+    const { server, user } = await moderate({
+      [`GET ${CHAT}`]: () => KEPT,
+      [`GET ${CHAT}/sanctions`]: () => ({ items: [], next_cursor: null }),
+      'GET /channels/boatyard/subscribers': () => ({ items, next_cursor: null }),
+      'PUT /channels/boatyard/subscribers/eve': ({ body }) =>
+        void (items = [{ name: 'eve', display_name: 'Eve', bio: '', since: '2026-11-21T20:00:00Z', ...(body as object) }]),
+      'DELETE /channels/boatyard/subscribers/eve': () => void (items = []),
+    });
+    await manage(user, 'People');
+    expect(await screen.findByText('Nobody subscribes yet.')).toBeVisible();
+    await user.type(screen.getByLabelText('Name of the subscriber'), '@Eve');
+    await user.type(screen.getByLabelText('Until'), '2036-01-31');
+    await user.click(screen.getByRole('button', { name: 'Add subscriber' }));
+    expect(await within(await screen.findByTestId('chat-subscribers')).findByText(/^until/)).toBeVisible();
+    const until = new Date('2036-01-31T23:59:59').toISOString();
+    expect(server.asked.find(({ method }) => method === 'PUT')?.body).toEqual({ until });
+    await user.click(screen.getByRole('button', { name: 'Remove Eve from the subscribers' }));
+    expect(await screen.findByText('Nobody subscribes yet.')).toBeVisible();
   });
 
   it('adds and removes emotes', async () => {

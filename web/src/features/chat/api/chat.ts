@@ -2,13 +2,15 @@ import { queryOptions } from '@tanstack/react-query';
 import { api, ApiError, done, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 import type { HistoryPage } from '../engine/chat';
-import { messageOf, roomOf, type Room } from '../engine/protocol';
+import { heldOf, messageOf, roomOf, type Held, type Room } from '../engine/protocol';
 
 type Schemas = components['schemas'];
 
 const of = (name: string) => ({ params: { path: { name } } });
 const ofPerson = (name: string, person: string) => ({ params: { path: { name, person } } });
 const PAGE = 50;
+/** No more wait in a room. */
+const MOST_HELD = 200;
 /** Pages in a row of which nothing is left, before the person is asked whether to go on. */
 const MOST_PAGES = 5;
 
@@ -45,6 +47,20 @@ export async function history(channel: string, before: string | null): Promise<H
     from = { cursor };
   }
 }
+
+/** Messages that wait for who moderates, oldest first. */
+export const held = (channel: string) =>
+  queryOptions({
+    queryKey: ['chat', channel, 'held'],
+    queryFn: async (): Promise<readonly Held[]> => {
+      const params = { path: { name: channel }, query: { limit: MOST_HELD } };
+      const page = await unwrap(api.GET('/api/v1/channels/{name}/chat/held', { params }));
+      return page.items.map(heldOf).filter((one) => one !== null);
+    },
+  });
+/** Lets one that waits be said, or does not. */
+export const review = (name: string, message: string, decision: Schemas['HeldDecision']) =>
+  done(api.PUT('/api/v1/channels/{name}/chat/held/{message}', { params: { path: { name, message } }, body: { decision } }));
 
 export const removeMessage = (name: string, message: string) =>
   done(api.DELETE('/api/v1/channels/{name}/chat/messages/{message}', { params: { path: { name, message } } }));

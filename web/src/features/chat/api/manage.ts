@@ -6,6 +6,8 @@ type Schemas = components['schemas'];
 
 /** A room as who moderates it sees it. */
 export type ManagedRoom = Schemas['ChatRoom'];
+/** Which messages wait for who moderates. */
+export type Hold = Schemas['HoldPolicy'];
 /** A message as who moderates sees it: `removed` if it was taken away. */
 export type Line = Schemas['ChatLine'];
 
@@ -32,6 +34,18 @@ export const sanctions = (channel: string) =>
     queryFn: ({ pageParam }) => {
       const query = pageParam === '' ? { limit: PAGE } : { limit: PAGE, cursor: pageParam };
       return unwrap(api.GET('/api/v1/channels/{name}/chat/sanctions', { params: { path: { name: channel }, query } }));
+    },
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });
+
+/** Who subscribes to the channel, the newest first. */
+export const subscribers = (channel: string) =>
+  infiniteQueryOptions({
+    queryKey: ['chat', channel, 'subscribers'],
+    queryFn: ({ pageParam }) => {
+      const query = pageParam === '' ? { limit: PAGE } : { limit: PAGE, cursor: pageParam };
+      return unwrap(api.GET('/api/v1/channels/{name}/subscribers', { params: { path: { name: channel }, query } }));
     },
     initialPageParam: '',
     getNextPageParam: (page) => page.next_cursor,
@@ -68,3 +82,9 @@ export const honour = (channel: string, person: string) =>
   done(api.PUT('/api/v1/channels/{name}/chat/vips/{person}', ofPerson(channel, person)));
 export const dishonour = (channel: string, person: string) =>
   done(api.DELETE('/api/v1/channels/{name}/chat/vips/{person}', ofPerson(channel, person)));
+
+/** Somebody subscribes, until then or without end. */
+export const addSubscriber = (channel: string, person: string, until: string | null) =>
+  done(api.PUT('/api/v1/channels/{name}/subscribers/{person}', { ...ofPerson(channel, person), body: { until } }));
+export const removeSubscriber = (channel: string, person: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/subscribers/{person}', ofPerson(channel, person)));

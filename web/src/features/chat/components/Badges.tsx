@@ -1,10 +1,11 @@
-import { BadgeCheck, Bot, Gem, Radio, Shield, type LucideIcon } from 'lucide-react';
+import { BadgeCheck, Bot, Gem, Radio, Shield, Star, type LucideIcon } from 'lucide-react';
 import { t } from '@/text/t';
 import styles from './Badges.module.css';
 
 const BADGES: Readonly<Record<string, { readonly icon: LucideIcon; readonly name: string }>> = {
   broadcaster: { icon: Radio, name: t('chat.badge.broadcaster') },
   moderator: { icon: Shield, name: t('chat.badge.moderator') },
+  subscriber: { icon: Star, name: t('chat.badge.subscriber') },
   vip: { icon: Gem, name: t('chat.badge.vip') },
   admin: { icon: BadgeCheck, name: t('chat.badge.admin') },
   bot: { icon: Bot, name: t('chat.badge.bot') },

@@ -12,10 +12,12 @@ import { BanDialog } from './BanDialog';
 import { ChatSettings } from './ChatSettings';
 import { ChatState } from './ChatState';
 import { Composer } from './Composer';
+import { HeldQueue } from './HeldQueue';
 import { Manage } from './Manage';
 import { MessageList } from './MessageList';
 import { PersonCard } from './PersonCard';
 import { Pinned } from './Pinned';
+import { PollPanel } from './PollPanel';
 import { RoomModes } from './RoomModes';
 import { Rules } from './Rules';
 import styles from './ChatPanel.module.css';
@@ -111,6 +113,18 @@ export function ChatPanel({ channel, onHide, focus = 0 }: Props) {
             onUnpin={moderates ? moderation.unpin : undefined}
           />
         )}
+        {view.poll !== null && (
+          <PollPanel
+            key={view.poll.id}
+            channel={channel}
+            poll={view.poll}
+            fresh={view.newPoll}
+            signedIn={you !== null}
+            moderates={moderates}
+            tell={tell}
+          />
+        )}
+        {moderates && <HeldQueue channel={channel} chat={chat} self={you.name} tell={tell} />}
         <MessageList
           chat={chat}
           view={view}

@@ -6,6 +6,7 @@ import type { You } from '../engine/protocol';
 import type { Outcome } from '../hooks/useModeration';
 import { ManageEmotes } from './ManageEmotes';
 import { ManagePeople } from './ManagePeople';
+import { ManagePoll } from './ManagePoll';
 import { ManageRules } from './ManageRules';
 import { ManageSearch } from './ManageSearch';
 import { ManageWords } from './ManageWords';
@@ -50,6 +51,9 @@ export function Manage({ channel, you, tell, author, open, onOpen }: Props) {
               <Tabs.Tab className={styles.tab} value="people">
                 {t('chat.manage.people')}
               </Tabs.Tab>
+              <Tabs.Tab className={styles.tab} value="poll">
+                {t('chat.poll')}
+              </Tabs.Tab>
               <Tabs.Tab className={styles.tab} value="emotes">
                 {t('chat.manage.emotes')}
               </Tabs.Tab>
@@ -65,6 +69,9 @@ export function Manage({ channel, you, tell, author, open, onOpen }: Props) {
             </Tabs.Panel>
             <Tabs.Panel className={styles.panel} value="people">
               <ManagePeople channel={channel} owns={owns} />
+            </Tabs.Panel>
+            <Tabs.Panel className={styles.panel} value="poll">
+              <ManagePoll channel={channel} onOpened={() => onOpen(false)} />
             </Tabs.Panel>
             <Tabs.Panel className={styles.panel} value="emotes">
               <ManageEmotes channel={channel} owns={owns} />

@@ -5,7 +5,7 @@ import { Form } from '@/components/Form';
 import { entered } from '@/lib/entered';
 import { t } from '@/text/t';
 import { clearChat } from '../api/chat';
-import { changeRoom, managed, type ManagedRoom } from '../api/manage';
+import { changeRoom, managed, type Hold, type ManagedRoom } from '../api/manage';
 import type { Links } from '../engine/protocol';
 import type { Outcome } from '../hooks/useModeration';
 import { span } from '../model/span';
@@ -63,7 +63,9 @@ function RulesForm({ channel, room }: { readonly channel: string; readonly room:
           followers_only_s: who === EVERYBODY ? null : Number(who),
           account_age_s: Number(entered(data, 'account_age_s')),
           links: entered(data, 'links') as Links,
+          hold: entered(data, 'hold') as Hold,
           max_length: Number(entered(data, 'max_length')),
+          subscribers_only: data.has('subscribers_only'),
           unique: data.has('unique'),
           emote_only: data.has('emote_only'),
           system_messages: data.has('system_messages'),
@@ -102,6 +104,12 @@ function RulesForm({ channel, room }: { readonly channel: string; readonly room:
           ))}
         </SelectField>
       </div>
+      <SelectField name="hold" label={t('chat.room.hold')} hint={t('chat.room.hold.hint')} defaultValue={room.hold ?? 'off'}>
+        <option value="off">{t('chat.room.hold.off')}</option>
+        <option value="links_and_terms">{t('chat.room.hold.words')}</option>
+        <option value="new_people">{t('chat.room.hold.new')}</option>
+        <option value="all">{t('chat.room.hold.all')}</option>
+      </SelectField>
       <TextField
         name="max_length"
         type="number"
@@ -111,6 +119,7 @@ function RulesForm({ channel, room }: { readonly channel: string; readonly room:
         defaultValue={room.max_length}
         required
       />
+      <CheckField name="subscribers_only" label={t('chat.room.subscribers')} defaultChecked={room.subscribers_only} />
       <CheckField name="unique" label={t('chat.room.unique')} defaultChecked={room.unique} />
       <CheckField name="emote_only" label={t('chat.room.emotes')} defaultChecked={room.emote_only} />
       <CheckField

@@ -50,9 +50,13 @@ export function PendingRow({ pending, you, onAgain, onDrop }: Props) {
       {state === 'failed' && (
         <p className={styles.note} data-failed role="alert">
           {why === null ? t('chat.failed.unanswered') : `${t('chat.failed')} ${why.detail}`}{' '}
-          <button type="button" className={styles.action} onClick={onAgain}>
-            {t('chat.failed.again')}
-          </button>{' '}
+          {why?.code !== 'denied' && (
+            <>
+              <button type="button" className={styles.action} onClick={onAgain}>
+                {t('chat.failed.again')}
+              </button>{' '}
+            </>
+          )}
           <button type="button" className={styles.action} onClick={onDrop}>
             {t('chat.failed.drop')}
           </button>

@@ -104,10 +104,46 @@ describe('a chat', () => {
   it('keeps a held message in sight until it is let through', () => {
     const { chat, room } = begin();
     chat.say('hm');
-    room.socket.tell({ type: 'refused', nonce: 'n0', code: 'held', detail: 'A moderator looks at it.' });
-    expect(chat.view.pending).toMatchObject([{ state: 'held' }]);
+    room.socket.up.length = 0;
+    room.socket.tell({ type: 'held', nonce: 'n0', id: '1', detail: 'A moderator looks at it.' });
+    expect(chat.view.pending).toMatchObject([{ state: 'held', why: { detail: 'A moderator looks at it.' } }]);
+    chat.say('next');
+    expect(room.socket.up).toMatchObject([{ type: 'send', text: 'next' }]);
     room.socket.tell({ type: 'messages', messages: [messageNamed('1', { nonce: 'n0' })] });
-    expect(chat.view.pending).toEqual([]);
+    expect(chat.view.pending).toMatchObject([{ text: 'next' }]);
+  });
+
+  it('says that a held message was denied, and sends one anew that nobody looked at', () => {
+    const { chat, room } = begin();
+    for (const text of ['one', 'two']) chat.say(text);
+    room.socket.tell({ type: 'held', nonce: 'n0', id: '1', detail: 'Wait.' });
+    room.socket.tell({ type: 'held', nonce: 'n1', id: '2', detail: 'Wait.' });
+    room.socket.tell({ type: 'refused', nonce: 'n0', code: 'denied', detail: 'No.' });
+    room.socket.tell({ type: 'refused', nonce: 'n1', code: 'review_expired', detail: 'Nobody looked.' });
+    expect(chat.view.pending).toMatchObject([
+      { state: 'failed', why: { code: 'denied' } },
+      { state: 'failed', why: { code: 'review_expired' } },
+    ]);
+    room.socket.up.length = 0;
+    chat.again('n1');
+    expect(room.socket.up).toMatchObject([{ text: 'two' }]);
+    expect(room.socket.up).not.toMatchObject([{ nonce: 'n1' }]);
+  });
+
+  it('asks what became of a held message when it comes back', () => {
+    const { chat, clock, room } = begin();
+    chat.say('hm');
+    room.socket.tell({ type: 'held', nonce: 'n0', id: '1', detail: 'Wait.' });
+    const asked: unknown[] = [];
+    chat.events.on('queue', (news) => asked.push(news));
+    room.socket.cut();
+    clock.advance(5_000);
+    room.socket.accept();
+    room.hear(room.socket, { type: 'hello' });
+    room.socket.up.length = 0;
+    room.socket.tell(room.socket.down.shift() ?? {});
+    expect(room.socket.up).toEqual([{ type: 'send', nonce: 'n0', text: 'hm' }]);
+    expect(asked).toEqual([null]);
   });
 
   it('does not send what is no longer of the moment', () => {

@@ -2,7 +2,7 @@ import { Emitter } from '@/lib/emitter';
 import { ChatConnection, type ConnectionDeps, type Phase } from './chat-connection';
 import { ChatLog, LOG_LIMITS, type Entry, type LogLimits } from './chat-log';
 import { Outbox, OUTBOX_LIMITS, type OutboxLimits, type Pending } from './outbox';
-import { CLOSE, type Chatters, type Message, type Quote, type Room, type ServerFrame, type You } from './protocol';
+import { CLOSE, type Chatters, type Held, type Message, type Poll, type Quote, type Room, type ServerFrame, type You } from './protocol';
 
 /** A page of history, newest first. */
 export interface HistoryPage {
@@ -32,6 +32,10 @@ export interface ChatView {
   readonly entries: readonly Entry[];
   readonly pending: readonly Pending[];
   readonly chatters: Chatters;
+  /** The poll that runs, or the last one. */
+  readonly poll: Poll | null;
+  /** Whether it began while one was here: nobody can have voted in it from another page before. */
+  readonly newPoll: boolean;
   readonly older: 'more' | 'loading' | 'failed' | 'none';
   /** Messages that came while one read further up. */
   readonly unseen: number;
@@ -45,6 +49,8 @@ interface ChatEvents {
   view: undefined;
   /** Messages that are new, as they come; not those that one joins with. */
   news: readonly Message[];
+  /** For who moderates: what waits for them has changed; `null`: in a way that nobody told. */
+  queue: { readonly waiting: readonly Held[]; readonly reviewed: readonly string[] } | null;
   /** The server knows the person no longer. */
   sessionEnded: undefined;
 }
@@ -64,6 +70,8 @@ export class Chat {
   #room: Room | null = null;
   #you: You | null = null;
   #chatters = NOBODY;
+  #poll: Poll | null = null;
+  #newPoll = false;
   #older: 'idle' | 'loading' | 'failed' = 'idle';
   #unseen = 0;
   #following = true;
@@ -114,7 +122,7 @@ export class Chat {
 
   /** Sends one that failed again. */
   again(nonce: string): void {
-    this.#outbox.again(this.#deps.clock.now(), nonce);
+    this.#outbox.again(this.#deps.clock.now(), nonce, this.#deps.nonce());
     this.#pump();
   }
 
@@ -164,10 +172,16 @@ export class Chat {
         this.#room = frame.room;
         this.#you = frame.you;
         this.#chatters = frame.chatters;
+        this.#newPoll &&= frame.poll?.id === this.#poll?.id;
+        this.#poll = frame.poll;
         this.#outbox.arrived(frame.messages);
         const news = frame.resumed ? this.#log.append(frame.messages) : this.#log.replace(frame.messages);
         if (!frame.resumed) this.#outbox.replaced();
-        if (!first) this.#heard(news);
+        this.#outbox.ask(this.#deps.clock.now());
+        if (!first) {
+          this.#heard(news);
+          this.events.emit('queue', null);
+        }
         break;
       }
       case 'messages':
@@ -180,6 +194,12 @@ export class Chat {
         this.#outbox.arrived(this.#log.entries.slice(-200).map(({ message }) => message));
         if (this.#room !== null && !exempt(this.#you)) this.#quiet(this.#room.slow_mode_s * 1_000);
         break;
+      case 'held':
+        this.#outbox.held(frame.nonce, frame.detail);
+        break;
+      case 'queue':
+        this.events.emit('queue', frame);
+        return;
       case 'refused':
         if (frame.nonce === null) this.#complaint = frame.detail;
         else this.#outbox.refused(this.#deps.clock.now(), frame.nonce, frame.code, frame.detail, frame.retry_after_ms);
@@ -192,6 +212,10 @@ export class Chat {
       case 'room':
         this.#room = frame.room;
         if (frame.room.slow_mode_s === 0) this.#quietUntil = 0;
+        break;
+      case 'poll':
+        this.#newPoll = frame.poll.id === this.#poll?.id ? this.#newPoll : frame.poll.open;
+        this.#poll = frame.poll;
         break;
       case 'you':
         this.#you = frame.you;
@@ -264,6 +288,8 @@ export class Chat {
       entries: this.#log.entries,
       pending: this.#outbox.items,
       chatters: this.#chatters,
+      poll: this.#poll,
+      newPoll: this.#newPoll,
       older: this.#older === 'idle' ? (this.#log.more ? 'more' : 'none') : this.#older,
       unseen: this.#unseen,
       quietUntil: this.#quietUntil,

@@ -1,5 +1,5 @@
 import type { Socket } from './chat-connection';
-import type { ClientFrame, Message, Room, You } from './protocol';
+import type { ClientFrame, Message, Poll, Room, You } from './protocol';
 
 /** A message of somebody, for tests. */
 export function messageNamed(id: string, more: Partial<Message> = {}): Message {
@@ -88,6 +88,7 @@ export class FakeRoom {
   readonly sockets: FakeSocket[] = [];
   room: Room = ROOM;
   you: You | null = ADA;
+  poll: Poll | null = null;
   /** Refuses what is sent as temporarily unavailable. */
   away = false;
   /** How many messages a socket gets that does not resume. */
@@ -144,6 +145,7 @@ export class FakeRoom {
           messages: resumed ? this.messages.slice(at + 1) : this.messages.slice(-this.tail),
           resumed,
           chatters: { count: 2, names: ['ada', 'bob'], readers: 3 },
+          poll: this.poll,
           heartbeat_s: 30,
         });
         return;

@@ -110,7 +110,18 @@ export class Outbox {
   refused(now: number, nonce: string, code: string, detail: string, retryAfterMs: number | null): void {
     this.#settle(nonce);
     if (code === 'temporarily_unavailable') this.#pausedUntil = now + (retryAfterMs ?? UNAVAILABLE_WAIT_MS);
-    else this.#change(nonce, { state: code === 'held' ? 'held' : 'failed', why: { code, detail } });
+    else this.#change(nonce, { state: 'failed', why: { code, detail } });
+  }
+
+  /** Somebody who moderates looks at it first. What comes of it is said later, or when it is asked for again. */
+  held(nonce: string, detail: string): void {
+    this.#settle(nonce);
+    this.#change(nonce, { state: 'held', why: { code: 'held', detail } });
+  }
+
+  /** The word of what became of those that wait may have been missed: they are sent again, which asks for it. */
+  ask(now: number): void {
+    this.#items = this.#items.map((item) => (item.state === 'held' ? { ...item, state: 'waiting', at: now } : item));
   }
 
   /** The room said these: what of them is one's own has arrived. */
@@ -141,12 +152,16 @@ export class Outbox {
     this.#items = this.#items.filter(({ state }) => state !== 'accepted');
   }
 
-  /** Tries one that failed again, at the end of the line but with its nonce. */
-  again(now: number, nonce: string): void {
+  /**
+   * Tries one that failed again, at the end of the line but with its nonce; with the `fresh` one if the server has decided
+   * about its own.
+   */
+  again(now: number, nonce: string, fresh: string): void {
     const item = this.#items.find((candidate) => candidate.nonce === nonce);
     if (item?.state !== 'failed') return;
     const others = this.#items.filter((candidate) => candidate !== item);
-    this.#items = [...others, { ...item, at: now, state: 'waiting', why: null, closes: 0 }];
+    const decided = item.why?.code === 'review_expired';
+    this.#items = [...others, { ...item, nonce: decided ? fresh : nonce, at: now, state: 'waiting', why: null, closes: 0 }];
   }
 
   /** Forgets one that failed or is held. */

@@ -42,6 +42,15 @@ describe('parseFrame', () => {
     expect(parseFrame(JSON.stringify({ type: 'removed', ...given }))).toEqual({ type: 'removed', what });
   });
 
+  it('reads what waits for who moderates, and passes over what is none', () => {
+    const message = { id: '1', at: '2026-11-21T20:00:00Z', kind: 'text', author: bob, text: 'hi' };
+    const waiting = [{ message, why: 'link', until: '2026-11-21T20:30:00Z' }, { why: 'link' }];
+    const frame = parseFrame(JSON.stringify({ type: 'queue', waiting, reviewed: [{ id: '2', decision: 'denied' }, {}] }));
+    expect(frame).toMatchObject({ type: 'queue', waiting: [{ message: { id: '1' }, why: 'link' }], reviewed: ['2'] });
+    expect(parseFrame('{"type":"queue"}')).toEqual({ type: 'queue', waiting: [], reviewed: [] });
+    expect(parseFrame('{"type":"held"}')).toBeNull();
+  });
+
   it('reads a refusal without a time', () => {
     expect(parseFrame('{"type":"refused","nonce":null,"code":"malformed","detail":"No."}')).toEqual({
       type: 'refused',

@@ -104,6 +104,27 @@ export interface Chatters {
   readonly readers: number;
 }
 
+/** A message that waits for who moderates. */
+export interface Held {
+  readonly message: Message;
+  /** `link`, `blocked_term`, `new_person`, `everything`, and what later servers have. */
+  readonly why: string;
+  /** RFC 3339: when it expires. */
+  readonly until: string;
+}
+
+/** A question to everybody in the room. */
+export interface Poll {
+  readonly id: string;
+  readonly question: string;
+  readonly answers: readonly string[];
+  /** Votes for each answer; as many as there are answers. */
+  readonly counts: readonly number[];
+  /** RFC 3339: when it closes, or closed. */
+  readonly closes_at: string;
+  readonly open: boolean;
+}
+
 /** What the server says. */
 export type ServerFrame =
   | {
@@ -113,10 +134,14 @@ export type ServerFrame =
       readonly messages: readonly Message[];
       readonly resumed: boolean;
       readonly chatters: Chatters;
+      readonly poll: Poll | null;
       readonly heartbeat_s: number;
     }
   | { readonly type: 'messages'; readonly messages: readonly Message[] }
   | { readonly type: 'ack'; readonly nonce: string; readonly id: string }
+  | { readonly type: 'held'; readonly nonce: string; readonly detail: string }
+  /** `reviewed` are ids of what waits no more. */
+  | { readonly type: 'queue'; readonly waiting: readonly Held[]; readonly reviewed: readonly string[] }
   | {
       readonly type: 'refused';
       readonly nonce: string | null;
@@ -126,6 +151,7 @@ export type ServerFrame =
     }
   | { readonly type: 'removed'; readonly what: Removal }
   | { readonly type: 'room'; readonly room: Room }
+  | { readonly type: 'poll'; readonly poll: Poll }
   | { readonly type: 'you'; readonly you: You | null }
   | { readonly type: 'chatters'; readonly chatters: Chatters }
   | { readonly type: 'reconnect'; readonly after_ms: number }
@@ -163,6 +189,7 @@ export function parseFrame(text: string): ServerFrame | null {
           messages: messagesOf(from.messages),
           resumed: from.resumed === true,
           chatters: chattersOf(from.chatters),
+          poll: pollOf(from.poll),
           heartbeat_s: shape.number(from.heartbeat_s, 1, 3_600) ?? 30,
         }
       );
@@ -171,6 +198,18 @@ export function parseFrame(text: string): ServerFrame | null {
       return { type: 'messages', messages: messagesOf(from.messages) };
     case 'ack':
       return isText(from.nonce) && isText(from.id) ? { type: 'ack', nonce: from.nonce, id: from.id } : null;
+    case 'held':
+      return isText(from.nonce) ? { type: 'held', nonce: from.nonce, detail: textOf(from.detail) } : null;
+    case 'queue':
+      return {
+        type: 'queue',
+        waiting: listOf(from.waiting)
+          .map(heldOf)
+          .filter((held) => held !== null),
+        reviewed: listOf(from.reviewed)
+          .map((one) => shape.record(one).id)
+          .filter(isText),
+      };
     case 'refused':
       return {
         type: 'refused',
@@ -186,6 +225,10 @@ export function parseFrame(text: string): ServerFrame | null {
     case 'room': {
       const room = roomOf(from.room);
       return room && { type: 'room', room };
+    }
+    case 'poll': {
+      const poll = pollOf(from.poll);
+      return poll && { type: 'poll', poll };
     }
     case 'you':
       return { type: 'you', you: youOf(from.you) };
@@ -219,6 +262,29 @@ export function messageOf(value: unknown): Message | null {
     ...(isText(quote.id) && { reply_to: { id: quote.id, name: textOf(quote.name), text: textOf(quote.text) } }),
     ...(isText(from.event) && { event: from.event }),
   };
+}
+
+/** Reads a poll; `null` if there is none, or less of it than one needs to vote. */
+export function pollOf(value: unknown): Poll | null {
+  const from = shape.record(value);
+  const answers = listOf(from.answers).filter(isText);
+  if (!isText(from.id) || !isText(from.question) || !isText(from.closes_at) || answers.length < 2) return null;
+  const counts = listOf(from.counts);
+  return {
+    id: from.id,
+    question: from.question,
+    answers,
+    counts: answers.map((_, at) => shape.number(counts[at], 0, MOST_PEOPLE) ?? 0),
+    closes_at: from.closes_at,
+    open: from.open === true,
+  };
+}
+
+/** Reads a message that waits; `null` if it lacks what one must have. */
+export function heldOf(value: unknown): Held | null {
+  const from = shape.record(value);
+  const message = messageOf(from.message);
+  return message && { message, why: textOf(from.why), until: textOf(from.until) };
 }
 
 /** Reads a room; `null` without a channel. What an older server does not say is off. */
