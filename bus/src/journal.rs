@@ -224,10 +224,14 @@ impl Journal for StoreJournal {
         })
     }
 
-    fn commit<'a>(&'a self, group: &'a str, done: Position) -> BusFuture<'a, Result<(), BusError>> {
+    fn commit<'a>(&'a self, group: &'a str, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>> {
         Box::pin(async move {
-            let id = GroupOffset::id_of(group, done.topic, done.partition);
-            self.mark(&id, done.offset + 1).await
+            // The store's writer makes one transaction of what waits.
+            let marks = done.iter().map(|done| async {
+                let id = GroupOffset::id_of(group, done.topic, done.partition);
+                self.mark(&id, done.offset + 1).await
+            });
+            futures_util::future::try_join_all(marks).await.map(drop)
         })
     }
 

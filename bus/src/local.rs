@@ -122,7 +122,7 @@ mod tests {
         let mut member = local.bus.join("workers", &[Topic::Jobs]).await.unwrap();
         for _ in 0..2 {
             let delivery = member.next().await.unwrap();
-            member.commit(delivery.position).await.unwrap();
+            member.commit(&[delivery.position]).await.unwrap();
         }
         let before = numbers(local.bus.as_ref(), Topic::Jobs).await;
         drop((member, local));
@@ -195,11 +195,13 @@ mod tests {
             millrace_store::Change::To(record)
         };
         store.update(&crate::records::LogRecord::id_at(&lane, 1), newer).await.unwrap().unwrap().unwrap();
+        drop(local);
+        let local = LocalBus::open(store).await.unwrap();
         let mut member = local.bus.join("workers", &[Topic::Jobs]).await.unwrap();
         for number in [0, 2] {
             let delivery = member.next().await.unwrap();
             assert_eq!(delivery.event.id.as_u128(), number);
-            member.commit(delivery.position).await.unwrap();
+            member.commit(&[delivery.position]).await.unwrap();
         }
     }
 
@@ -211,7 +213,7 @@ mod tests {
         let mut member = local.bus.join("workers", &[Topic::Jobs]).await.unwrap();
         let delivery = member.next().await.unwrap();
         local.bus.bury("workers", &delivery, "no").await.unwrap();
-        member.commit(delivery.position).await.unwrap();
+        member.commit(&[delivery.position]).await.unwrap();
 
         let other = StoreJournal::new(store(folder.path()).await);
         assert_eq!(other.request_redrive(Topic::Streams, 10, 1).await.unwrap(), 0);

@@ -56,6 +56,8 @@ struct Shared {
     trace_parts: u32,
     memory: ChannelMemory,
     tasks: TaskTracker,
+    /// What the moments of reports are counted from.
+    began: tokio::time::Instant,
     /// From now on the end of a feed is not the end of the broadcast.
     stopping: CancellationToken,
     /// From now on nobody waits for ingest.
@@ -75,6 +77,7 @@ impl PackagerService {
     ) -> Self {
         Self(Arc::new(Shared {
             trace_parts: config.trace_parts,
+            began: tokio::time::Instant::now(),
             config,
             origin,
             bus,
@@ -306,7 +309,11 @@ impl BroadcastTask {
         // One timer for the whole broadcast: a new one for each tag would be entered and taken out 80 times a second.
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
-        let mut report = tokio::time::interval(STREAM_UPDATE_INTERVAL);
+        // All broadcasts of the process report at the same moment: what is said together is kept together.
+        let step = STREAM_UPDATE_INTERVAL.as_millis();
+        let rest = u64::try_from(step - self.shared.began.elapsed().as_millis() % step).unwrap_or_default();
+        let rest = Duration::from_millis(rest);
+        let mut report = tokio::time::interval_at(tokio::time::Instant::now() + rest, STREAM_UPDATE_INTERVAL);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.packager.poll_timeout();

@@ -167,10 +167,8 @@ impl Keeper {
     /// Says how far the history is.
     async fn tell(&mut self, member: &mut dyn Member) -> Result<(), BusError> {
         self.told = Instant::now();
-        for position in std::mem::take(&mut self.done).into_values() {
-            member.commit(position).await?;
-        }
-        Ok(())
+        let done: Vec<_> = std::mem::take(&mut self.done).into_values().collect();
+        member.commit(&done).await
     }
 
     /// Closes what no node had one lease ago and none has now: nobody heard of its end.

@@ -23,6 +23,8 @@ use crate::error::chain;
 const BATCH: usize = 256;
 /// How long one waits for more of them.
 const GATHER: Duration = Duration::from_millis(50);
+/// How often something is written where much is said everywhere.
+const APART: Duration = Duration::from_millis(400);
 /// How long a store or a bus that is away is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How far the clocks of two processes may be apart, in milliseconds.
@@ -34,20 +36,19 @@ pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, shutdown: Cancella
     loop {
         let work = async {
             let mut member = bus.join(HISTORY_GROUP, &[Topic::Chat]).await?;
+            let mut wrote = Instant::now();
             loop {
-                let batch = gather(member.as_mut()).await?;
+                let batch = gather(member.as_mut(), wrote + APART).await?;
+                wrote = Instant::now();
                 keeper.keep_all(&batch).await;
                 let ends: BTreeMap<u16, Position> =
                     batch.iter().map(|delivery| (delivery.position.partition, delivery.position)).collect();
-                for end in ends.into_values() {
-                    match member.commit(end).await {
-                        Err(BusError::Closed) => return Err(BusError::Closed),
-                        // What comes again is kept already, and the next commit is for this one too.
-                        Err(err) => {
-                            tracing::warn!(%err, "what was said in chat may come again to its history")
-                        }
-                        Ok(()) => {}
-                    }
+                let ends: Vec<_> = ends.into_values().collect();
+                match member.commit(&ends).await {
+                    Err(BusError::Closed) => return Err(BusError::Closed),
+                    // What comes again is kept already, and the next commit is for this one too.
+                    Err(err) => tracing::warn!(%err, "what was said in chat may come again to its history"),
+                    Ok(()) => {}
                 }
             }
         };
@@ -65,10 +66,10 @@ pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, shutdown: Cancella
     }
 }
 
-/// The next event, and what comes with it.
-async fn gather(member: &mut dyn Member) -> Result<Vec<Delivery>, BusError> {
+/// The next event, and what comes with it: soon where little is said, and not before `not_before` where much is.
+async fn gather(member: &mut dyn Member, not_before: Instant) -> Result<Vec<Delivery>, BusError> {
     let mut batch = vec![member.next().await?];
-    let until = Instant::now() + GATHER;
+    let until = not_before.max(Instant::now() + GATHER);
     while batch.len() < BATCH {
         match timeout_at(until, member.next()).await {
             Ok(delivery) => batch.push(delivery?),
@@ -77,6 +78,9 @@ async fn gather(member: &mut dyn Member) -> Result<Vec<Delivery>, BusError> {
     }
     Ok(batch)
 }
+
+/// Messages of a room, in order.
+type Said<'a> = (ChannelId, Vec<&'a ChatMessage>);
 
 /// What is done with the events of one room that come one after the other.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,7 +117,9 @@ impl Keeper {
                 channels.insert(name, channel.map(|channel| (channel.id, channel.created_at)));
             }
         }
-        for work in plan(batch, |name| channels.get(name).copied().flatten()) {
+        let (said, rest) = plan(batch, |name| channels.get(name).copied().flatten());
+        self.rooms.keep_all(&said).await?;
+        for work in rest {
             match work {
                 Work::Keep(channel, messages) => self.rooms.keep_many(channel, &messages).await?,
                 Work::Remove(_, Removed::Messages(ids), by) => self.rooms.remove(ids, by).await?,
@@ -132,11 +138,11 @@ impl Keeper {
     }
 }
 
-/// The order of a room stays; of several rooms there is none.
+/// What was said first in each room, and what comes after it. The order of a room stays; of several rooms there is none.
 fn plan<'a>(
     batch: &'a [Delivery],
     channel_of: impl Fn(&ChannelName) -> Option<(ChannelId, i64)>,
-) -> Vec<Work<'a>> {
+) -> (Vec<Said<'a>>, Vec<Work<'a>>) {
     let mut rooms: BTreeMap<ChannelId, Vec<Work<'a>>> = BTreeMap::new();
     for delivery in batch {
         let event = delivery.event.as_ref();
@@ -160,7 +166,16 @@ fn plan<'a>(
             _ => {}
         }
     }
-    rooms.into_values().flatten().collect()
+    let (mut said, mut rest) = (Vec::new(), Vec::new());
+    for room in rooms.into_values() {
+        let mut room = room.into_iter();
+        match room.next() {
+            Some(Work::Keep(channel, messages)) => said.push((channel, messages)),
+            first => rest.extend(first),
+        }
+        rest.extend(room);
+    }
+    (said, rest)
 }
 
 #[cfg(test)]
@@ -215,22 +230,25 @@ mod tests {
             said("gone", 5),
             said("new", 6),
         ];
-        let work = plan(&batch, |name| match name.as_str() {
+        let (said, rest) = plan(&batch, |name| match name.as_str() {
             "one" => Some((one, 0)),
             "two" => Some((two, 160_000)),
             // Its events are those of a channel that had the name before.
             "new" => Some((two, 160_001)),
             _ => None,
         });
-        let shape: Vec<_> = work
+        let ids = |messages: &[&ChatMessage]| -> Vec<_> {
+            messages.iter().map(|message| message.id.0.as_u128()).collect()
+        };
+        let said: Vec<_> = said.iter().map(|(channel, messages)| (*channel, ids(messages))).collect();
+        assert_eq!(said, [(one, vec![1, 3]), (two, vec![2])]);
+        let rest: Vec<_> = rest
             .iter()
             .map(|work| match work {
-                Work::Keep(channel, messages) => {
-                    (*channel, messages.iter().map(|message| message.id.0.as_u128()).collect())
-                }
+                Work::Keep(channel, messages) => (*channel, ids(messages)),
                 Work::Remove(channel, ..) | Work::RemoveAuthor(channel, ..) => (*channel, Vec::new()),
             })
             .collect();
-        assert_eq!(shape, [(one, vec![1, 3]), (one, vec![]), (one, vec![4]), (two, vec![2])]);
+        assert_eq!(rest, [(one, vec![]), (one, vec![4])]);
     }
 }

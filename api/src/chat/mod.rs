@@ -187,6 +187,40 @@ impl Rooms {
         Ok(shown.map(|kept| Arc::new(kept.message)).collect())
     }
 
+    /// Keeps messages of several rooms together, those of a room in this order, each once.
+    pub(crate) async fn keep_all(&self, rooms: &[(ChannelId, Vec<&ChatMessage>)]) -> Result<(), StoreError> {
+        let mut some: &[_] = rooms;
+        while !some.is_empty() {
+            let (mut changes, mut count, mut taken) = (Changes::new(), 0, 0);
+            // One room at least, and as many as fit.
+            for (channel, messages) in some {
+                if taken > 0 && count + messages.len() > AT_ONCE {
+                    break;
+                }
+                let last = self.last(*channel).await?;
+                changes = (last + 1..).zip(messages).fold(changes, |changes, (seq, message)| {
+                    changes.insert(&Message::new(*channel, seq, message))
+                });
+                (count, taken) = (count + messages.len(), taken + 1);
+            }
+            let (these, rest) = some.split_at(taken);
+            some = rest;
+            match (count <= AT_ONCE).then_some(changes) {
+                Some(changes) => match self.0.commit(changes).await {
+                    Ok(()) => continue,
+                    Err(StoreError::Conflict { .. }) => {}
+                    Err(err) => return Err(err),
+                },
+                None => {}
+            }
+            // One of them is there, or too much was said in one room.
+            for (channel, messages) in these {
+                self.keep_many(*channel, messages).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps messages of a room in this order, each once.
     pub(crate) async fn keep_many(
         &self,

@@ -125,13 +125,15 @@ impl Member for KafkaMember {
         })
     }
 
-    fn commit(&mut self, done: Position) -> BusFuture<'_, Result<(), BusError>> {
+    fn commit<'a>(&'a mut self, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>> {
         Box::pin(async move {
             let consumer = Arc::clone(self.consumer()?);
-            let name = self.clients.topic(done.topic.name());
             let mut next = TopicPartitionList::new();
-            next.add_partition_offset(&name, done.partition.into(), Offset::Offset(done.offset + 1))
-                .map_err(unavailable)?;
+            for done in done {
+                let name = self.clients.topic(done.topic.name());
+                next.add_partition_offset(&name, done.partition.into(), Offset::Offset(done.offset + 1))
+                    .map_err(unavailable)?;
+            }
             let committed =
                 tokio::task::spawn_blocking(move || consumer.commit(&next, CommitMode::Sync)).await;
             match committed.map_err(|_| BusError::Closed)? {

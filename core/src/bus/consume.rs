@@ -1,16 +1,23 @@
 //! A loop that handles what a group gets: again after a pause when it fails, and beside the topic when it cannot be done.
+//!
+//! How far the group is gets written now and then, and when it is asked to stop: most events are nothing to most groups,
+//! and a commit costs more than they do.
 #![expect(clippy::disallowed_methods, reason = "shell: pauses")]
 
+use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use super::{Bus, BusError, BusFuture, Delivery, Topic, traced};
+use super::{Bus, BusError, BusFuture, Delivery, Member, Position, Topic, traced};
 
 /// How long a bus that is away is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long what was handled may wait to be committed: what a process that is killed handles again.
+const COMMIT_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often a handler is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +86,25 @@ pub async fn consume<H: Handler>(
                 continue;
             }
         };
+        let mut done = Done::default();
         loop {
-            let delivery = match until(&mut shutdown, member.next()).await {
-                None => return,
-                Some(Ok(delivery)) => delivery,
-                Some(Err(err)) => {
+            let next = async {
+                match done.due {
+                    None => Some(member.next().await),
+                    Some(due) => timeout_at(due, member.next()).await.ok(),
+                }
+            };
+            let delivery = match until(&mut shutdown, next).await {
+                None => {
+                    done.commit(group, member.as_mut()).await;
+                    return;
+                }
+                Some(None) => {
+                    done.commit(group, member.as_mut()).await;
+                    continue;
+                }
+                Some(Some(Ok(delivery))) => delivery,
+                Some(Some(Err(err))) => {
                     if !away(&mut shutdown, group, &err).await {
                         return;
                     }
@@ -91,11 +112,38 @@ pub async fn consume<H: Handler>(
                 }
             };
             if !settle(&bus, group, retries, &mut handler, &delivery, &mut shutdown).await {
+                done.commit(group, member.as_mut()).await;
                 return;
             }
-            if let Err(err) = member.commit(delivery.position).await {
-                warn!(bus.group = group, %err, "events of {group} may come again");
+            done.add(delivery.position);
+            if done.due.is_some_and(|due| due <= Instant::now()) {
+                done.commit(group, member.as_mut()).await;
             }
+        }
+    }
+}
+
+/// What is handled and not committed yet.
+#[derive(Default)]
+struct Done {
+    positions: BTreeMap<(Topic, u16), Position>,
+    due: Option<Instant>,
+}
+
+impl Done {
+    fn add(&mut self, position: Position) {
+        self.positions.insert((position.topic, position.partition), position);
+        self.due.get_or_insert_with(|| Instant::now() + COMMIT_WITHIN);
+    }
+
+    async fn commit(&mut self, group: &str, member: &mut dyn Member) {
+        self.due = None;
+        let positions: Vec<_> = std::mem::take(&mut self.positions).into_values().collect();
+        if positions.is_empty() {
+            return;
+        }
+        if let Err(err) = member.commit(&positions).await {
+            warn!(bus.group = group, %err, "events of {group} may come again");
         }
     }
 }

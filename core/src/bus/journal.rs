@@ -51,8 +51,8 @@ pub trait Journal: Send + Sync + 'static {
         partition: u16,
     ) -> BusFuture<'a, Result<i64, BusError>>;
 
-    /// A group is done with everything up to here.
-    fn commit<'a>(&'a self, group: &'a str, done: Position) -> BusFuture<'a, Result<(), BusError>>;
+    /// A group is done with everything up to each of these.
+    fn commit<'a>(&'a self, group: &'a str, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>>;
 
     /// Keeps what was refused.
     fn bury(&self, letter: DeadLetter) -> BusFuture<'_, Result<(), BusError>>;
@@ -144,10 +144,12 @@ impl Journal for MemoryJournal {
         self.with(|kept| kept.groups.get(&place).copied().unwrap_or(0))
     }
 
-    fn commit<'a>(&'a self, group: &'a str, done: Position) -> BusFuture<'a, Result<(), BusError>> {
+    fn commit<'a>(&'a self, group: &'a str, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>> {
         self.with(|kept| {
-            let place = kept.groups.entry((group.to_owned(), done.topic, done.partition)).or_default();
-            *place = (*place).max(done.offset + 1);
+            for done in done {
+                let place = kept.groups.entry((group.to_owned(), done.topic, done.partition)).or_default();
+                *place = (*place).max(done.offset + 1);
+            }
         })
     }
 

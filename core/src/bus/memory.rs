@@ -7,7 +7,7 @@
 
 mod group;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -34,6 +34,8 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 /// Records that are read at once.
 const PAGE: usize = 64;
+/// Records of a partition that are remembered.
+const RECENT: usize = 64;
 /// Events of a topic that wait for a journal that is away.
 const BACKLOG: usize = 4096;
 /// How long a journal that is away is left alone.
@@ -56,8 +58,6 @@ struct Shared {
     lossy: MemoryJournal,
     topics: HashMap<Topic, Of>,
     groups: Mutex<Groups>,
-    /// Grows when something was appended or the members of a group changed.
-    changed: watch::Sender<u64>,
     /// Where tasks run; that of the first publisher if absent.
     runtime: Option<Handle>,
 }
@@ -71,6 +71,35 @@ struct Of {
     heads: watch::Sender<Option<Vec<i64>>>,
     /// Whether the journal seems to be away: then nobody waits for it.
     away: AtomicBool,
+    /// The newest records of each partition, without a gap: who keeps up need not ask the journal.
+    recent: Mutex<HashMap<u16, VecDeque<Record>>>,
+}
+
+impl Of {
+    fn recent(&self) -> std::sync::MutexGuard<'_, HashMap<u16, VecDeque<Record>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, records: &[Record]) {
+        let mut recent = self.recent();
+        for record in records {
+            let newest = recent.entry(record.partition).or_default();
+            newest.push_back(record.clone());
+            if newest.len() > RECENT {
+                newest.pop_front();
+            }
+        }
+    }
+
+    /// What there is from an offset on, if all of it is remembered.
+    fn remembered(&self, partition: u16, from: i64) -> Option<Page> {
+        let recent = self.recent();
+        let newest = recent.get(&partition)?;
+        let skipped = usize::try_from(from.checked_sub(newest.front()?.offset)?).ok()?;
+        let records: Vec<_> = newest.iter().skip(skipped).take(PAGE).cloned().collect();
+        let next = records.last()?.offset + 1;
+        Some(Page { records, next })
+    }
 }
 
 struct Job {
@@ -107,8 +136,8 @@ impl MemoryBus {
     fn build(journal: Arc<dyn Journal>, runtime: Option<Handle>) -> Arc<Self> {
         let topics = Topic::ALL.into_iter().map(|topic| (topic, Of::default())).collect();
         let lossy = MemoryJournal::default();
-        let (groups, changed) = (Mutex::default(), watch::Sender::new(0));
-        Arc::new(Self(Arc::new(Shared { journal, lossy, topics, groups, changed, runtime })))
+        let groups = Mutex::default();
+        Arc::new(Self(Arc::new(Shared { journal, lossy, topics, groups, runtime })))
     }
 }
 
@@ -141,12 +170,16 @@ impl Shared {
         self.journal(topic).read(topic, partition, from, PAGE).await
     }
 
-    fn groups(&self) -> std::sync::MutexGuard<'_, Groups> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For who keeps up: without the journal, if what comes next is remembered.
+    async fn read_newest(&self, topic: Topic, partition: u16, from: i64) -> Result<Page, BusError> {
+        match self.of(topic).remembered(partition, from) {
+            Some(page) => Ok(page),
+            None => self.read(topic, partition, from).await,
+        }
     }
 
-    fn wake(&self) {
-        self.changed.send_modify(|count| *count += 1);
+    fn groups(&self) -> std::sync::MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(self: &Arc<Self>, topic: Topic) -> &mpsc::Sender<Job> {
@@ -202,11 +235,13 @@ impl Shared {
         let records: Vec<_> = events.iter().map(&mut place).collect();
         if let Err(err) = self.journal(topic).append(topic, &records).await {
             // Nothing is known about these.
+            self.of(topic).recent().clear();
             self.of(topic).heads.send_replace(None);
             return Err(err);
         }
+        self.of(topic).remember(&records);
         self.of(topic).heads.send_replace(Some(heads));
-        self.wake();
+        self.groups().wake(|topics| topics.contains(&topic));
         Ok(())
     }
 }
@@ -463,7 +498,7 @@ mod tests {
             self.0.committed(group, topic, partition)
         }
 
-        fn commit<'a>(&'a self, group: &'a str, done: Position) -> BusFuture<'a, Result<(), BusError>> {
+        fn commit<'a>(&'a self, group: &'a str, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>> {
             self.0.commit(group, done)
         }
 

@@ -215,12 +215,12 @@ pub trait Member: Send {
     /// [`BusError::Unavailable`]: try again after a pause. [`BusError::Closed`]: do not.
     fn next(&mut self) -> BusFuture<'_, Result<Delivery, BusError>>;
 
-    /// Says that the event there is done with, and all before it in its partition: the group does not get them again,
+    /// Says that the events there are done with, and all before each in its partition: the group does not get them again,
     /// unless the partition became another member's before.
     ///
     /// # Errors
     /// [`BusError::Unavailable`]: the events may come again.
-    fn commit(&mut self, done: Position) -> BusFuture<'_, Result<(), BusError>>;
+    fn commit<'a>(&'a mut self, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>>;
 }
 
 /// Where a replay begins.

@@ -116,7 +116,7 @@ async fn take(member: &mut Box<dyn Member>, count: usize, commit: bool) -> BTree
         let delivery = member.next().await.unwrap();
         taken.entry(delivery.event.subject.to_string()).or_default().push(delivery.event.id.as_u128());
         if commit {
-            member.commit(delivery.position).await.unwrap();
+            member.commit(&[delivery.position]).await.unwrap();
         }
     }
     taken
@@ -226,7 +226,7 @@ fn work(mut member: Box<dyn Member>, who: usize, taken: mpsc::Sender<Taken>) -> 
             let delivery = member.next().await.unwrap();
             let position = delivery.position;
             taken.send((who, delivery)).await.unwrap();
-            member.commit(position).await.unwrap();
+            member.commit(&[position]).await.unwrap();
         }
     }))
 }

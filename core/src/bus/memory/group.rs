@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::Shared;
-use crate::bus::journal::Record;
+use crate::bus::journal::{Journal, Record};
 use crate::bus::{BusError, BusFuture, Delivery, Member, Position, Topic, wire_headers};
 
 /// A partition of a topic.
@@ -15,23 +15,40 @@ type Part = (Topic, u16);
 /// Who is in which group.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    all: HashMap<String, Vec<(u64, Vec<Topic>)>>,
+    all: HashMap<String, Vec<Enrolled>>,
     members: u64,
     generation: u64,
 }
 
+/// A member as its group knows it.
+#[derive(Debug)]
+struct Enrolled {
+    id: u64,
+    topics: Vec<Topic>,
+    news: Arc<Notify>,
+}
+
 impl Groups {
-    fn join(&mut self, group: &str, topics: &[Topic]) -> u64 {
+    fn join(&mut self, group: &str, topics: &[Topic], news: Arc<Notify>) -> u64 {
         self.members += 1;
         self.generation += 1;
-        self.all.entry(group.to_owned()).or_default().push((self.members, topics.to_vec()));
-        self.members
+        let (id, topics) = (self.members, topics.to_vec());
+        self.all.entry(group.to_owned()).or_default().push(Enrolled { id, topics, news });
+        id
+    }
+
+    /// Has members of such topics look again.
+    pub(super) fn wake(&self, topics: impl Fn(&[Topic]) -> bool) {
+        self.all.values().flatten().filter(|member| topics(&member.topics)).for_each(|member| {
+            // Whoever looks right now looks once more.
+            member.news.notify_one();
+        });
     }
 
     fn leave(&mut self, group: &str, member: u64) {
         self.generation += 1;
         if let Some(members) = self.all.get_mut(group) {
-            members.retain(|(id, _)| *id != member);
+            members.retain(|other| other.id != member);
             if members.is_empty() {
                 self.all.remove(group);
             }
@@ -43,8 +60,8 @@ impl Groups {
         let members = self.all.get(group).map(Vec::as_slice).unwrap_or_default();
         let mut parts = Vec::new();
         for topic in Topic::ALL {
-            let wanting: Vec<_> = members.iter().filter(|(_, topics)| topics.contains(&topic)).collect();
-            let own = wanting.iter().position(|(id, _)| *id == member);
+            let wanting: Vec<_> = members.iter().filter(|other| other.topics.contains(&topic)).collect();
+            let own = wanting.iter().position(|other| other.id == member);
             if let Some(own) = own {
                 let partitions = 0..topic.spec().partitions;
                 parts.extend(
@@ -72,16 +89,21 @@ pub(super) struct LocalMember {
     parts: BTreeMap<Part, Reading>,
     /// Whose turn it was: no partition waits for a busy one.
     last: Option<Part>,
-    changed: watch::Receiver<u64>,
+    /// Something was appended to its topics, or the members of a group changed.
+    news: Arc<Notify>,
 }
 
 impl LocalMember {
     pub(super) fn join(shared: Arc<Shared>, group: &str, topics: &[Topic]) -> Self {
-        let id = shared.groups().join(group, topics);
-        let changed = shared.changed.subscribe();
-        shared.wake();
+        let news = Arc::new(Notify::new());
+        let id = {
+            let mut groups = shared.groups();
+            let id = groups.join(group, topics, Arc::clone(&news));
+            groups.wake(|_| true);
+            id
+        };
         let (group, parts) = (group.to_owned(), BTreeMap::new());
-        Self { shared, group, id, generation: 0, parts, last: None, changed }
+        Self { shared, group, id, generation: 0, parts, last: None, news }
     }
 
     /// Takes over the partitions that are its own now, where the group left them, and forgets the others.
@@ -114,7 +136,7 @@ impl LocalMember {
             let head = self.shared.heads(topic).await?[usize::from(partition)];
             let Some(reading) = self.parts.get_mut(&part) else { continue };
             while reading.ahead.is_empty() && reading.next < head {
-                let page = self.shared.read(topic, partition, reading.next).await?;
+                let page = self.shared.read_newest(topic, partition, reading.next).await?;
                 if page.next == reading.next {
                     // What was there is kept no longer.
                     reading.next = head;
@@ -136,33 +158,38 @@ impl Member for LocalMember {
     fn next(&mut self) -> BusFuture<'_, Result<Delivery, BusError>> {
         Box::pin(async move {
             loop {
-                self.changed.mark_unchanged();
                 self.rebalance().await?;
                 if let Some(delivery) = self.take().await? {
                     return Ok(delivery);
                 }
-                self.changed.changed().await.map_err(|_| BusError::Closed)?;
+                self.news.notified().await;
             }
         })
     }
 
-    fn commit(&mut self, done: Position) -> BusFuture<'_, Result<(), BusError>> {
+    fn commit<'a>(&'a mut self, done: &'a [Position]) -> BusFuture<'a, Result<(), BusError>> {
         Box::pin(async move {
-            let part = (done.topic, done.partition);
-            let is_own = self.shared.groups().share(&self.group, self.id).contains(&part);
-            // It is another's by now, who gets the events again.
-            if !is_own {
-                return Ok(());
+            // What is another's by now, that member gets again.
+            let share = self.shared.groups().share(&self.group, self.id);
+            let own = done.iter().copied().filter(|done| share.contains(&(done.topic, done.partition)));
+            let (lossy, kept): (Vec<_>, Vec<_>) = own.partition(|done| done.topic.spec().may_be_lost);
+            for (journal, done) in
+                [(&self.shared.lossy as &dyn Journal, lossy), (self.shared.journal.as_ref(), kept)]
+            {
+                if !done.is_empty() {
+                    journal.commit(&self.group, &done).await?;
+                }
             }
-            self.shared.journal(done.topic).commit(&self.group, done).await
+            Ok(())
         })
     }
 }
 
 impl Drop for LocalMember {
     fn drop(&mut self) {
-        self.shared.groups().leave(&self.group, self.id);
-        self.shared.wake();
+        let mut groups = self.shared.groups();
+        groups.leave(&self.group, self.id);
+        groups.wake(|_| true);
     }
 }
 
@@ -173,9 +200,9 @@ mod tests {
     #[test]
     fn every_partition_belongs_to_exactly_one_member() {
         let mut groups = Groups::default();
-        let first = groups.join("workers", &[Topic::Jobs, Topic::Nodes]);
+        let first = groups.join("workers", &[Topic::Jobs, Topic::Nodes], Arc::default());
         assert_eq!(groups.share("workers", first).len(), 13);
-        let second = groups.join("workers", &[Topic::Jobs]);
+        let second = groups.join("workers", &[Topic::Jobs], Arc::default());
         let (of_first, of_second) = (groups.share("workers", first), groups.share("workers", second));
         assert_eq!((of_first.len(), of_second.len()), (7, 6), "{of_first:?} {of_second:?}");
         assert!(of_first.iter().all(|part| !of_second.contains(part)));
