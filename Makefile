@@ -79,8 +79,9 @@ fuzz: setup-build ## Run every fuzz target for FUZZ_SECONDS (needs nightly Rust 
 bench: setup-bench web/dist/index.html tests/browser/node_modules/.package-lock.json ## Measure, beside a peer or a floor in the same run
 	scripts/bench.sh
 
-generate: web/node_modules/.package-lock.json ## Write the OpenAPI description and the web client's types anew
+generate: web/node_modules/.package-lock.json ## Write the OpenAPI description, the web client's types and the schema of chat anew
 	UPDATE_OPENAPI=1 cargo test -p millrace-api --lib the_description_in_the_tree
+	UPDATE_CHAT_SCHEMA=1 cargo test -p millrace-chat --lib the_schema_in_the_tree
 	cd web && npm run generate
 
 docs: ## Build the Rust documentation

@@ -23,6 +23,8 @@ pub mod protocol;
 mod rate;
 mod records;
 mod room;
+#[cfg(test)]
+mod schema_tests;
 mod socket;
 #[cfg(feature = "suite")]
 pub mod suite;

@@ -43,7 +43,7 @@ const PRESENCE_EVERY: Duration = Duration::from_secs(5);
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often a process that stops looks whether pages are left, and what it gives them beside the spread.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 /// What another process needs to take a page over.
 const SPREAD_PER_PAGE: Duration = Duration::from_millis(2);
 /// How long a process that begins tries to learn what was said last, and its pause after a try that failed.

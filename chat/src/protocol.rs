@@ -21,6 +21,7 @@ pub const MAX_FRAME_BYTES: usize = 8 * 1024;
 
 /// What a page says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// First of all, once.
@@ -35,11 +36,13 @@ pub enum ClientFrame {
     Ping,
     /// Of another version.
     #[serde(other)]
+    #[cfg_attr(test, schemars(skip))]
     Unknown,
 }
 
 /// What somebody wants to say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Draft {
     /// What the page calls it: `[A-Za-z0-9_-]{1,64}`.
     pub nonce: String,
@@ -61,6 +64,7 @@ impl Draft {
 
 /// What the server says.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame<'a> {
     /// The answer to `hello`.
@@ -162,6 +166,7 @@ impl ServerFrame<'_> {
 
 /// A poll as a page sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PollView<'a> {
     /// Which.
     pub id: uuid::Uuid,
@@ -194,6 +199,7 @@ impl<'a> PollView<'a> {
 
 /// A room as a page sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RoomView {
     /// Whose.
     pub channel: ChannelName,
@@ -245,6 +251,7 @@ impl RoomView {
 
 /// Who the person is in the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct You {
     /// Their name and badges.
     #[serde(flatten)]
@@ -260,6 +267,7 @@ pub struct You {
 
 /// Why somebody may say nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WhyNot {
     /// As in a refusal.
     pub code: Code,
@@ -272,6 +280,7 @@ pub struct WhyNot {
 
 /// Who is here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Chatters {
     /// People who are signed in.
     pub count: u64,
@@ -283,6 +292,7 @@ pub struct Chatters {
 
 /// Why something is not said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[error("{detail}")]
 pub struct Refusal {
     /// For programs.
@@ -339,6 +349,7 @@ impl Refusal {
 
 /// Why, for programs. Stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// Whoever reads only must sign in to speak.
@@ -409,9 +420,15 @@ impl Code {
     }
 }
 
-/// Why a socket is closed (RFC 6455 §7.4.2: the codes from 4000 are ours).
+/// Why a socket is closed (RFC 6455 §7.4.2: those from 4000 are ours).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Closing {
+    /// It breaks the rules of WebSocket.
+    NoWebSocket,
+    /// What should be text is none.
+    NoText,
+    /// A frame or a message is longer than [`MAX_FRAME_BYTES`].
+    TooLong,
     /// It does not speak this protocol.
     Protocol,
     /// The session ended.
@@ -439,6 +456,9 @@ impl Closing {
     #[must_use]
     pub fn parts(self) -> (u16, &'static str) {
         match self {
+            Self::NoWebSocket => (1002, "This is not WebSocket as RFC 6455 has it."),
+            Self::NoText => (1007, "This is not UTF-8."),
+            Self::TooLong => (1009, "A frame has at most 8 KiB."),
             Self::Protocol => (4000, "This is not millrace.chat.v1. Reload the page."),
             Self::SessionEnded => (4001, "You are signed out. Sign in to speak."),
             Self::Forbidden => (4003, "You may not read the chat of this channel."),

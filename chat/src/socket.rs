@@ -19,8 +19,10 @@ use millrace_core::ids::{ChannelName, MessageId};
 use millrace_http::problem::Problem;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Error as WireError;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
-use crate::node::{Frame, NoEntry, Node, Said, Seat, Speaker};
+use crate::node::{Frame, GOODBYE, NoEntry, Node, Said, Seat, Speaker};
 use crate::protocol::{
     ClientFrame, Closing, Code, Draft, HELD, MAX_FRAME_BYTES, Refusal, SUBPROTOCOL, ServerFrame,
 };
@@ -73,7 +75,7 @@ async fn join(
             None => Closing::NoSuchChannel,
             Some(channel) => match connection.serve(&node, &channel, visit).await {
                 Some(closing) => closing,
-                None => return,
+                None => return connection.end().await,
             },
         };
         connection.close(closing).await;
@@ -85,6 +87,7 @@ fn no_upgrade() -> Problem {
         "This address speaks WebSocket, subprotocol millrace.chat.v1. It is described in docs/chat.md.";
     Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket-only", "WebSocket only", detail)
         .with_header(header::UPGRADE, header::HeaderValue::from_static("websocket"))
+        .with_header(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"))
 }
 
 pub(crate) fn stopping() -> Problem {
@@ -265,8 +268,8 @@ impl Connection {
     async fn receive(&mut self) -> Result<ClientFrame, Option<Closing>> {
         match self.socket.recv().await {
             None | Some(Ok(Message::Close(_))) => Err(None),
-            // Too long, no UTF-8, not masked: the library says that it is no WebSocket any more.
-            Some(Err(_) | Ok(Message::Binary(_))) => Err(Some(Closing::Protocol)),
+            Some(Err(err)) => Err(broken(err)),
+            Some(Ok(Message::Binary(_))) => Err(Some(Closing::Protocol)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(ClientFrame::Unknown),
             Some(Ok(Message::Text(text))) => serde_json::from_str(&text).map_err(|_| Some(Closing::Protocol)),
         }
@@ -286,14 +289,27 @@ impl Connection {
     async fn close(mut self, closing: Closing) {
         let (code, reason) = closing.parts();
         let frame = CloseFrame { code, reason: reason.into() };
-        let goodbye = async {
-            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
-                // Until the other side has it: a socket that is dropped with unread bytes resets the connection.
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            }
-        };
+        if let Ok(Ok(())) = timeout(GOODBYE, self.socket.send(Message::Close(Some(frame)))).await {
+            // A socket that is dropped with unread bytes resets the connection.
+            self.end().await;
+        }
+    }
+
+    /// Until the other side has what was said last: the answer to its close frame leaves when more is read.
+    async fn end(mut self) {
         // Whoever does not listen is not waited for.
-        let _ = timeout(Duration::from_secs(2), goodbye).await;
+        let _ = timeout(GOODBYE, async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
+    }
+}
+
+/// What the other side is told of the error that ends a connection (RFC 6455 §7.4.1); nothing if it is gone.
+fn broken(err: axum::Error) -> Option<Closing> {
+    match *err.into_inner().downcast::<WireError>().ok()? {
+        WireError::Utf8(_) => Some(Closing::NoText),
+        WireError::Capacity(_) => Some(Closing::TooLong),
+        WireError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        WireError::Protocol(_) => Some(Closing::NoWebSocket),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ pub const NONCE_MAX: usize = 64;
 
 /// A message. Data of `message.sent.v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChatMessage {
     /// Made by the node that took it; that of the event too.
     pub id: MessageId,
@@ -41,6 +42,7 @@ pub struct ChatMessage {
 
 /// How a message is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     /// As it is.
@@ -53,6 +55,7 @@ pub enum MessageKind {
 
 /// Who said a message, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Author {
     /// The account.
     pub id: UserId,
@@ -67,6 +70,7 @@ pub struct Author {
 
 /// What somebody is in a room. The greater ones come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Badge {
     /// Whose channel it is.
@@ -85,6 +89,7 @@ pub enum Badge {
 
 /// The message that another one answers, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quote {
     /// Which.
     pub id: MessageId,
@@ -99,6 +104,7 @@ pub const QUOTE_MAX: usize = 100;
 
 /// Something that the site says in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Happening {
     /// A broadcast began.
@@ -114,6 +120,7 @@ pub enum Happening {
 
 /// What is taken away. Data of `message.deleted.v1` with who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Removed {
     /// These.
@@ -319,6 +326,7 @@ impl Default for RoomSettings {
 
 /// Who may send links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Links {
     /// Everybody.
@@ -347,6 +355,7 @@ pub enum Hold {
 
 /// Why a message waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
     /// It has a link.
@@ -361,6 +370,7 @@ pub enum HoldReason {
 
 /// A message that waits for somebody who moderates. Data of `message.held.v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeldMessage {
     /// As it would have been said.
     pub message: ChatMessage,
@@ -372,6 +382,7 @@ pub struct HeldMessage {
 
 /// What became of a message that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is said.
@@ -384,6 +395,7 @@ pub enum Decision {
 
 /// Data of `message.reviewed.v1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageReviewed {
     /// Which message.
     pub id: MessageId,

@@ -13,6 +13,8 @@ pub const CHANNEL_NAME_MAX: usize = 25;
 
 /// Name of a channel, `[a-z0-9_]{3,25}`: in URLs, in events and as the bus key.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[a-z0-9_]{3,25}$")))]
 #[serde(try_from = "String", into = "String")]
 pub struct ChannelName(Arc<str>);
 
@@ -184,6 +186,7 @@ macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(pub uuid::Uuid);
 

@@ -3,7 +3,7 @@
 //
 //   node chat.mjs --at http://… --shots folder
 //
-// Orders: `join NAME`, `open NAME PATH [phone]`, `say NAME TEXT`, `read NAME TEXT`, `scroll NAME`, `newest NAME`,
+// Orders: `join NAME`, `open NAME PATH [phone]`, `say NAME TEXT`, `read NAME TEXT`, `scroll NAME`, `newest NAME`, `wander NAME`,
 // `remove NAME OF TEXT`, `timeout NAME OF TEXT`, `silenced NAME`, `log NAME`, `shot NAME FILE`. A NAME that did not join only reads.
 import { createInterface } from 'node:readline';
 import { join as pathOf } from 'node:path';
@@ -87,6 +87,25 @@ const orders = {
     await window.getByTestId('chat-log').hover();
     await window.mouse.wheel(0, -2000);
     return { name };
+  },
+
+  /** Looks here and there in what was said: each place shows messages, and few are drawn. `kept` are those that it holds. */
+  async wander(name) {
+    const window = await page(name);
+    const log = window.getByTestId('chat-log');
+    let most = 0;
+    for (const part of [0.75, 0.25, 0.5, 0.9]) {
+      await log.evaluate((element, part) => element.scrollTo(0, element.scrollHeight * part), part);
+      await window.waitForFunction(() => {
+        const element = document.querySelector('[data-testid="chat-log"]');
+        const { left, top, width, height } = element.getBoundingClientRect();
+        return document.elementFromPoint(left + width / 2, top + height / 2)?.closest('li') != null;
+      });
+      most = Math.max(most, await log.getByRole('listitem').count());
+    }
+    const rowHeight = await log.getByRole('listitem').first().evaluate((row) => row.getBoundingClientRect().height);
+    const kept = await log.evaluate((element, height) => Math.round(element.scrollHeight / height), rowHeight);
+    return { rows: most, kept };
   },
 
   /** What says that there is more below, and goes there. */

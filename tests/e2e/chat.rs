@@ -189,15 +189,15 @@ async fn who_does_not_speak_the_protocol_is_told_and_nobody_else_notices() {
     let mut silent = site.connect(None, "studio").await.unwrap();
     closed(4010)(silent.frame().await);
     // No JSON, a binary frame, too long, a second hello.
-    for bad in [
-        Message::text("nonsense"),
-        Message::binary(vec![1, 2, 3]),
-        Message::text("x".repeat(9_000)),
-        Message::text(r#"{"type":"hello"}"#),
+    for (bad, code) in [
+        (Message::text("nonsense"), 4000),
+        (Message::binary(vec![1, 2, 3]), 4000),
+        (Message::text("x".repeat(9_000)), 1009),
+        (Message::text(r#"{"type":"hello"}"#), 4000),
     ] {
         let (mut chat, _) = site.enter(None, None).await;
         chat.0.send(bad).await.unwrap();
-        assert_eq!(chat.closed().await, 4000);
+        assert_eq!(chat.closed().await, code);
     }
     // No such channel.
     for channel in ["nobody", "Not-A-Name"] {

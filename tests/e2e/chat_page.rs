@@ -11,8 +11,11 @@ use crate::wait::share;
 
 /// One order to the browsers, with Chromium starting on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-/// What is said at once by a program.
-const MANY: usize = 400;
+/// What is said before somebody looks at what was said before that.
+const SOME: usize = 200;
+/// What is said while they do, by several connections of a program: the page keeps as much for who reads.
+const MANY: usize = 10_000;
+const PROGRAMS: usize = 8;
 /// Rows that a browser may have in the log, however much was said.
 const ROWS: u64 = 120;
 
@@ -78,18 +81,30 @@ async fn people_talk_on_the_page_it_heals_by_itself_and_moderators_keep_order() 
 
     // Much is said while somebody reads what was before, and no browser has to carry all of it.
     let (mut owner, _) = site.enter(Some(0), None).await;
-    for number in 0..MANY {
-        if number == MANY / 2 {
-            windows.all_read(&["ada"], &format!("line {}", number - 1)).await;
-            windows.does("scroll ada").await;
-        }
-        owner.said(&format!("many-{number}"), &format!("line {number}")).await;
+    for number in 0..SOME {
+        owner.said(&format!("some-{number}"), &format!("line {number}")).await;
     }
-    let last = format!("line {}", MANY - 1);
-    windows.all_read(&["ben", "reader"], &last).await;
+    windows.all_read(&["ada"], &format!("line {}", SOME - 1)).await;
+    windows.does("scroll ada").await;
+    let says = |program: usize| {
+        let site = &site;
+        async move {
+            let (mut chat, _) = site.enter(Some(0), None).await;
+            for number in (program..MANY).step_by(PROGRAMS) {
+                chat.said(&format!("many-{number}"), &format!("of many {number}")).await;
+            }
+        }
+    };
+    futures_util::future::join_all((0..PROGRAMS).map(says)).await;
+    let last = "the last of many";
+    owner.said("last", last).await;
+    windows.all_read(&["ben", "reader"], last).await;
+    let wandered = windows.does("wander ada").await;
+    assert!(wandered["kept"].as_u64().unwrap() > MANY as u64 * 9 / 10, "{wandered}");
+    assert!(wandered["rows"].as_u64().unwrap() < ROWS, "{wandered}");
     let unseen = windows.does("newest ada").await;
     assert!(unseen["text"].as_str().unwrap().contains("new message"), "{unseen}");
-    windows.all_read(&["ada"], &last).await;
+    windows.all_read(&["ada"], last).await;
     for name in all {
         let log = windows.does(&format!("log {name}")).await;
         assert!(log["rows"].as_u64().unwrap() < ROWS, "{name} carries {} rows", log["rows"]);

@@ -18,6 +18,7 @@ mod backup;
 mod browser;
 mod chat;
 mod chat_page;
+mod chat_wire;
 mod chatter;
 #[path = "../cluster/mod.rs"]
 mod cluster;
