@@ -53,6 +53,7 @@ impl Records for People {
                     moderators: channel.moderators,
                     state: *state,
                     site_emotes: emotes.into_iter().map(|emote| emote.name).collect(),
+                    site_contact: self.0.site().known().values.contact.clone(),
                 })),
                 Entrance::None => Record::None,
                 Entrance::Forbidden => Record::Forbidden,
@@ -69,6 +70,8 @@ impl Records for People {
             let known = standing(&self.0, channel, user).await.map_err(away)?;
             Ok(Standing {
                 sanction: known.sanction.map(|one| Sanction { until_ms: one.until, reason: one.reason }),
+                owner_ban: known.owner_ban.map(|ban| ban.reason),
+                site_ban: known.site_ban.map(|ban| ban.reason),
                 following_since_ms: known.following_since,
                 subscription: known.subscriber.map(|one| Subscription { until_ms: one.until }),
             })

@@ -94,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) site: millrace_api::site::SiteConfig,
     /// How people hear of broadcasts of channels that they follow.
     pub(crate) notices: millrace_api::notices::NoticesConfig,
+    /// How programs of channel owners are told what happens on their channels.
+    pub(crate) webhooks: millrace_api::webhooks::WebhooksConfig,
     /// How followers-only and private channels are watched.
     pub(crate) playback: millrace_api::playback::PlaybackConfig,
     /// What is said to the brokers of `bus`.
@@ -182,6 +184,7 @@ impl Default for Config {
             chat: millrace_chat::ChatConfig::default(),
             site: millrace_api::site::SiteConfig::default(),
             notices: millrace_api::notices::NoticesConfig::default(),
+            webhooks: millrace_api::webhooks::WebhooksConfig::default(),
             playback: millrace_api::playback::PlaybackConfig::default(),
             kafka: millrace_bus::KafkaConfig::default(),
             ingest: millrace_ingest::Config::default(),
@@ -344,6 +347,7 @@ impl Config {
         problems.extend(self.chat.validate());
         problems.extend(self.site.validate());
         problems.extend(self.notices.validate());
+        problems.extend(self.webhooks.validate());
         problems.extend(self.playback.validate());
         problems.extend(self.kafka.validate());
         problems.extend(self.ingest.validate());

@@ -12,7 +12,7 @@ pub(crate) enum Role {
     Api,
     /// Chat rooms.
     Chat,
-    /// What nobody waits for: the history, mail, notices.
+    /// What nobody waits for: the history, mail, notices, webhooks.
     Worker,
 }
 

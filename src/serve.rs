@@ -150,9 +150,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             recorded.clone().cancelled_owned(),
         );
         tasks.add("saying in chat what happens", tokio::spawn(news));
+        let greeting = millrace_api::chat::say_who_follows(api.clone(), Arc::clone(&bus), recorded.clone());
+        tasks.add("saying in chat who follows", tokio::spawn(greeting));
+        tasks.add("raids", tokio::spawn(millrace_api::raids::run(api.clone(), shutdown.clone())));
         tasks.add("the delivery of mail", tokio::spawn(api.clone().deliver_mail(shutdown.clone())));
         tasks
             .add("pushing notices", tokio::spawn(millrace_api::push::deliver(api.clone(), shutdown.clone())));
+        let gathering = millrace_api::webhooks::gather(api.clone(), Arc::clone(&bus), recorded.clone());
+        tasks.add("gathering what webhooks are told", tokio::spawn(gathering));
+        let telling = millrace_api::webhooks::deliver(api.clone(), shutdown.clone());
+        tasks.add("delivering to webhooks", tokio::spawn(telling));
     }
     tasks.add(
         "looking after the store",
@@ -373,6 +380,7 @@ async fn people(
         store,
         accounts: config.accounts.clone(),
         notices: config.notices.clone(),
+        webhooks: config.webhooks.clone(),
         providers,
         mail,
         public_url,

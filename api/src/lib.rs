@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod auth;
+mod batches;
 pub mod browse;
 pub mod channels;
 pub mod chat;
@@ -15,10 +16,12 @@ pub mod mail;
 pub mod network;
 pub mod notices;
 pub mod oauth;
+pub mod outgoing;
 pub mod picture;
 pub mod playback;
 pub mod publish;
 pub mod push;
+pub mod raids;
 pub mod reports;
 pub mod routes;
 pub mod schedule;
@@ -31,6 +34,7 @@ pub mod telemetry;
 mod testing;
 pub mod viewers;
 pub mod web;
+pub mod webhooks;
 
 use axum::Router;
 

@@ -34,6 +34,7 @@ use crate::reports::Reports;
 use crate::site::{IngestAddress, Site, SiteConfig};
 use crate::studio::Studio;
 use crate::viewers::Audience;
+use crate::webhooks::{Webhooks, WebhooksConfig};
 
 /// How often keys and what expired are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(600);
@@ -61,6 +62,8 @@ pub struct Setup {
     pub accounts: AccountsConfig,
     /// `[notices]`.
     pub notices: NoticesConfig,
+    /// `[webhooks]`.
+    pub webhooks: WebhooksConfig,
     /// With whom people may sign in.
     pub providers: Providers,
     /// How mail leaves this site, if it does.
@@ -99,6 +102,7 @@ struct Shared {
     links: Links,
     notices: Notices,
     push: Push,
+    webhooks: Webhooks,
     passwords: Passwords,
     limits: Limits,
     names: Turns,
@@ -149,6 +153,7 @@ impl ApiState {
                 links: Links::new(setup.store.clone()),
                 notices: Notices::new(setup.store.clone(), setup.notices.clone()),
                 push,
+                webhooks: Webhooks::new(setup.store.clone(), setup.webhooks.clone()),
                 passwords: Passwords::new(cores),
                 limits: Limits::new(&setup.accounts.limits),
                 names: Turns::default(),
@@ -291,6 +296,7 @@ impl ApiState {
         self.sessions().sweep(now).await?;
         self.links().sweep(now).await?;
         self.notices().sweep(now).await?;
+        self.webhooks().sweep(now).await?;
         // Where nobody sends mail any more.
         self.store().remove_below::<Mail>("due", now.saturating_sub(MAILS_KEPT_MS), MAILS_SWEPT).await?;
         // Where nobody pushes.
@@ -394,6 +400,12 @@ impl ApiState {
     #[must_use]
     pub fn push(&self) -> &Push {
         &self.shared.push
+    }
+
+    /// Programs that are told what happens on channels.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.shared.webhooks
     }
 
     /// The threads that hash passwords.
@@ -552,6 +564,7 @@ pub(crate) mod testing {
                 store,
                 accounts: AccountsConfig::default(),
                 notices: NoticesConfig::default(),
+                webhooks: WebhooksConfig::default(),
                 providers: Providers::default(),
                 mail: None,
                 public_url: None,

@@ -10,8 +10,8 @@ use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, BusError, Subscriptions, Topic};
 use millrace_core::chat::{ChatMessage, PollCounted};
 use millrace_core::event::{
-    ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy, StreamStop, Subject,
-    ViewersCounted,
+    ChannelFollowed, ChannelUpdated, Event, EventBody, KeyRevoked, SiteUpdated, SpecVersion, StoppedBy,
+    StreamStop, Subject, ViewersCounted,
 };
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, NodeName, StreamKeyId, UserId};
 use millrace_core::playback::Access;
@@ -240,6 +240,14 @@ impl Studio {
         self.bus.publish(Topic::Chat, self.event(channel.clone().into(), body)).await
     }
 
+    /// Says what was done to somebody in many rooms.
+    ///
+    /// # Errors
+    /// Chat is not told, or perhaps not.
+    pub async fn tell_rooms(&self, user: UserId, body: EventBody) -> Result<(), BusError> {
+        self.bus.publish(Topic::Chat, self.event(Subject::User(user), body)).await
+    }
+
     /// Says something in the room of a channel, under the id that the message has.
     ///
     /// # Errors
@@ -257,6 +265,12 @@ impl Studio {
     /// Says what happened to somebody's account.
     pub async fn tell_account(&self, user: UserId, body: EventBody) {
         self.tell(Subject::User(user), body).await;
+    }
+
+    /// Says that somebody follows a channel.
+    pub async fn tell_followed(&self, channel: &ChannelName, user: UserId) {
+        let body = EventBody::ChannelFollowed(ChannelFollowed { user });
+        self.tell(Subject::Channel(channel.clone()), body).await;
     }
 
     /// Says that the settings of the site are others now.

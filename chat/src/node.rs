@@ -586,6 +586,12 @@ impl Node {
                     }
                 }
             }
+            EventBody::UserBarred(_) | EventBody::UserUnbarred(_) => {
+                for hall in self.halls() {
+                    // It says nothing that waits for its frame.
+                    let _ = hall.hear(event);
+                }
+            }
             EventBody::ChannelUpdated(_) => self.renew(event).await,
             EventBody::ChatPresence(seen) if event.source != self.0.source => {
                 let hall =

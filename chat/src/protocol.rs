@@ -9,7 +9,7 @@ use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use millrace_core::chat::{
     Author, Badge, ChatMessage, Decision, HeldMessage, Links, MessageReviewed, NONCE_MAX, Poll, PollStage,
-    Removed, RoomUpdated,
+    Raid, Removed, RoomUpdated,
 };
 use millrace_core::ids::{ChannelName, MessageId, UserId};
 use serde::{Deserialize, Serialize};
@@ -225,6 +225,9 @@ pub struct RoomView {
     pub pinned: Option<ChatMessage>,
     /// Most characters of a message.
     pub max_length: u16,
+    /// Where the broadcaster sends everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raid: Option<Raid>,
 }
 
 impl RoomView {
@@ -245,6 +248,7 @@ impl RoomView {
             emotes: state.emotes_version,
             pinned: pinned.as_deref().cloned(),
             max_length: settings.max_length,
+            raid: state.raid.clone(),
         }
     }
 }

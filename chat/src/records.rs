@@ -62,6 +62,8 @@ pub struct RoomRecord {
     pub state: RoomUpdated,
     /// Names of the emotes that every room of the site has.
     pub site_emotes: Vec<String>,
+    /// How whoever runs the site is reached. May be empty.
+    pub site_contact: String,
 }
 
 /// What is said of somebody in a room.
@@ -85,6 +87,10 @@ pub struct Subscription {
 pub struct Standing {
     /// If they may say nothing.
     pub sanction: Option<Sanction>,
+    /// If they may say nothing on any channel of the owner: why.
+    pub owner_ban: Option<String>,
+    /// If they may say nothing on any channel: why.
+    pub site_ban: Option<String>,
     /// Since when they follow the channel, in milliseconds since 1970.
     pub following_since_ms: Option<i64>,
     /// If they subscribe to the channel.

@@ -8,7 +8,7 @@ use millrace_core::chat::{
     Author, Badge, ChatMessage, HeldMessage, Hold, HoldReason, Links, MessageKind, MessageReviewed, Poll,
     PollCounted, PollStage, QUOTE_MAX, Quote, Removed, RoomUpdated,
 };
-use millrace_core::event::{Event, EventBody};
+use millrace_core::event::{Event, EventBody, Subject};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
 
 use crate::config::ChatConfig;
@@ -89,6 +89,7 @@ pub(crate) struct Room {
     state: RoomUpdated,
     blocked: Blocked,
     site_emotes: Vec<String>,
+    site_contact: String,
     /// Names of the channel's and of the site's.
     emotes: HashSet<String>,
     /// Oldest first.
@@ -104,6 +105,10 @@ pub(crate) struct Room {
     sanctions: HashMap<UserId, Sanction>,
     /// The same of who subscribes.
     subscriptions: HashMap<UserId, Subscription>,
+    /// Who is banned from all rooms of the owner, and why. As above.
+    owner_bans: HashMap<UserId, String>,
+    /// Who is banned from all rooms of the site, and why. As above.
+    site_bans: HashMap<UserId, String>,
     /// When people spoke last, in milliseconds since 1970.
     spoke: HashMap<UserId, i64>,
     meters: HashMap<UserId, Meter>,
@@ -116,10 +121,11 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new(channel: ChannelName, record: RoomRecord) -> Self {
-        let RoomRecord { owner, moderators, state, site_emotes, .. } = record;
+        let RoomRecord { owner, moderators, state, site_emotes, site_contact, .. } = record;
         Self {
             emotes: emotes_of(&state, &site_emotes),
             site_emotes,
+            site_contact,
             channel,
             owner,
             moderators: moderators.into_iter().collect(),
@@ -132,6 +138,8 @@ impl Room {
             unsure: BTreeMap::new(),
             sanctions: HashMap::new(),
             subscriptions: HashMap::new(),
+            owner_bans: HashMap::new(),
+            site_bans: HashMap::new(),
             spoke: HashMap::new(),
             meters: HashMap::new(),
             meter: Meter::default(),
@@ -145,6 +153,7 @@ impl Room {
         self.owner = record.owner;
         self.moderators = record.moderators.into_iter().collect();
         self.site_emotes = record.site_emotes;
+        self.site_contact = record.site_contact;
         if record.state.version >= self.state.version {
             self.set_state(record.state);
         } else {
@@ -265,21 +274,26 @@ impl Room {
         if let Some(subscription) = standing.subscription {
             self.subscriptions.entry(user).or_insert(subscription);
         }
+        let bans = [(&mut self.owner_bans, &standing.owner_ban), (&mut self.site_bans, &standing.site_ban)];
+        for (bans, ban) in bans {
+            if let Some(reason) = ban {
+                bans.entry(user).or_insert_with(|| reason.clone());
+            }
+        }
     }
 
     /// Somebody left: what is kept of them is asked for again.
     pub(crate) fn part(&mut self, user: UserId) {
         self.sanctions.remove(&user);
         self.subscriptions.remove(&user);
+        self.owner_bans.remove(&user);
+        self.site_bans.remove(&user);
     }
 
     pub(crate) fn you(&self, chatter: &Chatter, now_ms: i64) -> You {
         let author = self.author(chatter, now_ms);
         let moderates = moderates(&author.badges);
-        let why_not = match self.sanction(chatter.user, now_ms) {
-            Some(sanction) if !moderates => Some(self.why_not(sanction)),
-            _ => None,
-        };
+        let why_not = self.silenced(chatter, moderates, now_ms);
         You { author, moderates, may_send: why_not.is_none(), why_not }
     }
 
@@ -291,28 +305,31 @@ impl Room {
         self.sanctions.get(&user).filter(|sanction| sanction.until_ms.is_none_or(|until| until > now_ms))
     }
 
-    /// The reason, and what can be done about it.
-    fn why_not(&self, sanction: &Sanction) -> WhyNot {
-        let reason = sanction.reason.as_str();
-        let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
-        let mut because = if reason.is_empty() { String::new() } else { format!(" Reason: {reason}{end}") };
+    /// Why somebody says nothing here, if that is so: what counts in most rooms first. Who moderates is held by the site
+    /// alone, and who administers it by nobody.
+    fn silenced(&self, chatter: &Chatter, moderates: bool, now_ms: i64) -> Option<WhyNot> {
+        if let Some(reason) = self.site_bans.get(&chatter.user).filter(|_| !chatter.admin) {
+            let contact = self.site_contact.trim();
+            let appeal =
+                if contact.is_empty() { String::new() } else { format!("You can write to {contact}.") };
+            let detail = because("An admin banned you from all chats of this site.", reason, &appeal);
+            return Some(WhyNot { code: Code::Banned, detail, until: None });
+        }
+        if moderates {
+            return None;
+        }
         let appeal = self.state.settings.appeal.trim();
-        if !appeal.is_empty() {
-            because.push(' ');
-            because.push_str(appeal);
+        if let Some(reason) = self.owner_bans.get(&chatter.user) {
+            let what = "The owner of this channel banned you from the chats of all their channels.";
+            return Some(WhyNot { code: Code::Banned, detail: because(what, reason, appeal), until: None });
         }
-        match sanction.until_ms {
-            Some(until) => WhyNot {
-                code: Code::TimedOut,
-                detail: format!("A moderator timed you out.{because}"),
-                until: Timestamp::from_millisecond(until).ok(),
-            },
-            None => WhyNot {
-                code: Code::Banned,
-                detail: format!("A moderator banned you from this chat.{because}"),
-                until: None,
-            },
-        }
+        let sanction = self.sanction(chatter.user, now_ms)?;
+        let (code, what) = match sanction.until_ms {
+            Some(_) => (Code::TimedOut, "A moderator timed you out."),
+            None => (Code::Banned, "A moderator banned you from this chat."),
+        };
+        let until = sanction.until_ms.and_then(|until| Timestamp::from_millisecond(until).ok());
+        Some(WhyNot { code, detail: because(what, &sanction.reason, appeal), until })
     }
 
     /// What whoever comes in is shown: what came after `resume`, if that is known, or the last messages.
@@ -384,6 +401,7 @@ impl Room {
             nonce: Some(draft.nonce.clone()),
             reply_to,
             event: None,
+            news: None,
         });
         if let Some(why) = held {
             return Ok(Admitted::Hold(message, why));
@@ -420,13 +438,14 @@ impl Room {
                 format!("The message has {length} characters, and may have {}.", settings.max_length);
             return Err(Refusal::new(Code::TooLong, detail));
         }
+        if let Some(WhyNot { code, detail, until }) =
+            self.silenced(chatter, trust >= Trust::Moderator, now_ms)
+        {
+            let retry_after_ms = until.map(|until| until.as_millisecond().saturating_sub(now_ms));
+            return Err(Refusal { code, detail, retry_after_ms });
+        }
         if trust >= Trust::Moderator {
             return Ok(None);
-        }
-        if let Some(sanction) = self.sanction(chatter.user, now_ms) {
-            let WhyNot { code, detail, .. } = self.why_not(sanction);
-            let retry_after_ms = sanction.until_ms.map(|until| until - now_ms);
-            return Err(Refusal { code, detail, retry_after_ms });
         }
         let age_ms = now_ms.saturating_sub(chatter.since_ms);
         let wanted_ms = i64::from(settings.account_age_s) * 1000;
@@ -591,6 +610,17 @@ impl Room {
                 }
                 Some(Effect::Standing { user: changed.user, removed: false })
             }
+            EventBody::UserBarred(barred) => {
+                let user = self.meant(event, barred.owner)?;
+                self.bans(barred.owner).insert(user, barred.reason.clone());
+                self.remove(&Removed::Author(user));
+                Some(Effect::Standing { user, removed: true })
+            }
+            EventBody::UserUnbarred(unbarred) => {
+                let user = self.meant(event, unbarred.owner)?;
+                self.bans(unbarred.owner).remove(&user);
+                Some(Effect::Standing { user, removed: false })
+            }
             EventBody::RoomUpdated(updated) => {
                 if updated.version < self.state.version {
                     return None;
@@ -602,6 +632,18 @@ impl Room {
             }
             _ => None,
         }
+    }
+
+    /// Whom an event about many rooms means, if this is one of them.
+    fn meant(&self, event: &Event, owner: Option<UserId>) -> Option<UserId> {
+        match event.subject {
+            Subject::User(user) if owner.is_none_or(|owner| owner == self.owner) => Some(user),
+            _ => None,
+        }
+    }
+
+    fn bans(&mut self, owner: Option<UserId>) -> &mut HashMap<UserId, String> {
+        if owner.is_some() { &mut self.owner_bans } else { &mut self.site_bans }
     }
 
     fn spoken(&mut self, author: &Author, message: &ChatMessage) {
@@ -679,6 +721,19 @@ impl Trust {
             Self::Anybody
         }
     }
+}
+
+/// What was done to somebody, the reason, and what can be done about it.
+fn because(what: &str, reason: &str, appeal: &str) -> String {
+    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    let mut text = what.to_owned();
+    if !reason.is_empty() {
+        text.push_str(&format!(" Reason: {reason}{end}"));
+    }
+    if !appeal.is_empty() {
+        text.push_str(&format!(" {appeal}"));
+    }
+    text
 }
 
 fn emotes_of(state: &RoomUpdated, of_site: &[String]) -> HashSet<String> {

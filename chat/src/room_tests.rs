@@ -1,5 +1,6 @@
 use millrace_core::chat::{
-    ChatBan, ChatPardon, Emote, MessageDeleted, RoomSettings, SubscriberChanged, UserTimedOut,
+    ChatBan, ChatPardon, Emote, MessageDeleted, RoomSettings, SubscriberChanged, UserBarred, UserTimedOut,
+    UserUnbarred,
 };
 use millrace_core::event::{SpecVersion, Subject, UserBanned, UserUnbanned};
 use millrace_core::ids::ChannelId;
@@ -36,6 +37,7 @@ fn room(settings: RoomSettings) -> Room {
         moderators: vec![user(2)],
         state,
         site_emotes: vec!["oak".into()],
+        site_contact: "root@live.test".into(),
     };
     Room::new("studio".parse().unwrap(), record)
 }
@@ -368,6 +370,43 @@ fn who_is_timed_out_waits_and_who_is_banned_is_told_why() {
     assert_eq!(Try(&mut room, 60).code(7, 63_000, "hi"), None);
     // A ban of the site is not one of the room.
     assert_eq!(room.hear(&event(53, EventBody::UserBanned(UserBanned::default()))), None);
+}
+
+#[test]
+fn who_is_banned_from_many_rooms_says_nothing_in_those_and_learns_what_to_do() {
+    let mut room = room(RoomSettings { appeal: "Ask ada.".into(), ..RoomSettings::default() });
+    let about = |who: u128, body: EventBody| Event { subject: Subject::User(user(who)), ..event(70, body) };
+    let barred = |owner: Option<u128>| {
+        EventBody::UserBarred(UserBarred { owner: owner.map(user), reason: "spam".into(), by: user(1) })
+    };
+    Try(&mut room, 0).says(7, 0, "bad").unwrap();
+    assert_eq!(room.hear(&about(7, barred(Some(5)))), None, "of another owner");
+    assert_eq!(Try(&mut room, 10).code(7, 2_000, "hi"), None);
+    let effect = room.hear(&about(7, barred(Some(1))));
+    assert_eq!(effect, Some(Effect::Standing { user: user(7), removed: true }));
+    assert!(room.shown(None).0.is_empty(), "what they said goes");
+    let refusal = Try(&mut room, 20).says(7, 9_000, "hi").unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms), (Code::Banned, None));
+    let said = refusal.detail;
+    assert!(said.contains("all their channels") && said.ends_with("Reason: spam. Ask ada."), "{said}");
+    // Who moderates here is held by the site alone.
+    room.hear(&about(2, barred(Some(1))));
+    assert!(room.you(&chatter(2), NOW).may_send);
+    room.hear(&about(2, barred(None)));
+    let why_not = room.you(&chatter(2), NOW).why_not.unwrap();
+    assert!(why_not.detail.ends_with("Reason: spam. You can write to root@live.test."), "{}", why_not.detail);
+    assert_eq!(Try(&mut room, 30).code(2, 0, "hi"), Some(Code::Banned));
+    assert!(room.you(&Chatter { admin: true, ..chatter(2) }, NOW).may_send, "an admin");
+    for owner in [None, Some(user(1))] {
+        let lifted = EventBody::UserUnbarred(UserUnbarred { owner, by: user(1) });
+        room.hear(&about(2, lifted));
+    }
+    assert!(room.you(&chatter(2), NOW).may_send);
+    // Whoever comes in is known by what is kept.
+    room.meet(user(8), &Standing { site_ban: Some(String::new()), ..Standing::default() });
+    assert!(!room.you(&chatter(8), NOW).may_send);
+    room.part(user(8));
+    assert!(room.you(&chatter(8), NOW).may_send);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use millrace_core::chat::{
-    Author, Badge, ChatMessage, Decision, HeldMessage, HoldReason, MessageKind, MessageReviewed, Quote,
-    Removed, RoomUpdated,
+    Author, Badge, ChatMessage, Decision, HeldMessage, HoldReason, MessageKind, MessageReviewed, News, Quote,
+    Raid, Removed, RoomUpdated,
 };
 use millrace_core::ids::{MessageId, UserId};
 use schemars::generate::SchemaSettings;
@@ -66,8 +66,16 @@ fn frames() -> Vec<String> {
         }),
         mentions: vec!["ben".parse().unwrap()],
         event: None,
+        news: Some(News::Follow { names: vec!["Ben".to_owned()], count: 2 }),
     };
-    let state = RoomUpdated { pinned: Some(Box::new(message.clone())), ..RoomUpdated::default() };
+    let raid = Raid {
+        id: Uuid::nil(),
+        target: "garage".parse().unwrap(),
+        at: "2026-11-22T21:00:00Z".parse().unwrap(),
+        gone: false,
+    };
+    let pinned = Some(Box::new(message.clone()));
+    let state = RoomUpdated { pinned, raid: Some(raid), ..RoomUpdated::default() };
     let room = RoomView::new("boatyard".parse().unwrap(), &state);
     let until = Some("2026-11-22T21:00:00Z".parse().unwrap());
     let why_not = Some(WhyNot { code: Code::TimedOut, detail: "Wait.".to_owned(), until });

@@ -40,7 +40,15 @@ pub fn message(data: &[u8]) {
     let channel = ChannelId(uuid::Uuid::from_u128(9));
     let owner = UserId(uuid::Uuid::from_u128(1));
     let site_emotes = Vec::new();
-    let record = RoomRecord { channel, since_ms: 0, owner, moderators: Vec::new(), state, site_emotes };
+    let record = RoomRecord {
+        channel,
+        since_ms: 0,
+        owner,
+        moderators: Vec::new(),
+        state,
+        site_emotes,
+        site_contact: String::new(),
+    };
     let mut room = Room::new("studio".parse().expect("a name"), record);
     let chatter = Chatter {
         user: UserId(uuid::Uuid::from_u128(2)),

@@ -38,6 +38,9 @@ pub struct ChatMessage {
     /// What happened, if the site says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Happening>,
+    /// Who made it happen, if the site says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<News>,
 }
 
 /// How a message is shown.
@@ -118,6 +121,36 @@ pub enum Happening {
     Else,
 }
 
+/// Something that people did, which the site says in a room.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum News {
+    /// Some people follow the channel now.
+    Follow {
+        /// As some of them are shown: the first ones, at most [`FOLLOW_NAMES_MAX`].
+        names: Vec<String>,
+        /// How many they are.
+        count: u64,
+    },
+    /// A broadcaster sends their viewers here.
+    Raid {
+        /// From which channel.
+        channel: ChannelName,
+        /// How its owner is shown.
+        display_name: String,
+        /// How many watched there.
+        viewers: u64,
+    },
+    /// Something that only newer versions know.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Most names in [`News::Follow`].
+pub const FOLLOW_NAMES_MAX: usize = 2;
+
 /// What is taken away. Data of `message.deleted.v1` with who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -186,6 +219,29 @@ pub struct SubscriberChanged {
     pub until: Option<Timestamp>,
 }
 
+/// Data of `user.barred.v1`, about a person: they say nothing in any room of an owner, or of the site. What they said there is
+/// taken away too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserBarred {
+    /// In the rooms of all channels of this person; absent: in all rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
+    /// Why: shown to the person. May be empty.
+    pub reason: String,
+    /// Who did it.
+    pub by: UserId,
+}
+
+/// Data of `user.unbarred.v1`, about a person: that is lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUnbarred {
+    /// In the rooms of all channels of this person; absent: in all rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
+    /// Who did it.
+    pub by: UserId,
+}
+
 /// Data of `room.updated.v1`: everything that is set, each replaces the one before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomUpdated {
@@ -206,6 +262,9 @@ pub struct RoomUpdated {
     /// The poll that runs, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+    /// Where the broadcaster sends everybody who watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raid: Option<Raid>,
     /// Counts the changes of the room: the greater one is the newer.
     pub version: i64,
 }
@@ -249,6 +308,21 @@ pub struct PollCounted {
     pub poll: uuid::Uuid,
     /// Votes for each answer.
     pub counts: Vec<u64>,
+}
+
+/// A broadcaster sends everybody who watches to another channel.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raid {
+    /// Which of them.
+    pub id: uuid::Uuid,
+    /// Where to.
+    pub target: ChannelName,
+    /// When: until then it can be called off.
+    pub at: Timestamp,
+    /// They go now.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// A picture that stands where its name is said between colons.
@@ -300,6 +374,12 @@ pub struct RoomSettings {
     pub appeal: String,
     /// Whether the room says that a broadcast began or ended.
     pub system_messages: bool,
+    /// Whether the room says who follows the channel.
+    pub follow_messages: bool,
+    /// Whether the room says who sends their viewers here.
+    pub raid_messages: bool,
+    /// Whether others may send their viewers here.
+    pub takes_raids: bool,
     /// Most characters of a message.
     pub max_length: u16,
 }
@@ -319,6 +399,9 @@ impl Default for RoomSettings {
             rules: String::new(),
             appeal: String::new(),
             system_messages: true,
+            follow_messages: true,
+            raid_messages: true,
+            takes_raids: true,
             max_length: 500,
         }
     }
@@ -443,6 +526,16 @@ mod tests {
         };
         let text = serde_json::to_string(&deleted).unwrap();
         assert_eq!(serde_json::from_str::<MessageDeleted>(&text).unwrap(), deleted, "{text}");
+    }
+
+    #[test]
+    fn what_a_newer_version_says_of_people_does_not_spoil_its_message() {
+        let read: News = serde_json::from_str(r#"{"kind":"of_tomorrow","who":"ada"}"#).unwrap();
+        assert_eq!(read, News::Unknown);
+        let follow = News::Follow { names: vec!["Ada".into()], count: 13 };
+        let text = serde_json::to_string(&follow).unwrap();
+        assert_eq!(text, r#"{"kind":"follow","names":["Ada"],"count":13}"#);
+        assert_eq!(serde_json::from_str::<News>(&text).unwrap(), follow);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{
     ChatBan, ChatMessage, ChatPardon, ChatPresence, HeldMessage, MessageDeleted, MessageReviewed,
-    PollCounted, RoomUpdated, SubscriberChanged, UserTimedOut,
+    PollCounted, RoomUpdated, SubscriberChanged, UserBarred, UserTimedOut, UserUnbarred,
 };
 use crate::ids::{BroadcastId, ChannelName, NodeName, SessionId, StreamKeyId, UserId};
 use crate::playback::Access;
@@ -135,6 +135,9 @@ pub enum EventBody {
     /// What is kept about the channel has changed: read it again.
     #[serde(rename = "channel.updated.v1")]
     ChannelUpdated(ChannelUpdated),
+    /// Somebody follows a channel.
+    #[serde(rename = "channel.followed.v1")]
+    ChannelFollowed(ChannelFollowed),
     /// A session of somebody ended: its access tokens are no good any more.
     #[serde(rename = "session.revoked.v1")]
     SessionRevoked(SessionRevoked),
@@ -174,6 +177,12 @@ pub enum EventBody {
     /// Somebody subscribes to a channel, or no more.
     #[serde(rename = "subscriber.changed.v1")]
     SubscriberChanged(SubscriberChanged),
+    /// Somebody says nothing in many rooms.
+    #[serde(rename = "user.barred.v1")]
+    UserBarred(UserBarred),
+    /// Somebody may speak there again.
+    #[serde(rename = "user.unbarred.v1")]
+    UserUnbarred(UserUnbarred),
     /// The rules of a room, what is pinned there, or whom it honours changed.
     #[serde(rename = "room.updated.v1")]
     RoomUpdated(Box<RoomUpdated>),
@@ -272,6 +281,7 @@ impl EventBody {
             Self::StreamStop(_) => "stream.stop.v1",
             Self::KeyRevoked(_) => "key.revoked.v1",
             Self::ChannelUpdated(_) => "channel.updated.v1",
+            Self::ChannelFollowed(_) => "channel.followed.v1",
             Self::SessionRevoked(_) => "session.revoked.v1",
             Self::UserRegistered(_) => "user.registered.v1",
             Self::UserRoleChanged(_) => "user.role_changed.v1",
@@ -285,6 +295,8 @@ impl EventBody {
             Self::MessageReviewed(_) => "message.reviewed.v1",
             Self::UserTimedOut(_) => "user.timed_out.v1",
             Self::SubscriberChanged(_) => "subscriber.changed.v1",
+            Self::UserBarred(_) => "user.barred.v1",
+            Self::UserUnbarred(_) => "user.unbarred.v1",
             Self::RoomUpdated(_) => "room.updated.v1",
             Self::ViewersCounted(_) => "viewers.counted.v1",
             Self::ChatPresence(_) => "chat.presence.v1",
@@ -304,6 +316,7 @@ impl EventBody {
         "stream.stop.v1",
         "key.revoked.v1",
         "channel.updated.v1",
+        "channel.followed.v1",
         "session.revoked.v1",
         "user.registered.v1",
         "user.role_changed.v1",
@@ -317,6 +330,8 @@ impl EventBody {
         "message.reviewed.v1",
         "user.timed_out.v1",
         "subscriber.changed.v1",
+        "user.barred.v1",
+        "user.unbarred.v1",
         "room.updated.v1",
         "viewers.counted.v1",
         "chat.presence.v1",
@@ -405,6 +420,13 @@ pub struct KeyRevoked {
 pub struct ChannelUpdated {
     /// Whether its media needs a playback token from now on.
     pub access: Access,
+}
+
+/// Data of `channel.followed.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelFollowed {
+    /// Who.
+    pub user: UserId,
 }
 
 /// Data of `session.revoked.v1`.

@@ -53,3 +53,4 @@ mod traces;
 mod upgrade;
 mod viewers;
 mod wait;
+mod webhooks;

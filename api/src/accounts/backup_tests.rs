@@ -14,15 +14,17 @@ use crate::auth::sessions::Session;
 use crate::auth::tokens::ApiToken;
 use crate::auth::totp::SecondFactor;
 use crate::channels::testing::{channel, person};
-use crate::chat::{Held, Message, Room, Sanction, Subscriber, Vote};
+use crate::chat::{ChatBar, Held, Message, Room, Sanction, Subscriber, Vote};
 use crate::mail::Mail;
 use crate::notices::{Notice, NoticesConfig, Reader};
 use crate::playback::{PlaybackConfig, PlaybackLinks};
 use crate::push::{Device, Push, PushJob};
+use crate::raids::RaidPlan;
 use crate::reports::Report;
 use crate::schedule::Plan;
 use crate::site::{SiteChange, SiteRecord, SiteValues};
 use crate::testing::{Home, Kind, store};
+use crate::webhooks::{Webhook, WebhookDelivery};
 
 const NOW: i64 = 1_790_000_000_000;
 
@@ -102,6 +104,16 @@ async fn fill(store: &Store) -> (User, Channel) {
     store.insert(&Reader::new(user)).await.unwrap();
     let job = json!({ "notice": "n", "broadcast": id, "channel": of, "title": "x", "at": 1, "due": 1 });
     keep::<PushJob>(store, job).await;
+    let hook = json!({ "id": id, "channel": of, "name": "bot", "url": "https://bot.example.org/", "secret": "whsec_eA==",
+        "events": ["message.sent"], "created_at": 1, "since": 1, "recent": [{ "delivery": id, "at": 1, "number": 1,
+        "first": "message.sent", "events": 1, "took_ms": 1, "status": 500 }] });
+    keep::<Webhook>(store, hook).await;
+    let events = json!([{ "id": id, "type": "message.sent", "data": { "text": "\u{1f6a2} $set" } }]);
+    keep::<WebhookDelivery>(
+        store,
+        json!({ "id": id, "webhook": id, "channel": of, "at": 1, "due": 1, "first": "message.sent", "events": events }),
+    )
+    .await;
     let said = json!({ "id": id, "at": "2026-11-21T20:00:00Z", "kind": "text", "text": "\u{1f6a2} $set" });
     keep::<Message>(
         store,
@@ -121,6 +133,10 @@ async fn fill(store: &Store) -> (User, Channel) {
         json!({ "poll": id, "channel": of, "user": user, "answer": 1, "changes": 0, "at": 1, "until": 5 }),
     )
     .await;
+    let raid = json!({ "id": id, "channel": of, "name": "studio", "target": of, "target_name": "garage", "by": user,
+        "asked_at": 1, "at": 2, "due": 2, "viewers": 3 });
+    keep::<RaidPlan>(store, raid).await;
+    keep::<ChatBar>(store, json!({ "list": "site", "user": user, "reason": "x", "by": user, "at": 1 })).await;
     keep::<Sanction>(
         store,
         json!({ "channel": of, "user": user, "until": 5, "reason": "x", "by": user, "at": 1 }),

@@ -8,7 +8,8 @@ use crate::chat::record as chat;
 use crate::mail::waiting;
 use crate::notices::kept as notices;
 use crate::push::{devices, job, vapid};
-use crate::{reports, schedule, site};
+use crate::webhooks::record as webhooks;
+use crate::{raids, reports, schedule, site};
 
 /// The collections of this crate.
 pub static COLLECTIONS: &[&Collection] = &[
@@ -27,6 +28,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &waiting::MAILS,
     &totp::SECOND_FACTORS,
     &audit::AUDIT,
+    &raids::RAIDS,
     &reports::REPORTS,
     &chat::CHAT_MESSAGES,
     &chat::CHAT_HELD,
@@ -34,6 +36,7 @@ pub static COLLECTIONS: &[&Collection] = &[
     &chat::CHAT_VOTES,
     &chat::SUBSCRIBERS,
     &chat::MODERATION,
+    &chat::CHAT_BARS,
     &schedule::PLANS,
     &site::SITE_SETTINGS,
     &site::SITE_CHANGES,
@@ -42,4 +45,6 @@ pub static COLLECTIONS: &[&Collection] = &[
     &job::PUSH_JOBS,
     &devices::DEVICES,
     &vapid::PUSH_KEYS,
+    &webhooks::WEBHOOKS,
+    &webhooks::WEBHOOK_DELIVERIES,
 ];

@@ -17,7 +17,9 @@ use millrace_store::{After, Change, Changes, Kept, Order, Query, Store, StoreErr
 use crate::accounts::{Block, Broadcast, Channel, Follow, StreamKeyRecord, User};
 use crate::chat::Rooms;
 use crate::notices::Notice;
+use crate::raids::RaidPlan;
 use crate::schedule::Plan;
+use crate::webhooks::{Webhook, WebhookDelivery};
 
 pub use config::ChannelsConfig;
 pub use fields::{CATEGORY_MAX, ChannelEdit, KEY_NAME_MAX, TITLE_MAX, language, line, paragraphs};
@@ -218,6 +220,9 @@ impl Channels {
         self.remove_all::<Broadcast>(id).await?;
         self.remove_all::<Plan>(id).await?;
         self.remove_all::<Notice>(id).await?;
+        self.0.commit(Changes::new().delete_id::<RaidPlan>(id.to_string())).await?;
+        self.remove_all::<Webhook>(id).await?;
+        self.remove_all::<WebhookDelivery>(id).await?;
         Ok(Rooms::new(self.0.clone()).forget_channel(id).await?)
     }
 

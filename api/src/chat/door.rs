@@ -7,7 +7,7 @@ use millrace_core::chat::{Emote, RoomUpdated};
 use millrace_core::ids::{ChannelName, UserId};
 use millrace_http::problem::Problem;
 
-use super::{Rooms, Sanction, Subscriber};
+use super::{ChatBar, Rooms, Sanction, Subscriber};
 use crate::ApiState;
 use crate::accounts::{Channel, Role, User};
 use crate::auth::csrf;
@@ -79,12 +79,26 @@ pub async fn enter(state: &ApiState, name: &ChannelName, user: Option<UserId>) -
 /// What is known of somebody in a room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// If they may say nothing.
+    /// What its moderators said of them.
     pub sanction: Option<Sanction>,
+    /// The ban from all channels of its owner.
+    pub owner_ban: Option<ChatBar>,
+    /// The ban from all channels of the site.
+    pub site_ban: Option<ChatBar>,
     /// Since when they follow the channel, in milliseconds since 1970.
     pub following_since: Option<i64>,
     /// If they subscribe to it.
     pub subscriber: Option<Subscriber>,
+}
+
+impl Known {
+    /// Whether they may say nothing. Who moderates is held by the site alone.
+    #[must_use]
+    pub fn is_silenced(&self, moderates: bool, now_ms: i64) -> bool {
+        let holds = |sanction: &Sanction| sanction.until.is_none_or(|until| until > now_ms);
+        let here = self.owner_ban.is_some() || self.sanction.as_ref().is_some_and(holds);
+        self.site_ban.is_some() || here && !moderates
+    }
 }
 
 /// What is known of somebody in the room of a channel; nothing, if there is none.
@@ -97,6 +111,8 @@ pub async fn standing(state: &ApiState, name: &ChannelName, user: UserId) -> Res
     let follow = state.studio().follows.get(user, channel.id).await?;
     Ok(Known {
         sanction: rooms.sanction(channel.id, user).await?,
+        owner_ban: rooms.bar(Some(channel.owner), user).await?,
+        site_ban: rooms.bar(None, user).await?,
         following_since: follow.map(|follow| follow.followed_at),
         subscriber: rooms.subscriber(channel.id, user).await?,
     })

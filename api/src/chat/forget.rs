@@ -10,7 +10,7 @@ use millrace_core::ids::{ChannelId, UserId};
 use millrace_store::{After, Change, Changes, Document, Order, Query, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Held, Message, Room, Rooms, Sanction, Subscriber, Vote};
+use super::{ChatBar, Held, Message, Room, Rooms, Sanction, Subscriber, Vote};
 use crate::ApiState;
 use crate::error::chain;
 
@@ -84,6 +84,8 @@ impl Rooms {
         self.remove_of::<Vote>("user", &user.to_string()).await?;
         self.remove_of::<Subscriber>("user", &user.to_string()).await?;
         self.remove_of::<Sanction>("user", &user.to_string()).await?;
+        self.remove_of::<ChatBar>("user", &user.to_string()).await?;
+        self.remove_of::<ChatBar>("list", &ChatBar::list_of(Some(user))).await?;
         let (mut changed, mut after) = (Vec::new(), None);
         loop {
             let page = self.0.find::<Room>(&Query::first(AT_ONCE).after(after.take())).await?;

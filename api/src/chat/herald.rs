@@ -54,6 +54,7 @@ fn news(event: &Event, now: Timestamp) -> Option<ChatMessage> {
         reply_to: None,
         mentions: Vec::new(),
         event: Some(happening),
+        news: None,
     })
 }
 

@@ -1,82 +1,39 @@
 //! Writes what was said: what the group of all processes that do this gets of `millrace.chat`.
 //!
 //! What comes together is written together: in a busy room one commit keeps a hundred messages.
-#![expect(clippy::disallowed_methods, reason = "shell: pauses")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_core::bus::{Bus, BusError, Delivery, Member, Position, Topic};
+use millrace_core::bus::{Bus, Delivery, Topic};
 use millrace_core::chat::{ChatMessage, HISTORY_GROUP, Removed};
-use millrace_core::event::EventBody;
+use millrace_core::event::{EventBody, Subject};
 use millrace_core::ids::{ChannelId, ChannelName, UserId};
 use millrace_store::StoreError;
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Rooms;
 use crate::ApiState;
-use crate::error::chain;
+use crate::batches::{Batches, Group, consume};
 
-/// Most events that are written together.
-const BATCH: usize = 256;
-/// How long one waits for more of them.
-const GATHER: Duration = Duration::from_millis(50);
-/// How often something is written where much is said everywhere.
-const APART: Duration = Duration::from_millis(400);
-/// How long a store or a bus that is away is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+const GROUP: Group = Group {
+    name: HISTORY_GROUP,
+    topics: &[Topic::Chat],
+    what: "the history of chat",
+    most: 256,
+    gather: Duration::from_millis(50),
+    apart: Duration::from_millis(400),
+};
 /// How far the clocks of two processes may be apart, in milliseconds.
 const CLOCKS_MS: i64 = 60_000;
+/// Most channels of one person.
+const CHANNELS_MAX: usize = 1_000;
 
 /// Keeps the history of all rooms until `shutdown`. What comes while the store is away waits on the bus.
 pub async fn keep_history(state: ApiState, bus: Arc<dyn Bus>, shutdown: CancellationToken) {
     let keeper = Keeper { rooms: Rooms::new(state.store().clone()), state };
-    loop {
-        let work = async {
-            let mut member = bus.join(HISTORY_GROUP, &[Topic::Chat]).await?;
-            let mut wrote = Instant::now();
-            loop {
-                let batch = gather(member.as_mut(), wrote + APART).await?;
-                wrote = Instant::now();
-                keeper.keep_all(&batch).await;
-                let ends: BTreeMap<u16, Position> =
-                    batch.iter().map(|delivery| (delivery.position.partition, delivery.position)).collect();
-                let ends: Vec<_> = ends.into_values().collect();
-                match member.commit(&ends).await {
-                    Err(BusError::Closed) => return Err(BusError::Closed),
-                    // What comes again is kept already, and the next commit is for this one too.
-                    Err(err) => tracing::warn!(%err, "what was said in chat may come again to its history"),
-                    Ok(()) => {}
-                }
-            }
-        };
-        let failed: Result<(), BusError> = match shutdown.run_until_cancelled(work).await {
-            None => return,
-            Some(failed) => failed,
-        };
-        match failed {
-            Ok(()) | Err(BusError::Closed) => return,
-            Err(err) => tracing::warn!(%err, "the history of chat waits for the bus"),
-        }
-        if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
-            return;
-        }
-    }
-}
-
-/// The next event, and what comes with it: soon where little is said, and not before `not_before` where much is.
-async fn gather(member: &mut dyn Member, not_before: Instant) -> Result<Vec<Delivery>, BusError> {
-    let mut batch = vec![member.next().await?];
-    let until = not_before.max(Instant::now() + GATHER);
-    while batch.len() < BATCH {
-        match timeout_at(until, member.next()).await {
-            Ok(delivery) => batch.push(delivery?),
-            Err(_) => break,
-        }
-    }
-    Ok(batch)
+    consume(bus, GROUP, keeper, shutdown).await;
 }
 
 /// Messages of a room, in order.
@@ -95,21 +52,9 @@ struct Keeper {
     rooms: Rooms,
 }
 
-impl Keeper {
-    /// Keeps all of it, again until it is done.
-    async fn keep_all(&self, batch: &[Delivery]) {
-        loop {
-            match self.keep(batch).await {
-                Ok(()) => return,
-                Err(err) => {
-                    tracing::warn!(err = %chain(&err), "what was said in chat waits for the store");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn keep(&self, batch: &[Delivery]) -> Result<(), StoreError> {
+impl Batches for Keeper {
+    /// Keeps all of it.
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<(), StoreError> {
         let mut channels: BTreeMap<&ChannelName, Option<(ChannelId, i64)>> = BTreeMap::new();
         for name in batch.iter().filter_map(|delivery| delivery.event.channel()) {
             if !channels.contains_key(name) {
@@ -132,6 +77,17 @@ impl Keeper {
                 Work::Remove(channel, Removed::All(_), by) => {
                     self.rooms.remove_all(channel, None, by).await?
                 }
+            }
+        }
+        for event in batch.iter().map(|delivery| delivery.event.as_ref()) {
+            if let (EventBody::UserBarred(barred), Subject::User(user)) = (&event.body, &event.subject) {
+                let of_owner = match barred.owner {
+                    Some(owner) => Some(self.state.studio().channels.of(owner, CHANNELS_MAX).await?),
+                    None => None,
+                };
+                let of_owner: Option<Vec<_>> =
+                    of_owner.map(|channels| channels.iter().map(|channel| channel.id).collect());
+                self.rooms.remove_everywhere(of_owner.as_deref(), *user, barred.by).await?;
             }
         }
         Ok(())
@@ -180,8 +136,9 @@ fn plan<'a>(
 
 #[cfg(test)]
 mod tests {
+    use millrace_core::bus::Position;
     use millrace_core::chat::{MessageDeleted, MessageKind};
-    use millrace_core::event::{Event, SpecVersion, Subject};
+    use millrace_core::event::{Event, SpecVersion};
     use millrace_core::ids::MessageId;
     use millrace_core::trace::Cause;
 
@@ -212,6 +169,7 @@ mod tests {
             reply_to: None,
             mentions: Vec::new(),
             event: None,
+            news: None,
         };
         delivery(room, EventBody::MessageSent(Box::new(message)))
     }

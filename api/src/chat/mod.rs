@@ -3,10 +3,12 @@
 //! [`record`] are the documents, [`Rooms`] asks and changes them, [`keep_history`] writes what was said. Who is connected and
 //! what may be said is the chat's own affair: it hears of changes by events.
 
+mod bars;
 mod clock;
 mod door;
 pub(crate) mod emotes;
 pub(crate) mod forget;
+mod greeter;
 mod herald;
 mod hold;
 mod keeper;
@@ -21,14 +23,16 @@ use millrace_core::chat::{ChatMessage, RoomUpdated};
 use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{After, Change, Changes, Order, Query, Store, StoreError};
 
+pub use bars::{OWNER_BARS_MAX, SITE_BARS_MAX};
 pub use clock::keep_time;
 pub use door::{Entrance, Known, Visitor, enter, standing, visitor};
 pub use forget::forget_what_is_old;
+pub use greeter::say_who_follows;
 pub use herald::say_what_happens;
 pub(crate) use hold::tell_reviewed;
 pub use hold::{HELD_MAX, HELD_MS, HELD_OF_ONE_MAX, Waiting, has_spoken, hold};
 pub use keeper::keep_history;
-pub use record::{Held, Message, Room, Sanction, Subscriber, Vote};
+pub use record::{ChatBar, Held, Message, Room, Sanction, Subscriber, Vote};
 pub use search::{Found, Search};
 pub use subscribers::SUBSCRIBERS_MAX;
 

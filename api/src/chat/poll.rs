@@ -260,6 +260,7 @@ fn result(poll: &Poll, counts: &[u64]) -> ChatMessage {
         reply_to: None,
         mentions: Vec::new(),
         event: Some(Happening::PollClosed),
+        news: None,
     }
 }
 

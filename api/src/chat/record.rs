@@ -214,11 +214,59 @@ pub(crate) static SUBSCRIBERS: Collection = Collection {
     migrations: &[],
 };
 
+/// Somebody may say nothing in all rooms of an owner, or of the site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatBar {
+    /// In whose list: [`ChatBar::list_of`].
+    pub list: String,
+    /// Who.
+    pub user: UserId,
+    /// Why: the person is told. May be empty.
+    #[serde(default)]
+    pub reason: String,
+    /// Who said so.
+    pub by: UserId,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+}
+
+impl ChatBar {
+    /// The name of an owner's list; `None`: that of the site.
+    #[must_use]
+    pub fn list_of(owner: Option<UserId>) -> String {
+        owner.map_or_else(|| "site".to_owned(), |owner| owner.to_string())
+    }
+
+    /// One for each person and list.
+    #[must_use]
+    pub fn id_of(owner: Option<UserId>, user: UserId) -> String {
+        format!("{}:{user}", Self::list_of(owner))
+    }
+}
+
+pub(crate) static CHAT_BARS: Collection = Collection {
+    name: "chat_bars",
+    indexes: &[
+        Index { name: "list", fields: &["list", "at"], unique: false },
+        Index { name: "user", fields: &["user", "at"], unique: false },
+    ],
+    words: &[],
+    migrations: &[],
+};
+
 impl Document for Subscriber {
     const COLLECTION: &'static Collection = &SUBSCRIBERS;
 
     fn id(&self) -> String {
         Self::id_of(self.channel, self.user)
+    }
+}
+
+impl Document for ChatBar {
+    const COLLECTION: &'static Collection = &CHAT_BARS;
+
+    fn id(&self) -> String {
+        format!("{}:{}", self.list, self.user)
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn message(number: u128, author: u128, nonce: &str) -> ChatMessage {
         reply_to: None,
         mentions: Vec::new(),
         event: None,
+        news: None,
     }
 }
 

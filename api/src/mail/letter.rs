@@ -41,6 +41,13 @@ pub enum News {
     SecondFactorOff,
     /// Somebody who is known to this provider gets in now.
     ProviderLinked(String),
+    /// A webhook of a channel of its own took nothing any more and was turned off.
+    WebhookDisabled {
+        /// Of which channel.
+        channel: String,
+        /// The name of the server that it is at.
+        host: String,
+    },
 }
 
 /// From where a mail comes.
@@ -84,6 +91,7 @@ impl News {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorOff => "second_factor_off",
             Self::ProviderLinked(_) => "provider_linked",
+            Self::WebhookDisabled { .. } => "webhook_disabled",
         }
     }
 }
@@ -167,6 +175,16 @@ impl Letter {
                 )],
                 button: None,
                 otherwise: not_you,
+            },
+            Subject::News(News::WebhookDisabled { channel, host }) => Draft {
+                subject: format!("A webhook of {channel} was turned off ({site})"),
+                paragraphs: vec![format!(
+                    "A webhook of your channel {channel} at {site} goes to {host}, which has taken nothing for a day or \
+                     wants nothing any more. It was turned off, and what waited for it is lost."
+                )],
+                button: Some(("Look at the webhooks", format!("{public_url}/dashboard?channel={channel}"))),
+                otherwise: "When the program answers again, turn the webhook on. It is told what happens from then on."
+                    .into(),
             },
         };
         draft.written(name, sender)
@@ -274,6 +292,22 @@ mod tests {
             assert!(written.text.contains("If this was not you"), "{}", written.text);
             assert!(written.text.contains("the account ada") || written.text.contains("The account ada"));
         }
+    }
+
+    #[test]
+    fn who_has_a_webhook_that_was_turned_off_reads_which_and_where_it_is_turned_on() {
+        let news = News::WebhookDisabled { channel: "studio".into(), host: "bot.example.org".into() };
+        let written = letter(Subject::News(news)).write(SENDER);
+        assert!(
+            written.text.contains("studio") && written.text.contains("bot.example.org"),
+            "{}",
+            written.text
+        );
+        assert!(
+            written.text.contains("https://live.example.org/dashboard?channel=studio\n"),
+            "{}",
+            written.text
+        );
     }
 
     #[test]

@@ -9,7 +9,6 @@
 //! | RFC 8188, 8291 (encryption) | [`encrypt`] |
 //! | RFC 8292 (VAPID) | [`vapid`] |
 
-pub mod address;
 pub mod devices;
 pub mod encrypt;
 mod http;

@@ -56,16 +56,6 @@ fn later(asked_ms: Option<i64>, service: bool, attempt: u32) -> Outcome {
     Outcome::Later { after_ms: asked_ms.unwrap_or(doubled).max(RETRY_LEAST_MS), service }
 }
 
-/// Reads `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-#[must_use]
-pub fn retry_after_ms(text: &str, now_ms: i64) -> Option<i64> {
-    if let Ok(seconds) = text.trim().parse::<u32>() {
-        return Some(i64::from(seconds) * 1_000);
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
-    Some(date.as_millisecond().saturating_sub(now_ms).max(0))
-}
-
 /// The push services that asked to be left alone.
 #[derive(Debug, Default)]
 pub struct Services {
@@ -121,16 +111,6 @@ mod tests {
         assert_eq!(unreached(2), later(10_000, false));
         assert_eq!(outcome(503, Some(1_000), ATTEMPTS_MAX), Outcome::GivenUp);
         assert_eq!(unreached(ATTEMPTS_MAX), Outcome::GivenUp);
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after_ms(" 120 ", 0), Some(120_000));
-        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-        assert_eq!(retry_after_ms(date, 1_445_412_480_000 - 5_000), Some(5_000));
-        assert_eq!(retry_after_ms(date, 1_545_412_480_000), Some(0));
-        assert_eq!(retry_after_ms("soon", 0), None);
-        assert_eq!(retry_after_ms("-1", 0), None);
     }
 
     #[test]

@@ -17,15 +17,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::encrypt::{MESSAGE_MAX_BYTES, Recipient, encrypt};
-use super::http::{Answer, Message, client, send};
+use super::http::{Answer, Message, TIMEOUT, send};
 use super::outcome::{Outcome, outcome, unreached};
-use super::{Device, Push, PushJob, address};
+use super::{Device, Push, PushJob};
 use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Follow, User};
 use crate::auth::secret::{random, sha256};
 use crate::auth::sessions::Session;
 use crate::error::chain;
 use crate::notices::told;
+use crate::outgoing::{address, client};
 
 /// How often one looks for jobs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -367,7 +368,7 @@ impl Sending {
     fn client(&self) -> Option<&reqwest::Client> {
         let push = &self.state.push().0;
         if push.http.get().is_none() {
-            match client(push.config.push_private_services) {
+            match client(push.config.push_private_services, TIMEOUT) {
                 Ok(client) => drop(push.http.set(client)),
                 Err(error) => {
                     tracing::error!(err = %chain(&error), "cannot make the client that pushes notices");

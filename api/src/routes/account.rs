@@ -36,6 +36,7 @@ use crate::notices::{Notice, Reader};
 use crate::push::Device;
 use crate::reports::Report;
 use crate::schedule::Plan;
+use crate::webhooks::Webhook;
 
 /// Most documents of one kind in an export.
 const EXPORT_MAX: usize = 10_000;
@@ -276,6 +277,7 @@ pub(crate) async fn export(State(state): State<ApiState>, person: Person) -> Res
             "broadcasts": without(store.find::<Broadcast>(&of()).await?, ""),
             "schedule": without(store.find::<Plan>(&of()).await?, ""),
             "notices": without(store.find::<Notice>(&of()).await?, ""),
+            "webhooks": exported_webhooks(&state.webhooks().of(channel.id).await?),
         }));
     }
     let sessions = state.sessions().of(person.user, state.now_ms()).await?;
@@ -313,6 +315,16 @@ fn exported_device(device: &Device) -> serde_json::Value {
     let service = device.endpoint.parse::<Uri>().ok();
     let service = service.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     json!({ "name": device.name, "service": service, "created_at": time(device.created_at) })
+}
+
+/// Where a channel tells what; the secrets are left out.
+fn exported_webhooks(hooks: &[Webhook]) -> Vec<serde_json::Value> {
+    hooks
+        .iter()
+        .map(|hook| {
+            json!({ "name": hook.name, "url": hook.url, "events": hook.events, "created_at": time(hook.created_at) })
+        })
+        .collect()
 }
 
 /// What a person has told the admins; what they made of it is theirs.
@@ -363,6 +375,16 @@ async fn exported_chat(state: &ApiState, user: UserId) -> Result<serde_json::Val
             json!({ "channel": names[&one.channel], "at": time(one.at), "until": until, "reason": one.reason })
         })
         .collect();
+    let (mut banned, mut bans) = (Vec::new(), Vec::new());
+    for bar in rooms.bars_on(user, EXPORT_MAX).await? {
+        banned.push(
+            json!({ "where": name_of(state, &bar.list).await?, "at": time(bar.at), "reason": bar.reason }),
+        );
+    }
+    for bar in rooms.bars(Some(user), None, EXPORT_MAX).await? {
+        let person = name_of(state, &bar.user.to_string()).await?;
+        bans.push(json!({ "person": person, "at": time(bar.at), "reason": bar.reason }));
+    }
     let held: Vec<_> = held
         .iter()
         .map(|one| {
@@ -392,7 +414,15 @@ async fn exported_chat(state: &ApiState, user: UserId) -> Result<serde_json::Val
         "held": held,
         "votes": votes,
         "subscriptions": subscriptions,
+        "banned_from_all": banned,
+        "bans_from_all": bans,
     }))
+}
+
+/// What an account is called, if that is one.
+async fn name_of(state: &ApiState, id: &str) -> Result<String, ApiError> {
+    let user = state.store().get::<User>(id).await?;
+    Ok(user.map_or_else(|| id.to_owned(), |user| user.name.to_string()))
 }
 
 /// What a person wants of notices, and those that the bell lists.

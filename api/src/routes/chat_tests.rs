@@ -1,6 +1,7 @@
 //! Rooms by REST beside the table of who may do what: what is asked in several ways, and what goes with an account.
 
 use millrace_core::chat::{Author, ChatMessage, HoldReason, MessageKind};
+use millrace_core::event::EventBody;
 use millrace_core::ids::{ChannelId, MessageId, UserId};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -34,6 +35,7 @@ async fn text_of(world: &World, number: u128, name: &str, text: &str) -> ChatMes
         reply_to: None,
         mentions: Vec::new(),
         event: None,
+        news: None,
     }
 }
 
@@ -107,6 +109,41 @@ async fn whoever_said_something_takes_it_away_and_finds_it_in_the_export() {
     assert_eq!(world.ask("PUT", path, &world.bob, banned).await.0, 204);
     let export = world.ask("GET", "/api/v1/me/export", &world.eve, None).await.1;
     assert_eq!(export["chat"]["sanctions"][0]["reason"], "spam");
+}
+
+#[tokio::test]
+async fn who_is_banned_from_all_chats_is_listed_told_of_and_forgiven() {
+    let world = World::new().await;
+    let mut heard = world.chat();
+    let reason = || Some(json!({ "reason": "  spam \n and more" }));
+    let studio = "studio".parse().unwrap();
+    let eve = id_of(&world, "eve").await;
+    for (path, who, owner) in
+        [("/api/v1/admin/chat/bans", &world.root, false), ("/api/v1/me/chat/bans", &world.ada, true)]
+    {
+        assert_eq!(world.ask("PUT", &format!("{path}/eve"), who, reason()).await.0, 204);
+        let event = heard.next().await.unwrap();
+        let EventBody::UserBarred(barred) = &event.body else { panic!("{event:?}") };
+        assert_eq!((barred.owner.is_some(), barred.reason.as_str()), (owner, "spam and more"));
+        let listed = world.ask("GET", path, who, None).await.1;
+        assert_eq!(
+            (&listed["items"][0]["name"], &listed["items"][0]["reason"]),
+            (&json!("eve"), &json!("spam and more"))
+        );
+        let standing = crate::chat::standing(&world.state, &studio, eve).await.unwrap();
+        assert_eq!((standing.site_ban.is_some(), standing.owner_ban.is_some()), (!owner, owner));
+        let export = world.ask("GET", "/api/v1/me/export", &world.eve, None).await.1;
+        assert_eq!(export["chat"]["banned_from_all"][0]["where"], if owner { "ada" } else { "site" });
+        assert_eq!(world.ask("DELETE", &format!("{path}/eve"), who, None).await.0, 204);
+        assert!(matches!(heard.next().await.unwrap().body, EventBody::UserUnbarred(_)));
+        assert_eq!(world.ask("GET", path, who, None).await.1["items"], json!([]));
+        // Nobody does it to an admin, and with a sermon.
+        assert_eq!(world.ask("PUT", &format!("{path}/root"), who, reason()).await.0, 403);
+        let long = Some(json!({ "reason": "x".repeat(201) }));
+        assert_eq!(world.ask("PUT", &format!("{path}/eve"), who, long).await.0, 422);
+    }
+    let audit = world.ask("GET", "/api/v1/admin/audit", &world.root, None).await.1;
+    assert_eq!(audit["items"][0]["action"], "chat.pardon_everywhere", "{audit}");
 }
 
 #[tokio::test]

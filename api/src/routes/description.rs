@@ -45,6 +45,7 @@ const TOKEN: &str = "token";
         (name = "Live", description = "What is live right now, and watching it"),
         (name = "Channels", description = "Channels, their broadcasts and moderators"),
         (name = "Stream keys", description = "The secrets that publish"),
+        (name = "Webhooks", description = "Programs that are told what happens on a channel"),
         (name = "Chat", description = "Rooms, what was said there, and who keeps order. People talk over WebSocket: see docs/chat.md"),
         (name = "Following", description = "Who follows what, and who may not"),
         (name = "Schedule", description = "Broadcasts to come"),

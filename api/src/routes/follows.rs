@@ -101,7 +101,11 @@ pub(crate) async fn follow(
     let followed =
         studio.follows.follow(person.user, channel.id, state.now_ms(), studio.config.max_follows).await;
     match followed {
-        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Ok(true) => {
+            studio.tell_followed(&channel.name, person.user).await;
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Ok(false) => Ok(StatusCode::NO_CONTENT),
         Err(FollowError::Blocked) => Err(blocked().into()),
         Err(FollowError::TooMany { limit }) => Err(limit_reached("channels that you follow", limit).into()),
         Err(FollowError::NotFound) => Err(no_such_channel().into()),

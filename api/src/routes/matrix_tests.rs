@@ -53,7 +53,10 @@ const DEVICE: &str = r#"{"endpoint":"https://push.example.org/x","keys":{"p256dh
 /// The keys above are none.
 const PUSH: [u16; 5] = [401, 422, 422, 422, 422];
 
-/// Operation, path, body, answers. `KEY`, `SESSION`, `TOKEN`, `IDENTITY`, `PLAN` and `AVATAR` are ids of things of the owner's.
+/// A program that is told what is said.
+const HOOK_BODY: &str = r#"{"name":"bot","url":"https://bot.example.org/","events":["message.sent"]}"#;
+
+/// Operation, path, body, answers. `KEY`, `HOOK`, `SESSION`, `TOKEN`, `IDENTITY`, `PLAN` and `AVATAR` are ids of things of the owner's.
 const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     // Signing in. Nothing here depends on who is signed in already.
     (
@@ -107,6 +110,10 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("putAvatar", "/api/v1/me/avatar", "<svg/>", [401, 422, 422, 422, 422]),
     ("deleteAvatar", "/api/v1/me/avatar", "", SIGNED_IN),
     ("listMyChannels", "/api/v1/me/channels", "", SIGNED_IN),
+    ("listMyChatBans", "/api/v1/me/chat/bans", "", SIGNED_IN),
+    // Nobody bans themselves.
+    ("banFromMyChats", "/api/v1/me/chat/bans/bob", r#"{"reason":"spam"}"#, [401, 204, 403, 204, 204]),
+    ("pardonInMyChats", "/api/v1/me/chat/bans/bob", "", [401, 204, 204, 204, 204]),
     ("listMyFollows", "/api/v1/me/follows", "", SIGNED_IN),
     ("listNotices", "/api/v1/me/notices", "", SIGNED_IN),
     ("countUnreadNotices", "/api/v1/me/notices/unread", "", SIGNED_IN),
@@ -130,6 +137,9 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("listSiteEmotes", "/api/v1/admin/emotes", "", [401, 403, 403, 403, 200]),
     ("putSiteEmote", "/api/v1/admin/emotes/Oak", "<svg/>", [401, 403, 403, 403, 422]),
     ("deleteSiteEmote", "/api/v1/admin/emotes/Oak", "", [401, 403, 403, 403, 204]),
+    ("listSiteChatBans", "/api/v1/admin/chat/bans", "", [401, 403, 403, 403, 200]),
+    ("banFromAllChats", "/api/v1/admin/chat/bans/eve", r#"{"reason":"spam"}"#, [401, 403, 403, 403, 204]),
+    ("pardonInAllChats", "/api/v1/admin/chat/bans/eve", "", [401, 403, 403, 403, 204]),
     ("listReports", "/api/v1/admin/reports", "", [401, 403, 403, 403, 200]),
     (
         "resolveReport",
@@ -152,6 +162,10 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("deleteChannel", "/api/v1/channels/studio", "", [401, 403, 403, 204, 204]),
     ("getChannelStream", "/api/v1/channels/studio/stream", "", [401, 403, 200, 200, 200]),
     ("stopStream", "/api/v1/channels/studio/stream/stop", "", [401, 403, 403, 202, 202]),
+    // No other channel is live.
+    ("startRaid", "/api/v1/channels/studio/raid", r#"{"target":"garage"}"#, [401, 403, 403, 422, 422]),
+    ("getRaid", "/api/v1/channels/studio/raid", "", [401, 403, 403, 404, 404]),
+    ("cancelRaid", "/api/v1/channels/studio/raid", "", [401, 403, 403, 204, 204]),
     ("listBroadcasts", "/api/v1/channels/studio/broadcasts", "", ALL_OK),
     ("listModerators", "/api/v1/channels/studio/moderators", "", [401, 403, 200, 200, 200]),
     ("addModerator", "/api/v1/channels/studio/moderators/eve", "", [401, 403, 403, 204, 204]),
@@ -160,6 +174,23 @@ const TABLE: &[(&str, &str, &str, [u16; 5])] = &[
     ("createStreamKey", "/api/v1/channels/studio/keys", r#"{"name":"OBS"}"#, [401, 403, 403, 201, 201]),
     ("revokeStreamKey", "/api/v1/channels/studio/keys/KEY", "", [401, 403, 403, 204, 204]),
     ("rotateStreamKey", "/api/v1/channels/studio/keys/KEY/rotate", "", [401, 403, 403, 201, 201]),
+    ("listWebhooks", "/api/v1/channels/studio/webhooks", "", [401, 403, 403, 200, 200]),
+    ("createWebhook", "/api/v1/channels/studio/webhooks", HOOK_BODY, [401, 403, 403, 201, 201]),
+    (
+        "editWebhook",
+        "/api/v1/channels/studio/webhooks/HOOK",
+        r#"{"enabled":true}"#,
+        [401, 403, 403, 200, 200],
+    ),
+    ("deleteWebhook", "/api/v1/channels/studio/webhooks/HOOK", "", [401, 403, 403, 204, 204]),
+    ("rotateWebhookSecret", "/api/v1/channels/studio/webhooks/HOOK/rotate", "", [401, 403, 403, 201, 201]),
+    ("testWebhook", "/api/v1/channels/studio/webhooks/HOOK/test", "", [401, 403, 403, 202, 202]),
+    (
+        "listWebhookDeliveries",
+        "/api/v1/channels/studio/webhooks/HOOK/deliveries",
+        "",
+        [401, 403, 403, 200, 200],
+    ),
     ("followChannel", "/api/v1/channels/studio/follow", "", [401, 204, 204, 204, 204]),
     ("unfollowChannel", "/api/v1/channels/studio/follow", "", [401, 204, 204, 204, 204]),
     ("muteChannel", "/api/v1/channels/studio/follow", r#"{"muted":true}"#, [401, 404, 404, 404, 404]),
@@ -300,6 +331,8 @@ impl World {
         let key =
             world.ask("POST", "/api/v1/channels/studio/keys", &world.page(OWNER), r#"{"name":"OBS"}"#).await;
         world.ids.insert("KEY", key.1["id"].as_str().unwrap().to_owned());
+        let hook = world.ask("POST", "/api/v1/channels/studio/webhooks", &world.page(OWNER), HOOK_BODY).await;
+        world.ids.insert("HOOK", hook.1["id"].as_str().unwrap().to_owned());
         world.state.directory.write().unwrap().apply(&started("studio", 1));
         world.state.studio().learn_for_tests("studio").await;
         world.add_things_of_hers(&avatars).await;

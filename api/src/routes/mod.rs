@@ -23,6 +23,7 @@ mod path;
 mod problems;
 pub mod profile;
 pub mod push;
+pub mod raids;
 pub mod reports;
 pub mod schedule;
 pub mod sessions;
@@ -30,6 +31,7 @@ pub mod site;
 pub mod stream_keys;
 pub mod streams;
 pub mod users_admin;
+pub mod webhooks;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header;
@@ -113,6 +115,8 @@ fn own_account() -> OpenApiRouter<ApiState> {
         .routes(routes!(oauth::confirm))
         .routes(routes!(profile::put_avatar, profile::delete_avatar).layer(picture()))
         .routes(routes!(channels::mine))
+        .routes(routes!(chat::bars::list_mine))
+        .routes(routes!(chat::bars::ban_mine, chat::bars::pardon_mine))
         .routes(routes!(follows::mine))
         .routes(routes!(schedule::upcoming))
         .routes(routes!(notices::list))
@@ -136,6 +140,8 @@ fn administration() -> OpenApiRouter<ApiState> {
         .routes(routes!(site::undo))
         .routes(routes!(chat::emotes::list_site))
         .routes(routes!(chat::emotes::put_site, chat::emotes::delete_site).layer(picture()))
+        .routes(routes!(chat::bars::list_site))
+        .routes(routes!(chat::bars::ban_site, chat::bars::pardon_site))
         .routes(routes!(reports::list))
         .routes(routes!(reports::resolve))
 }
@@ -146,12 +152,18 @@ fn channel_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(channels::show, channels::edit, channels::delete))
         .routes(routes!(channels::stream))
         .routes(routes!(channels::stop))
+        .routes(routes!(raids::start, raids::show, raids::cancel))
         .routes(routes!(channels::broadcasts))
         .routes(routes!(channels::moderators))
         .routes(routes!(channels::appoint, channels::dismiss))
         .routes(routes!(stream_keys::list, stream_keys::create))
         .routes(routes!(stream_keys::revoke))
         .routes(routes!(stream_keys::rotate))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::edit, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(follows::follow, follows::mute, follows::unfollow))
         .routes(routes!(follows::followers))
         .routes(routes!(follows::blocks))

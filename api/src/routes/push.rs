@@ -19,8 +19,9 @@ use crate::auth::sessions::device;
 use crate::auth::{Input, Person, invalid};
 use crate::error::ApiError;
 use crate::notices::NoticesConfig;
+use crate::outgoing::address;
 use crate::push::encrypt::{Recipient, RecipientError};
-use crate::push::{Device, Subscription, address};
+use crate::push::{Device, Subscription};
 
 /// Where notices are pushed.
 #[derive(Debug, Serialize, ToSchema)]

@@ -15,6 +15,7 @@ use crate::ApiState;
 use crate::accounts::Role;
 use crate::channels::ChannelsConfig;
 use crate::directory::tests::started;
+use crate::state::testing::TestClock;
 use crate::studio::Studio;
 
 /// A site with one of everybody, and channel `studio` of ada's with bob as its moderator.
@@ -25,6 +26,8 @@ pub(super) struct World {
     pub(super) eve: String,
     pub(super) root: String,
     orders: Subscription,
+    bus: Arc<MemoryBus>,
+    clock: TestClock,
     pictures: tempfile::TempDir,
 }
 
@@ -37,19 +40,29 @@ impl World {
         let pictures = tempfile::tempdir().unwrap();
         let bus = MemoryBus::new();
         let orders = bus.subscribe(Topic::Commands);
-        let state = ApiState::for_tests().await;
-        let studio = Studio::new(state.store().clone(), bus, "test".parse().unwrap(), config);
+        let (state, clock) = ApiState::for_tests_with(|_| {}).await;
+        let studio = Studio::new(state.store().clone(), bus.clone(), "test".parse().unwrap(), config);
         let state = state.with_studio(Arc::new(studio.with_folder(pictures.path())));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;
         let bob = state.sign_in_for_tests("bob", Role::Viewer).await.1;
         let eve = state.sign_in_for_tests("eve", Role::Viewer).await.1;
         let root = state.sign_in_for_tests("root", Role::Admin).await.1;
-        let mut world = Self { state, ada, bob, eve, root, orders, pictures };
+        let mut world = Self { state, ada, bob, eve, root, orders, bus, clock, pictures };
         world.make("studio").await;
         let appointed = world.ask("PUT", "/api/v1/channels/studio/moderators/bob", &world.ada, None).await;
         assert_eq!(appointed.0, 204);
         assert!(matches!(world.order().await, EventBody::ChannelUpdated(_)), "chat hears who moderates");
         world
+    }
+
+    /// What chat is told from now on.
+    pub(super) fn chat(&self) -> Subscription {
+        self.bus.subscribe(Topic::Chat)
+    }
+
+    /// So much later.
+    pub(super) fn pass(&self, ms: i64) {
+        self.clock.advance_ms(ms);
     }
 
     /// The folder of objects.

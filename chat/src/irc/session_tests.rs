@@ -49,6 +49,7 @@ fn message(text: &str, kind: MessageKind) -> ChatMessage {
         reply_to: Some(Quote { id: MessageId(Uuid::from_u128(6)), name: name("ada"), text: String::new() }),
         mentions: Vec::new(),
         event: None,
+        news: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Chat rooms beside their WebSocket: `/api/v1/channels/{name}/chat`, its messages, and who keeps order there.
 
+pub mod bars;
 pub mod emotes;
 pub mod held;
 pub mod line;

@@ -220,10 +220,9 @@ pub(crate) async fn vote(
     let id = this_poll(&state, &channel, &id).await?;
     let rooms = rooms(&state);
     let now_ms = state.now_ms();
-    if standing(&person, &channel) < Standing::Moderator
-        && let Some(sanction) = rooms.sanction(channel.id, person.user).await?
-        && sanction.until.is_none_or(|until| until > now_ms)
-    {
+    let moderates = standing(&person, &channel) >= Standing::Moderator;
+    let known = crate::chat::standing(&state, &channel.name, person.user).await?;
+    if known.is_silenced(moderates, now_ms) {
         return Err(silenced().into());
     }
     let answer = usize::try_from(answer).unwrap_or(usize::MAX);

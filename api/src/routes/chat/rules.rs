@@ -64,6 +64,12 @@ pub struct ChatRoom {
     appeal: String,
     /// Whether the room says that a broadcast began or ended.
     system_messages: bool,
+    /// Whether the room says who follows the channel.
+    follow_messages: bool,
+    /// Whether the room says who sends their viewers here.
+    raid_messages: bool,
+    /// Whether others may send their viewers here.
+    takes_raids: bool,
     /// Most characters of a message.
     max_length: u16,
     /// The message on top.
@@ -138,6 +144,12 @@ pub struct ChatRoomEdit {
     appeal: Option<String>,
     /// Whether the room says that a broadcast began or ended.
     system_messages: Option<bool>,
+    /// Whether the room says who follows the channel.
+    follow_messages: Option<bool>,
+    /// Whether the room says who sends their viewers here.
+    raid_messages: Option<bool>,
+    /// Whether others may send their viewers here.
+    takes_raids: Option<bool>,
     /// 1 to 1000.
     #[schema(example = 500)]
     max_length: Option<u16>,
@@ -219,6 +231,9 @@ async fn view(
         rules: settings.rules,
         appeal: settings.appeal,
         system_messages: settings.system_messages,
+        follow_messages: settings.follow_messages,
+        raid_messages: settings.raid_messages,
+        takes_raids: settings.takes_raids,
         max_length: settings.max_length,
         pinned: pinned.map(|pinned| ChatLine::of(*pinned, false)),
         hold: moderates.then_some(settings.hold.into()),
@@ -310,6 +325,9 @@ impl ChatRoomEdit {
         set(&mut settings.rules, self.rules.as_ref());
         set(&mut settings.appeal, self.appeal.as_ref());
         set(&mut settings.system_messages, self.system_messages.as_ref());
+        set(&mut settings.follow_messages, self.follow_messages.as_ref());
+        set(&mut settings.raid_messages, self.raid_messages.as_ref());
+        set(&mut settings.takes_raids, self.takes_raids.as_ref());
         set(&mut settings.max_length, self.max_length.as_ref());
         set(&mut settings.blocked_terms, self.blocked_terms.as_ref());
     }

@@ -156,18 +156,23 @@ impl ChatSanctionEdit {
     /// The reason, in one line.
     fn check(&self) -> Result<String, Vec<FieldProblem>> {
         let mut problems = Vec::new();
-        let mut wrong = |pointer: &str, detail: &str| {
-            problems.push(FieldProblem { pointer: pointer.to_owned(), detail: detail.to_owned() });
-        };
         if self.seconds.is_some_and(|seconds| !(1..=TIMEOUT_MAX_S).contains(&seconds)) {
-            wrong("/seconds", "is 1 to 2419200, which is four weeks; leave it out to ban for good");
+            let detail = "is 1 to 2419200, which is four weeks; leave it out to ban for good";
+            problems.push(FieldProblem { pointer: "/seconds".to_owned(), detail: detail.to_owned() });
         }
-        if self.reason.chars().count() > REASON_MAX {
-            wrong("/reason", "has at most 200 characters");
-        }
-        let one_line = self.reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        if problems.is_empty() { Ok(one_line) } else { Err(problems) }
+        let reason = reason_of(&self.reason);
+        problems.extend(reason.as_ref().err().cloned());
+        if problems.is_empty() { Ok(reason.unwrap_or_default()) } else { Err(problems) }
     }
+}
+
+/// A reason in one line.
+pub(super) fn reason_of(text: &str) -> Result<String, FieldProblem> {
+    if text.chars().count() > REASON_MAX {
+        let detail = "has at most 200 characters".to_owned();
+        return Err(FieldProblem { pointer: "/reason".to_owned(), detail });
+    }
+    Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Lifts a ban or a time-out; harmless if there is none. For the owner and moderators of the channel.

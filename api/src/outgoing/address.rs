@@ -1,14 +1,14 @@
-//! Sans-IO: where a push may go. A browser says where its push service is, and it may lie: nobody gets this server to
-//! send requests into its own network.
+//! Sans-IO: where a request that a person asked for may go. A browser says where its push service is, an owner where a
+//! webhook goes, and they may lie: nobody gets this server to send requests into its own network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-/// Longest address of a push service.
+/// Longest address.
 pub const ENDPOINT_MAX_BYTES: usize = 1_024;
 
-/// Why an address is no push service's.
+/// Why nothing is sent to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No address at all, or too long.
@@ -28,7 +28,7 @@ pub enum EndpointError {
     Host,
 }
 
-/// Reads the endpoint of a subscription. `private` also takes services of a closed network: plain http, numbers, ports.
+/// Reads an address. `private` also takes those of a closed network: plain http, numbers, ports.
 ///
 /// # Errors
 /// Why it is none.
