@@ -13,6 +13,7 @@ function open(role: 'streamer' | 'admin' = 'admin') {
     'GET /me': () => personNamed('ada', { role }),
     'GET /admin/audit': () => ({ items: [] }),
     'GET /admin/emotes': () => [],
+    'GET /admin/chat/bans': () => ({ items: [], next_cursor: null }),
     'GET /admin/site': () => settings,
     'GET /admin/reports': () => ({ items: [], next_cursor: null }),
     'GET /admin/site/history': () => ({ items: [], next_cursor: null }),
@@ -35,6 +36,20 @@ describe('the pages of admins', () => {
   it('are for admins only', async () => {
     open('streamer');
     expect(await screen.findByRole('heading', { name: 'Only admins see this' })).toBeVisible();
+  });
+
+  it('ban somebody from every chat', async () => {
+    const { server, user } = open();
+    let bans: object[] = [];
+    server.routes['GET /admin/chat/bans'] = () => ({ items: bans, next_cursor: null });
+    server.routes['PUT /admin/chat/bans/eve'] = ({ body }) => {
+      bans = [{ ...personNamed('eve'), ...(body as object), at: '2026-11-01T12:00:00Z' }];
+      return undefined;
+    };
+    const panel = within(await screen.findByRole('region', { name: 'Banned from every chat' }));
+    await user.type(await panel.findByLabelText('Whom to ban'), 'eve');
+    await user.type(panel.getByLabelText('Why'), 'spam{Enter}');
+    expect(await panel.findByText(/^eve · .* · spam$/)).toBeVisible();
   });
 
   it('find a person, set the role, ban and help back in', async () => {

@@ -96,6 +96,47 @@ describe('the chat of a channel', () => {
     expect(within(log()).queryByText(/<img/)).not.toBeInTheDocument();
   });
 
+  it('shows who raids, with the way to their channel', async () => {
+    const raid = { kind: 'raid', channel: 'garage', display_name: 'Carol', viewers: 25 } as const;
+    room.messages.push(
+      messageNamed('1', { kind: 'system', author: null, text: 'Carol raids with 25 viewers.', news: raid }),
+      messageNamed('2', { kind: 'system', author: null, text: 'Of tomorrow.', news: { kind: 'later' } as never }),
+    );
+    await join();
+    expect(await within(log()).findByText(/Carol raids with 25 viewers/)).toBeVisible();
+    expect(within(log()).getByRole('link', { name: '@garage' })).toHaveAttribute('href', '/@garage');
+    expect(within(log()).getByText('Of tomorrow.')).toBeVisible();
+  });
+
+  it('takes viewers along with a raid that they saw coming, unless they stay', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const coming = (gone: boolean, id: string) => ({
+      type: 'room',
+      room: { ...ROOM, raid: { id, target: 'garage', at: new Date(Date.now() + 20_000).toISOString(), gone } },
+    });
+    const { user, server } = await join();
+    server.routes['GET /channels/garage'] = () => channelNamed('garage', { title: 'In the garage' });
+    tell(coming(true, 'r0'));
+    tell({ type: 'messages', messages: [messageNamed('9')] });
+    expect(await within(log()).findByText('text of 9')).toBeVisible();
+    expect(screen.queryByTestId('raid')).not.toBeInTheDocument();
+    tell(coming(false, 'r1'));
+    expect(await screen.findByTestId('raid')).toHaveTextContent(/Everybody goes to @garage in \d+ s/);
+    await user.click(screen.getByRole('button', { name: 'Stay here' }));
+    expect(screen.getByTestId('raid')).toHaveTextContent('You stay.');
+    tell(coming(true, 'r1'));
+    await waitFor(() => expect(screen.queryByTestId('raid')).not.toBeInTheDocument());
+    expect(screen.queryByRole('heading', { name: 'In the garage' })).not.toBeInTheDocument();
+    tell(coming(false, 'r2'));
+    expect(await screen.findByTestId('raid')).toBeVisible();
+    tell({ type: 'room', room: { ...ROOM } });
+    await waitFor(() => expect(screen.queryByTestId('raid')).not.toBeInTheDocument());
+    tell(coming(false, 'r3'));
+    expect(await screen.findByTestId('raid')).toBeVisible();
+    tell(coming(true, 'r3'));
+    expect(await screen.findByRole('heading', { name: 'In the garage' })).toBeVisible();
+  });
+
   it('says hello where nobody has', async () => {
     await join();
     expect(await screen.findByText('Be the first to say hello')).toBeVisible();
@@ -472,7 +513,7 @@ describe('who moderates', () => {
     await user.click(screen.getByRole('button', { name: 'Manage the chat' }));
     await user.click(await screen.findByRole('tab', { name: tab }));
   };
-  const KEPT = { ...ROOM, system_messages: true, blocked_terms: ['spam*'], vips: [] };
+  const KEPT = { ...ROOM, system_messages: true, raid_messages: true, takes_raids: true, blocked_terms: ['spam*'], vips: [] };
 
   it('sets the room up', async () => {
     const { server, user } = await moderate({
@@ -489,6 +530,8 @@ describe('who moderates', () => {
     await user.click(screen.getByLabelText('Nothing but emotes'));
     await user.type(screen.getByLabelText('Shown to who is banned'), 'Write to Ada.');
     await user.click(screen.getByLabelText('Say when a broadcast begins and ends'));
+    await user.click(screen.getByLabelText('Say who follows the channel'));
+    await user.click(screen.getByLabelText('Others may send their viewers here (raids)'));
     await user.click(screen.getByRole('button', { name: 'Save' }));
     await waitFor(() =>
       expect(server.asked.at(-1)?.body).toEqual({
@@ -502,6 +545,9 @@ describe('who moderates', () => {
         unique: true,
         emote_only: true,
         system_messages: false,
+        follow_messages: true,
+        raid_messages: true,
+        takes_raids: false,
         rules: '',
         appeal: 'Write to Ada.',
       }),

@@ -68,6 +68,7 @@ describe('the schedule', () => {
     const server = serve([], {
       'GET /me': () => personNamed('ada', { role: 'streamer' }),
       'GET /me/channels': () => page(channelNamed('studio')),
+      'GET /me/chat/bans': () => page(),
       'GET /channels/studio/plans': () => page(...plans),
       'GET /channels/studio/schedule': () => page(...(plans.length > 0 ? [planned()] : [])),
       'PUT /channels/studio/plans/p1/cancelled/2026-11-28': () => plans[0],
@@ -196,6 +197,7 @@ describe('the blocklist', () => {
     const server = serve([], {
       'GET /me': () => personNamed('ada', { role: 'streamer' }),
       'GET /me/channels': () => page(channelNamed('studio')),
+      'GET /me/chat/bans': () => page(),
       'GET /channels/studio/blocks': () => page(...blocked),
       'PUT /channels/studio/blocks/eve': () => {
         blocked = [{ name: 'eve', display_name: 'Eve', bio: '', blocked_at: '2026-11-21T08:00:00Z' }];
@@ -206,7 +208,7 @@ describe('the blocklist', () => {
         return undefined;
       },
     });
-    for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'plans', 'schedule']) {
+    for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'plans', 'schedule', 'webhooks']) {
       server.routes[`GET /channels/studio/${list}`] = () => page();
     }
     const user = open('/dashboard');

@@ -26,11 +26,13 @@ function studio(...names: string[]) {
   const server = serve([], {
     'GET /me': () => personNamed('ada', { role: 'streamer' }),
     'GET /me/channels': () => page(...channels),
+    'GET /me/chat/bans': () => page(),
   });
   for (const name of names) {
-    for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule']) {
+    for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule', 'webhooks']) {
       server.routes[`GET /channels/${name}/${list}`] = () => page();
     }
+    server.routes[`GET /channels/${name}/raid`] = () => problem(404, 'no-raid', 'No raid.');
   }
   return { ...server, channels };
 }
@@ -58,7 +60,7 @@ describe('the dashboard', () => {
     server.routes['POST /channels'] = ({ body }) => {
       const made = channelNamed((body as { name: string }).name);
       server.channels.push(made);
-      for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule']) {
+      for (const list of ['keys', 'broadcasts', 'followers', 'moderators', 'blocks', 'plans', 'schedule', 'webhooks']) {
         server.routes[`GET /channels/${made.name}/${list}`] = () => page();
       }
       return made;
@@ -95,6 +97,101 @@ describe('the dashboard', () => {
     expect(await screen.findByText(/ends in x9Zq · never used/)).toBeVisible();
     await user.click(screen.getByRole('button', { name: 'I have copied it' }));
     expect(screen.queryByText('live_secret_x9Zq')).not.toBeInTheDocument();
+  });
+
+  it('starts a raid and calls it off', async () => {
+    const server = studio('studio');
+    let raid: object | null = null;
+    server.routes['GET /channels/studio/raid'] = () => raid ?? problem(404, 'no-raid', 'No raid.');
+    server.routes['POST /channels/studio/raid'] = ({ body }) =>
+      (raid = { ...(body as object), at: new Date(Date.now() + 20_000).toISOString() });
+    server.routes['DELETE /channels/studio/raid'] = () => {
+      raid = null;
+      return undefined;
+    };
+    const user = open();
+    await user.type(await screen.findByLabelText('Channel to raid'), '@Garage{Enter}');
+    expect(await screen.findByText(/Everybody goes to @garage in \d+ s/)).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Call it off' }));
+    expect(await screen.findByLabelText('Channel to raid')).toBeVisible();
+  });
+
+  it('bans somebody from all chats of one’s channels, and lifts it', async () => {
+    const server = studio('studio');
+    let bans: object[] = [];
+    server.routes['GET /me/chat/bans'] = () => page(...bans);
+    server.routes['PUT /me/chat/bans/eve'] = ({ body }) => {
+      bans = [{ ...personNamed('eve'), ...(body as object), at: '2026-11-01T12:00:00Z' }];
+      return undefined;
+    };
+    server.routes['DELETE /me/chat/bans/eve'] = () => {
+      bans = [];
+      return undefined;
+    };
+    const user = open();
+    const panel = within(await screen.findByRole('region', { name: 'Banned from all your chats' }));
+    await user.type(await panel.findByLabelText('Whom to ban'), '@Eve');
+    await user.type(panel.getByLabelText('Why'), 'spam');
+    await user.click(panel.getByRole('button', { name: 'Ban from the chats' }));
+    expect(await panel.findByText(/^eve · .* · spam$/)).toBeVisible();
+    await user.click(panel.getByRole('button', { name: 'Lift the ban of eve' }));
+    await user.click(await screen.findByRole('button', { name: 'Lift the ban' }));
+    expect(await panel.findByText('Nobody.')).toBeVisible();
+  });
+
+  it('makes a webhook, shows its secret once, tests it and says what became of that', async () => {
+    const server = studio('studio');
+    const hooks: object[] = [];
+    server.routes['GET /channels/studio/webhooks'] = () => page(...hooks);
+    server.routes['POST /channels/studio/webhooks'] = ({ body }) => {
+      const made = { id: 'h1', ...(body as object), created_at: '2026-11-01T12:00:00Z', waiting: 2, lost: 0 };
+      hooks.push(made);
+      return { ...made, secret: 'whsec_xyz' };
+    };
+    server.routes['POST /channels/studio/webhooks/h1/test'] = () => undefined;
+    const attempt = { delivery: 'd1', at: new Date().toISOString(), took_ms: 12, first: 'webhook.test', events: 1 };
+    server.routes['GET /channels/studio/webhooks/h1/deliveries'] = () =>
+      page({ ...attempt, number: 2, status: 204 }, { ...attempt, number: 1, error: 'timeout' });
+    const user = open();
+    await user.type(await screen.findByLabelText('Name of the new webhook'), 'bot');
+    await user.type(screen.getByLabelText('Address'), 'https://bot.example.org/');
+    await user.click(screen.getByLabelText('bans'));
+    await user.click(screen.getByRole('button', { name: 'Make a webhook' }));
+    expect(await screen.findByText('whsec_xyz')).toBeVisible();
+    const asked = server.asked.find(({ method, path }) => method === 'POST' && path.endsWith('/webhooks'));
+    expect(asked?.body).toEqual({
+      name: 'bot',
+      url: 'https://bot.example.org/',
+      events: ['message.sent', 'person.banned', 'stream.started', 'stream.ended'],
+    });
+    await user.click(await screen.findByRole('button', { name: 'Send a test to bot' }));
+    expect(await screen.findByText('A test is on its way.')).toBeVisible();
+    expect(await screen.findByText('answered 204')).toBeVisible();
+    expect(screen.getByText('took too long')).toBeVisible();
+    expect(screen.getByText('On · 2 waiting')).toBeVisible();
+  });
+
+  it('turns on a webhook again that took nothing for a day', async () => {
+    const server = studio('studio');
+    const hook: Record<string, unknown> = {
+      id: 'h1',
+      name: 'bot',
+      url: 'https://bot.example.org/',
+      events: ['message.sent'],
+      created_at: '2026-11-01T12:00:00Z',
+      disabled: 'failing',
+      waiting: 0,
+      lost: 7,
+    };
+    server.routes['GET /channels/studio/webhooks'] = () => page(hook);
+    server.routes['PATCH /channels/studio/webhooks/h1'] = () => {
+      delete hook.disabled;
+      return hook;
+    };
+    const user = open();
+    expect(await screen.findByText('Turned off: it took nothing for a day · 7 events lost')).toBeVisible();
+    await user.click(screen.getByRole('button', { name: 'Turn on the webhook bot' }));
+    expect(await screen.findByText('On · 7 events lost')).toBeVisible();
   });
 
   it('asks before it revokes a key, and can be told no', async () => {

@@ -3,6 +3,7 @@ import { AccountOf } from '@/features/admin/components/AccountOf';
 import { AuditLog } from '@/features/admin/components/AuditLog';
 import { Invitations } from '@/features/admin/components/Invitations';
 import { Reports } from '@/features/admin/components/Reports';
+import { SiteBans } from '@/features/admin/components/SiteBans';
 import { SiteEmotes } from '@/features/admin/components/SiteEmotes';
 import { SiteHistory } from '@/features/admin/components/SiteHistory';
 import { SiteSettings } from '@/features/admin/components/SiteSettings';
@@ -24,6 +25,7 @@ export function AdminPage() {
             <Invitations />
             <Reports />
             <SiteSettings />
+            <SiteBans />
             <SiteEmotes />
             <SiteHistory />
             <AuditLog />

@@ -71,3 +71,17 @@ export const putSiteEmote = (emote: string, picture: File) =>
   call('PUT', `/api/v1/admin/emotes/${encodeURIComponent(emote)}`, picture);
 export const removeSiteEmote = (emote: string) =>
   done(api.DELETE('/api/v1/admin/emotes/{emote}', { params: { path: { emote } } }));
+
+/** Who may say nothing in any chat, newest first. */
+export const siteBans = () =>
+  infiniteQueryOptions({
+    queryKey: ['admin', 'chat', 'bans'],
+    queryFn: ({ pageParam: cursor }) =>
+      unwrap(api.GET('/api/v1/admin/chat/bans', { params: { query: { limit: PAGE, ...(cursor !== '' && { cursor }) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });
+export const banFromSite = (person: string, reason: string) =>
+  done(api.PUT('/api/v1/admin/chat/bans/{person}', { params: { path: { person } }, body: { reason } }));
+export const liftSiteBan = (person: string) =>
+  done(api.DELETE('/api/v1/admin/chat/bans/{person}', { params: { path: { person } } }));

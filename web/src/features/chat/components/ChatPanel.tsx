@@ -18,6 +18,7 @@ import { MessageList } from './MessageList';
 import { PersonCard } from './PersonCard';
 import { Pinned } from './Pinned';
 import { PollPanel } from './PollPanel';
+import { RaidBanner } from './RaidBanner';
 import { RoomModes } from './RoomModes';
 import { Rules } from './Rules';
 import styles from './ChatPanel.module.css';
@@ -105,6 +106,7 @@ export function ChatPanel({ channel, onHide, focus = 0 }: Props) {
             )}
           </span>
         </header>
+        <RaidBanner raid={room?.raid ?? null} stays={you?.badges.includes('broadcaster') === true} />
         {room?.pinned != null && (
           <Pinned
             key={room.pinned.id}

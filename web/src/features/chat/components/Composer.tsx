@@ -5,7 +5,7 @@ import { clock } from '@/lib/format';
 import { t } from '@/text/t';
 import type { Chat, ChatView } from '../engine/chat';
 import type { Message, You } from '../engine/protocol';
-import { useCountdown } from '../hooks/useCountdown';
+import { useCountdown } from '@/lib/useCountdown';
 import { useDraft } from '../hooks/useDraft';
 import { useRoomEmotes } from '../hooks/useEmotes';
 import { completed, completions, typedMention } from '../model/completion';

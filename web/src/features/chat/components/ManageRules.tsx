@@ -69,6 +69,9 @@ function RulesForm({ channel, room }: { readonly channel: string; readonly room:
           unique: data.has('unique'),
           emote_only: data.has('emote_only'),
           system_messages: data.has('system_messages'),
+          follow_messages: data.has('follow_messages'),
+          raid_messages: data.has('raid_messages'),
+          takes_raids: data.has('takes_raids'),
           rules: entered(data, 'rules').trim(),
           appeal: entered(data, 'appeal').trim(),
         });
@@ -128,6 +131,9 @@ function RulesForm({ channel, room }: { readonly channel: string; readonly room:
         hint={t('chat.room.system.hint')}
         defaultChecked={room.system_messages}
       />
+      <CheckField name="follow_messages" label={t('chat.room.follows')} defaultChecked={room.follow_messages} />
+      <CheckField name="raid_messages" label={t('chat.room.raids')} defaultChecked={room.raid_messages} />
+      <CheckField name="takes_raids" label={t('chat.room.takesRaids')} defaultChecked={room.takes_raids} />
       <TextArea name="rules" label={t('chat.room.rules')} defaultValue={room.rules} maxLength={MOST_RULES} rows={3} />
       <TextArea
         name="appeal"

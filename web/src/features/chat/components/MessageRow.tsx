@@ -1,5 +1,6 @@
-import { Reply } from 'lucide-react';
+import { Heart, Radio, Reply } from 'lucide-react';
 import { memo, type ReactNode } from 'react';
+import { Link } from 'react-router';
 import { dateTime } from '@/lib/format';
 import { t } from '@/text/t';
 import type { Entry } from '../engine/chat-log';
@@ -27,8 +28,16 @@ export const MessageRow = memo(function MessageRow({ entry, self, active, onPers
   const { author, kind, mentions } = message;
   if (author === null) {
     return (
-      <p className={styles.system}>
+      <p className={styles.system} data-news={message.news?.kind}>
+        {message.news?.kind === 'follow' && <Heart size={14} aria-hidden="true" />}
+        {message.news?.kind === 'raid' && <Radio size={14} aria-hidden="true" />}
         <MessageText text={message.text} mentions={mentions} self={self} />
+        {message.news?.kind === 'raid' && (
+          <>
+            {' '}
+            <Link to={`/@${message.news.channel}`}>@{message.news.channel}</Link>
+          </>
+        )}
       </p>
     );
   }

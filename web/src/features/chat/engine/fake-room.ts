@@ -27,6 +27,7 @@ export const ROOM: Room = {
   rules: '',
   pinned: null,
   max_length: 500,
+  raid: null,
 };
 
 export const ADA: You = {

@@ -47,6 +47,23 @@ export interface Message {
   readonly mentions: readonly string[];
   /** What happened, of a system message. */
   readonly event?: string;
+  /** What people did, of a system message; kinds that this page does not know are left out. */
+  readonly news?: News;
+}
+
+export type News =
+  | { readonly kind: 'follow' }
+  /** Viewers of another channel come. */
+  | { readonly kind: 'raid'; readonly channel: string };
+
+/** The broadcaster sends everybody to another channel. */
+export interface Raid {
+  readonly id: string;
+  readonly target: string;
+  /** RFC 3339: when, unless it is called off. */
+  readonly at: string;
+  /** They go now. */
+  readonly gone: boolean;
 }
 
 /** Why one may not write. */
@@ -92,6 +109,7 @@ export interface Room {
   readonly pinned: Message | null;
   /** Most characters of a message. */
   readonly max_length: number;
+  readonly raid: Raid | null;
 }
 
 /** Who is here. */
@@ -261,6 +279,7 @@ export function messageOf(value: unknown): Message | null {
     ...(isText(from.nonce) && { nonce: from.nonce }),
     ...(isText(quote.id) && { reply_to: { id: quote.id, name: textOf(quote.name), text: textOf(quote.text) } }),
     ...(isText(from.event) && { event: from.event }),
+    ...newsOf(from.news),
   };
 }
 
@@ -287,6 +306,18 @@ export function heldOf(value: unknown): Held | null {
   return message && { message, why: textOf(from.why), until: textOf(from.until) };
 }
 
+function newsOf(value: unknown): { readonly news?: News } {
+  const from = shape.record(value);
+  if (from.kind === 'follow') return { news: { kind: 'follow' } };
+  return from.kind === 'raid' && isChannel(from.channel) ? { news: { kind: 'raid', channel: from.channel } } : {};
+}
+
+function raidOf(value: unknown): Raid | null {
+  const from = shape.record(value);
+  if (!isText(from.id) || !isChannel(from.target) || !isText(from.at)) return null;
+  return { id: from.id, target: from.target, at: from.at, gone: from.gone === true };
+}
+
 /** Reads a room; `null` without a channel. What an older server does not say is off. */
 export function roomOf(value: unknown): Room | null {
   const from = shape.record(value);
@@ -305,6 +336,7 @@ export function roomOf(value: unknown): Room | null {
     rules: textOf(from.rules),
     pinned: messageOf(from.pinned),
     max_length: shape.number(from.max_length, 1, 10_000) ?? 500,
+    raid: raidOf(from.raid),
   };
 }
 
@@ -346,5 +378,7 @@ const messagesOf = (value: unknown): Message[] =>
     .map(messageOf)
     .filter((message) => message !== null);
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+/** Whether it can be the name of a channel: it becomes part of an address. */
+const isChannel = (value: unknown): value is string => typeof value === 'string' && /^[a-z0-9_]{3,25}$/.test(value);
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');

@@ -116,3 +116,59 @@ export const cancelDay = (channel: string, id: string, day: string) =>
   unwrap(api.PUT('/api/v1/channels/{name}/plans/{id}/cancelled/{day}', dayOf(channel, id, day)));
 export const restoreDay = (channel: string, id: string, day: string) =>
   unwrap(api.DELETE('/api/v1/channels/{name}/plans/{id}/cancelled/{day}', dayOf(channel, id, day)));
+
+/** A program that is told what happens on a channel. */
+export type Webhook = Schemas['WebhookView'];
+export type NewWebhook = Schemas['NewWebhookView'];
+export type WebhookEvent = Schemas['WebhookEvent'];
+export type WebhookAttempt = Schemas['WebhookAttempt'];
+
+export const webhooks = (channel: string) =>
+  queryOptions({
+    queryKey: ['channels', channel, 'webhooks'],
+    queryFn: async () => (await unwrap(api.GET('/api/v1/channels/{name}/webhooks', of(channel)))).items,
+  });
+export const createWebhook = (channel: string, body: Schemas['NewWebhook']) =>
+  unwrap(api.POST('/api/v1/channels/{name}/webhooks', { ...of(channel), body }));
+export const turnWebhook = (channel: string, id: string, enabled: boolean) =>
+  unwrap(api.PATCH('/api/v1/channels/{name}/webhooks/{id}', { ...keyOf(channel, id), body: { enabled } }));
+export const removeWebhook = (channel: string, id: string) =>
+  done(api.DELETE('/api/v1/channels/{name}/webhooks/{id}', keyOf(channel, id)));
+export const rotateWebhook = (channel: string, id: string) =>
+  unwrap(api.POST('/api/v1/channels/{name}/webhooks/{id}/rotate', keyOf(channel, id)));
+export const testWebhook = (channel: string, id: string) =>
+  done(api.POST('/api/v1/channels/{name}/webhooks/{id}/test', keyOf(channel, id)));
+
+/** The last attempts to tell it something, newest first; looked at again while they are shown. */
+export const webhookDeliveries = (channel: string, id: string) =>
+  queryOptions({
+    queryKey: ['channels', channel, 'webhooks', id, 'deliveries'],
+    queryFn: async () =>
+      (await unwrap(api.GET('/api/v1/channels/{name}/webhooks/{id}/deliveries', keyOf(channel, id)))).items,
+    refetchInterval: 3_000,
+  });
+
+/** Who may say nothing in the chats of all one's channels, newest first. */
+export const chatBans = () =>
+  infiniteQueryOptions({
+    queryKey: ['me', 'chat', 'bans'],
+    queryFn: ({ pageParam: cursor }) =>
+      unwrap(api.GET('/api/v1/me/chat/bans', { params: { query: { limit: PAGE, ...(cursor !== '' && { cursor }) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.next_cursor,
+  });
+export const banFromChats = (person: string, reason: string) =>
+  done(api.PUT('/api/v1/me/chat/bans/{person}', { params: { path: { person } }, body: { reason } }));
+export const liftChatBan = (person: string) =>
+  done(api.DELETE('/api/v1/me/chat/bans/{person}', { params: { path: { person } } }));
+
+/** The raid that is about to go; `null` while there is none. */
+export const raidOf = (channel: string) =>
+  queryOptions({
+    queryKey: ['channels', channel, 'raid'],
+    queryFn: () => orNull(unwrap(api.GET('/api/v1/channels/{name}/raid', of(channel)))),
+    refetchInterval: ({ state }) => (state.data ? 2_000 : false),
+  });
+export const startRaid = (channel: string, target: string) =>
+  unwrap(api.POST('/api/v1/channels/{name}/raid', { ...of(channel), body: { target } }));
+export const cancelRaid = (channel: string) => done(api.DELETE('/api/v1/channels/{name}/raid', of(channel)));

@@ -10,14 +10,17 @@ import { t } from '@/text/t';
 import { myChannels } from '../api/studio';
 import { Blocked } from './Blocked';
 import { ChannelDetails } from './ChannelDetails';
+import { ChatBans } from './ChatBans';
 import { Connect } from './Connect';
 import { CreateChannel } from './CreateChannel';
 import { DeleteChannel } from './DeleteChannel';
 import { History } from './History';
 import { OnAir } from './OnAir';
 import { Followers, Moderators } from './People';
+import { RaidPanel } from './RaidPanel';
 import { Schedule } from './Schedule';
 import styles from './Studio.module.css';
+import { Webhooks } from './Webhooks';
 
 interface Props {
   readonly person: Me;
@@ -83,6 +86,7 @@ export function Studio({ person, preview }: Props) {
         <div className={styles.column}>
           <OnAir channel={channel.name} preview={preview} />
           <ChannelDetails channel={channel} />
+          <RaidPanel channel={channel.name} />
           <Schedule channel={channel.name} />
         </div>
         <div className={styles.column}>
@@ -91,6 +95,8 @@ export function Studio({ person, preview }: Props) {
           <Followers channel={channel.name} />
           <Moderators channel={channel.name} />
           <Blocked channel={channel.name} />
+          <ChatBans />
+          <Webhooks channel={channel.name} />
           <DeleteChannel channel={channel.name} onDeleted={() => setSearch({})} />
         </div>
       </div>
