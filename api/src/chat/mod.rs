@@ -209,13 +209,12 @@ impl Rooms {
             }
             let (these, rest) = some.split_at(taken);
             some = rest;
-            match (count <= AT_ONCE).then_some(changes) {
-                Some(changes) => match self.0.commit(changes).await {
+            if count <= AT_ONCE {
+                match self.0.commit(changes).await {
                     Ok(()) => continue,
                     Err(StoreError::Conflict { .. }) => {}
                     Err(err) => return Err(err),
-                },
-                None => {}
+                }
             }
             // One of them is there, or too much was said in one room.
             for (channel, messages) in these {
