@@ -4,7 +4,8 @@
 //   node chat.mjs --at http://… --shots folder
 //
 // Orders: `join NAME`, `open NAME PATH [phone]`, `say NAME TEXT`, `read NAME TEXT`, `scroll NAME`, `newest NAME`, `wander NAME`,
-// `remove NAME OF TEXT`, `timeout NAME OF TEXT`, `silenced NAME`, `log NAME`, `shot NAME FILE`. A NAME that did not join only reads.
+// `held NAME`, `decide NAME Allow|Deny`, `vote NAME ANSWER`, `poll NAME TEXT`, `remove NAME OF TEXT`, `timeout NAME OF TEXT`,
+// `silenced NAME`, `log NAME`, `shot NAME FILE`. A NAME that did not join only reads.
 import { createInterface } from 'node:readline';
 import { join as pathOf } from 'node:path';
 import { launch, options, say } from './lib.mjs';
@@ -117,6 +118,38 @@ const orders = {
     await button.click();
     await button.waitFor({ state: 'detached' });
     return { text };
+  },
+
+  /** What is said to whoever waits for a moderator. */
+  async held(name) {
+    const window = await page(name);
+    return { text: await window.getByTestId('pending-held').first().innerText() };
+  },
+
+  /** Decides about the first message that waits. */
+  async decide(name, decision) {
+    const window = await page(name);
+    const row = window.getByTestId('chat-held').getByRole('listitem').first();
+    const text = await row.innerText();
+    await row.getByRole('button', { name: decision }).click();
+    return { text };
+  },
+
+  async vote(name, ...words) {
+    const window = await page(name);
+    const poll = window.getByTestId('chat-poll');
+    await poll.getByRole('radio', { name: words.join(' ') }).check();
+    await poll.getByRole('button', { name: 'Vote' }).click();
+    await poll.getByRole('img', { name: 'Your vote' }).waitFor();
+    return { name };
+  },
+
+  /** The poll, once it says this. */
+  async poll(name, ...words) {
+    const window = await page(name);
+    const poll = window.getByTestId('chat-poll').filter({ hasText: words.join(' ') });
+    await poll.waitFor();
+    return { text: await poll.innerText(), radios: await poll.getByRole('radio').count() };
   },
 
   async remove(name, of, ...words) {

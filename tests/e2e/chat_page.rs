@@ -127,3 +127,53 @@ async fn people_talk_on_the_page_it_heals_by_itself_and_moderators_keep_order() 
     windows.does("shot ben chat-silenced.png").await;
     site.server.assert_calm();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moderator_lets_messages_through_and_people_vote_on_the_page() {
+    let _share = share().await;
+    let site = Site::of(&["owner"], &[]).await;
+    let (_folder, folder) = scratch("millrace-chat-poll");
+    let shots = std::env::var("MILLRACE_TEST_SHOTS").unwrap_or_else(|_| folder.display().to_string());
+    let at = site.server.url("");
+    let mut windows = Windows(Viewer::script("chat.mjs", &["--at", &at, "--shots", &shots]));
+    for name in ["ada", "ben"] {
+        assert_eq!(windows.does(&format!("join {name}")).await["status"], 201);
+    }
+    for (path, body) in [("/chat", Some(json!({ "hold": "all" }))), ("/moderators/ada", None)] {
+        let method = if body.is_some() { "PATCH" } else { "PUT" };
+        let (status, answer) = site.ask(0, method, &format!("/channels/studio{path}"), body).await;
+        assert!(status < 300, "{answer}");
+    }
+    for name in ["ada", "ben"] {
+        windows.does(&format!("open {name} /@studio")).await;
+    }
+    windows.does("open reader /@studio phone").await;
+
+    for text in ["good evening", "buy my boat"] {
+        windows.does(&format!("say ben {text}")).await;
+    }
+    let held = windows.does("held ben").await;
+    assert!(held["text"].as_str().unwrap().contains("A moderator looks at your message"), "{held}");
+    windows.does("shot ada chat-held.png").await;
+    let first = windows.does("decide ada Allow").await;
+    assert!(first["text"].as_str().unwrap().contains("good evening"), "the oldest first: {first}");
+    windows.all_read(&["ada", "ben", "reader"], "good evening").await;
+    windows.does("decide ada Deny").await;
+    windows.does("shot ben chat-denied.png").await;
+
+    let new = json!({ "question": "Which boat?", "answers": ["The dinghy", "The barge"], "seconds": 600 });
+    let (status, poll) = site.ask(0, "POST", "/channels/studio/chat/polls", Some(new)).await;
+    assert_eq!(status, 201, "{poll}");
+    windows.does("vote ben The barge").await;
+    windows.does("vote ada The barge").await;
+    let seen = windows.does("poll reader 2 votes").await;
+    assert!(seen["text"].as_str().unwrap().contains("100 %"), "{seen}");
+    assert_eq!(seen["radios"], 0, "who is not signed in looks on");
+    windows.does("shot ada chat-poll.png").await;
+    windows.does("shot reader chat-poll-phone.png").await;
+    let close = format!("/channels/studio/chat/polls/{}/close", poll["id"].as_str().unwrap());
+    assert_eq!(site.ask(0, "POST", &close, None).await.0, 200);
+    windows.all_read(&["ada", "reader"], "Poll: Which boat? The dinghy 0 % (0)").await;
+    windows.does("poll ben closed").await;
+    site.server.assert_calm();
+}

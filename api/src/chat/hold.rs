@@ -11,6 +11,7 @@ use millrace_core::ids::{ChannelId, ChannelName, MessageId, UserId};
 use millrace_http::problem::Problem;
 use millrace_store::{After, Change, Order, Query, StoreError};
 
+use super::clock::Late;
 use super::{Held, Message, Rooms};
 use crate::ApiState;
 use crate::error::{ApiError, chain};
@@ -246,7 +247,9 @@ pub async fn hold(
     let channel = state.studio().channels.named(name).await?.ok_or_else(Problem::not_found)?;
     let waiting = Rooms::new(state.store().clone()).hold(channel.id, message, why, state.now_ms()).await?;
     if let Waiting::Waits(_, Some(dropped)) = &waiting {
-        tell_or_later(state, name, dropped).await;
+        if let Err(err) = tell_reviewed(state, name, dropped).await {
+            tracing::warn!(stream.id = %name, %err, "that a message waits no more is told later");
+        }
     }
     Ok(waiting)
 }
@@ -285,8 +288,8 @@ pub(crate) async fn tell_reviewed(
 /// Lets go what waited for too long, and tells what whoever decided could not tell.
 ///
 /// # Errors
-/// The store does not answer.
-pub(super) async fn tell_what_is_due(state: &ApiState) -> Result<(), StoreError> {
+/// [`Late`]
+pub(super) async fn tell_what_is_due(state: &ApiState) -> Result<(), Late> {
     let rooms = Rooms::new(state.store().clone());
     let now_ms = state.now_ms();
     let (expired, untold) = rooms.due(now_ms).await?;
@@ -296,17 +299,13 @@ pub(super) async fn tell_what_is_due(state: &ApiState) -> Result<(), StoreError>
             due.push(held);
         }
     }
+    let mut done = Ok(());
     for held in due {
         let Some(channel) = state.studio().channels.get(held.channel).await? else { continue };
-        tell_or_later(state, &channel.name, &held).await;
+        // The others are told, whatever is wrong with this one.
+        done = tell_reviewed(state, &channel.name, &held).await.map_err(Late::from).and(done);
     }
-    Ok(())
-}
-
-async fn tell_or_later(state: &ApiState, channel: &ChannelName, held: &Held) {
-    if let Err(err) = tell_reviewed(state, channel, held).await {
-        tracing::warn!(stream.id = %channel, %err, "what became of a message that waited is told later");
-    }
+    done
 }
 
 #[cfg(test)]

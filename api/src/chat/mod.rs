@@ -4,7 +4,7 @@
 //! what may be said is the chat's own affair: it hears of changes by events.
 
 mod bars;
-mod clock;
+pub(crate) mod clock;
 mod door;
 pub(crate) mod emotes;
 pub(crate) mod forget;

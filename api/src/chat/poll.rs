@@ -15,10 +15,10 @@ use millrace_core::ids::{ChannelId, MessageId, UserId};
 use millrace_store::{After, Change, Order, Query, StoreError};
 use uuid::Uuid;
 
+use super::clock::Late;
 use super::{Room, Rooms, Vote};
 use crate::ApiState;
 use crate::accounts::Channel;
-use crate::error::chain;
 use crate::routes::lists::time;
 
 /// How often somebody may vote otherwise in one poll.
@@ -79,6 +79,19 @@ impl Rooms {
         };
         let room = self.change(channel, change).await?;
         Ok(Some(room).filter(|room| room.poll.as_ref().is_some_and(|other| other.id == poll.id)))
+    }
+
+    /// Takes a poll back of which nobody was told.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(crate) async fn withdraw_poll(&self, channel: ChannelId, id: Uuid) -> Result<(), StoreError> {
+        let change = |room: &mut RoomUpdated| {
+            if room.poll.as_ref().is_some_and(|poll| poll.id == id) {
+                room.poll = None;
+            }
+        };
+        self.change(channel, change).await.map(drop)
     }
 
     /// Somebody votes, or votes otherwise.
@@ -188,20 +201,11 @@ impl Tallies {
     }
 }
 
-/// Why a poll is not closed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CloseError {
-    #[error("the store does not answer")]
-    Store(#[from] StoreError),
-    #[error("the room cannot be told")]
-    Bus(#[from] millrace_core::bus::BusError),
-}
-
 /// Closes a poll of a room and says its result; harmless if it is closed. `None`: there is no such poll.
 ///
 /// # Errors
 /// It is half closed; whoever does it again goes on.
-pub(crate) async fn close(state: &ApiState, channel: &Channel, id: Uuid) -> Result<Option<Poll>, CloseError> {
+pub(crate) async fn close(state: &ApiState, channel: &Channel, id: Uuid) -> Result<Option<Poll>, Late> {
     let rooms = Rooms::new(state.store().clone());
     let now = time(state.now_ms());
     let this = |room: &RoomUpdated, stage| {
@@ -276,10 +280,10 @@ pub(super) struct Told(HashMap<Uuid, (i64, Vec<u64>)>);
 /// Tells how people have voted in all polls that run, and closes those whose time is over.
 ///
 /// # Errors
-/// The store does not answer.
-pub(super) async fn look_after_polls(state: &ApiState, told: &mut Told) -> Result<(), StoreError> {
+/// [`Late`]
+pub(super) async fn look_after_polls(state: &ApiState, told: &mut Told) -> Result<(), Late> {
     let rooms = Rooms::new(state.store().clone());
-    let (mut after, mut running) = (None, HashMap::new());
+    let (mut after, mut running, mut done) = (None, HashMap::new(), Ok(()));
     loop {
         let page = rooms.polling(after.take()).await?;
         for room in &page {
@@ -287,9 +291,7 @@ pub(super) async fn look_after_polls(state: &ApiState, told: &mut Told) -> Resul
             let Some(channel) = state.studio().channels.get(room.channel).await? else { continue };
             let now_ms = state.now_ms();
             if poll.stage == PollStage::Closing || poll.closes_at.as_millisecond() <= now_ms {
-                if let Err(err) = close(state, &channel, poll.id).await {
-                    tracing::warn!(stream.id = %channel.name, err = %chain(&err), "a poll is closed later");
-                }
+                done = close(state, &channel, poll.id).await.map(drop).and(done);
                 continue;
             }
             let counts = state.studio().tallies.of(&rooms, poll, now_ms).await?;
@@ -307,7 +309,7 @@ pub(super) async fn look_after_polls(state: &ApiState, told: &mut Told) -> Resul
         after = Some(After { value, id: last.channel.to_string() });
     }
     told.0 = running;
-    Ok(())
+    done
 }
 
 #[cfg(test)]

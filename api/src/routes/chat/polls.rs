@@ -19,7 +19,8 @@ use crate::ApiState;
 use crate::accounts::Channel;
 use crate::auth::{Input, Person, Scope, forbidden};
 use crate::channels::line;
-use crate::chat::poll::{CloseError, VOTE_CHANGES_MAX, Voted, close as close_poll};
+use crate::chat::clock::Late;
+use crate::chat::poll::{VOTE_CHANGES_MAX, Voted, close as close_poll};
 use crate::error::ApiError;
 use crate::routes::channels::{Standing, standing};
 use crate::routes::lists::{invalid_fields, private, time};
@@ -195,9 +196,14 @@ pub(crate) async fn open(
         stage: PollStage::Open,
         counts: Vec::new(),
     };
-    let room = rooms(&state).open_poll(channel.id, &poll).await?.ok_or_else(poll_runs)?;
+    let rooms = rooms(&state);
+    let room = rooms.open_poll(channel.id, &poll).await?.ok_or_else(poll_runs)?;
+    if let Err(err) = tell(&state, &channel, EventBody::RoomUpdated(Box::new(room))).await {
+        // Whoever does it again finds no poll that nobody sees.
+        rooms.withdraw_poll(channel.id, poll.id).await?;
+        return Err(err);
+    }
     note(&state, &person, &channel, ("chat.poll", poll.id.to_string(), &poll.question)).await?;
-    tell(&state, &channel, EventBody::RoomUpdated(Box::new(room))).await?;
     Ok((StatusCode::CREATED, private(Json(view(&state, poll).await?))).into_response())
 }
 
@@ -253,8 +259,8 @@ pub(crate) async fn close(
     let channel = kept_by(&state, &person, &name).await?;
     let id = this_poll(&state, &channel, &id).await?;
     let closed = close_poll(&state, &channel, id).await.map_err(|err| match err {
-        CloseError::Store(err) => ApiError::from(err),
-        CloseError::Bus(err) => {
+        Late::Store(err) => ApiError::from(err),
+        Late::Bus(err) => {
             tracing::error!(stream.id = %channel.name, %err, "the chat of {} is not told the result of a poll", channel.name);
             untold().into()
         }
