@@ -2,7 +2,7 @@
 //! protocol hands to pages. A room is a channel's; events of a room are about the channel and keep their order.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{ChannelName, MessageId, UserId};
 
@@ -66,9 +66,14 @@ pub struct Author {
     pub name: ChannelName,
     /// As it is shown.
     pub display_name: String,
-    /// What the person is in this room, the greatest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What the person is in this room, the greatest first. Those of newer versions are passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known")]
     pub badges: Vec<Badge>,
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Badge>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|badge| serde_json::from_value(badge).ok()).collect())
 }
 
 /// What somebody is in a room. The greater ones come first.
@@ -542,6 +547,17 @@ mod tests {
     fn the_name_of_an_emote_is_short_and_plain() {
         assert!(Emote::is_name("Oak_2") && Emote::is_name("hi") && Emote::is_name(&"x".repeat(32)));
         assert!(!["", "x", "a b", "\u{e9}\u{e9}", ":a:", &"x".repeat(33)].into_iter().any(Emote::is_name));
+    }
+
+    #[test]
+    fn what_a_newer_version_calls_somebody_or_something_costs_no_message() {
+        let json = serde_json::json!({
+            "id": uuid::Uuid::from_u128(1), "at": "2026-11-22T00:00:00Z", "kind": "system", "text": "x", "event": "of_tomorrow",
+            "author": { "id": uuid::Uuid::from_u128(2), "name": "ada", "display_name": "Ada", "badges": ["founder", "vip"] },
+        });
+        let message: ChatMessage = serde_json::from_value(json).unwrap();
+        assert_eq!(message.author.unwrap().badges, [Badge::Vip]);
+        assert_eq!(message.event, Some(Happening::Else));
     }
 
     #[test]

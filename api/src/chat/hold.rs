@@ -158,7 +158,7 @@ impl Rooms {
         decision: Decision,
         by: Option<UserId>,
         now_ms: i64,
-    ) -> Result<Option<Result<Held, Held>>, StoreError> {
+    ) -> Result<Option<Result<Held, Box<Held>>>, StoreError> {
         let change = |held: Held| {
             if held.decision.is_some() {
                 return Change::Not(Box::new(held));
@@ -177,8 +177,7 @@ impl Rooms {
                 ..held
             })
         };
-        let decided = self.0.update(&id.to_string(), change).await?;
-        Ok(decided.map(|decided| decided.map_err(|held| *held)))
+        self.0.update(&id.to_string(), change).await
     }
 
     /// The room knows what was decided.
@@ -246,10 +245,10 @@ pub async fn hold(
 ) -> Result<Waiting, ApiError> {
     let channel = state.studio().channels.named(name).await?.ok_or_else(Problem::not_found)?;
     let waiting = Rooms::new(state.store().clone()).hold(channel.id, message, why, state.now_ms()).await?;
-    if let Waiting::Waits(_, Some(dropped)) = &waiting {
-        if let Err(err) = tell_reviewed(state, name, dropped).await {
-            tracing::warn!(stream.id = %name, %err, "that a message waits no more is told later");
-        }
+    if let Waiting::Waits(_, Some(dropped)) = &waiting
+        && let Err(err) = tell_reviewed(state, name, dropped).await
+    {
+        tracing::warn!(stream.id = %name, %err, "that a message waits no more is told later");
     }
     Ok(waiting)
 }

@@ -33,7 +33,7 @@ async fn a_message_waits_once_until_the_first_decision_which_holds() {
     let decide = async |decision, by| rooms.decide(id(1), decision, Some(user(by)), NOW + 9).await.unwrap();
     let (one, two) = tokio::join!(decide(Decision::Allowed, 2), decide(Decision::Denied, 3));
     let (won, lost) = match (one, two) {
-        (Some(Ok(won)), Some(Err(lost))) | (Some(Err(lost)), Some(Ok(won))) => (won, lost),
+        (Some(Ok(won)), Some(Err(lost))) | (Some(Err(lost)), Some(Ok(won))) => (won, *lost),
         other => panic!("{other:?}"),
     };
     assert_eq!((won.decision, won.by), (lost.decision, lost.by));

@@ -138,7 +138,7 @@ pub(crate) async fn review(
         HeldDecision::Deny => (Decision::Denied, "chat.deny"),
     };
     let reviewed = match held.decision {
-        Some(_) => Err(held),
+        Some(_) => Err(Box::new(held)),
         None => rooms
             .decide(id, wanted, Some(person.user), state.now_ms())
             .await?
@@ -151,7 +151,7 @@ pub(crate) async fn review(
             }
             held
         }
-        Err(held) => held,
+        Err(held) => *held,
     };
     // Also what was decided before, but perhaps not told.
     if held.untold.is_some() {

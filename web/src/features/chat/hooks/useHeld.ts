@@ -52,6 +52,8 @@ export function useHeld(channel: string, chat: Chat, tell: (outcome: Outcome | n
 }
 
 function merged(known: readonly Held[], waiting: readonly Held[], reviewed: readonly string[]): readonly Held[] {
-  const gone = new Set([...reviewed, ...waiting.map(({ message }) => message.id)]);
-  return [...known.filter(({ message }) => !gone.has(message.id)), ...waiting];
+  // What is told again keeps its place.
+  const all = new Map([...known, ...waiting].map((one) => [one.message.id, one]));
+  for (const id of reviewed) all.delete(id);
+  return [...all.values()];
 }
