@@ -122,6 +122,8 @@ impl Mongod {
             let mut arguments = vec!["--bind_ip", "127.0.0.1", "--port", &port_text, "--dbpath", &data];
             arguments.extend(["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]);
             arguments.extend(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+            // Files of databases that were dropped are let go soon, and not after five minutes; a backup reads no longer.
+            arguments.extend(["--setParameter", "minSnapshotHistoryWindowInSeconds=20", "--syncdelay", "5"]);
             arguments.extend(more);
             let server = Self { keeper: Keeper::start(folder, program.as_str(), &arguments), port };
             if server.answers(until(&server)).await {
