@@ -12,6 +12,7 @@ use millrace_chat::{
 };
 use millrace_core::chat::{ChatMessage, HoldReason};
 use millrace_core::ids::{ChannelName, UserId};
+use millrace_core::text::cleaned;
 use millrace_http::problem::Problem;
 
 /// The people and channels of this site.
@@ -27,8 +28,11 @@ impl Records for People {
             let Visitor { address, person } = visitor(&self.0, headers, peer).await?;
             let chatter = person.map(|(person, user)| Chatter {
                 user: user.id,
+                // Of accounts that are older than what is asked of names now.
+                display_name: Some(cleaned(&user.display_name, 1))
+                    .filter(|shown| !shown.is_empty())
+                    .unwrap_or_else(|| user.name.to_string()),
                 name: user.name,
-                display_name: user.display_name,
                 session: person.session,
                 admin: Visitor::is_admin(&person),
                 bot: person.session.is_none(),

@@ -10,13 +10,14 @@ use millrace_core::chat::{
 };
 use millrace_core::event::{Event, EventBody, Subject};
 use millrace_core::ids::{ChannelName, MessageId, UserId};
+use millrace_core::text::cleaned;
 
 use crate::config::ChatConfig;
 use crate::emotes::only_emotes;
 use crate::protocol::{Code, Draft, Refusal, RoomView, WhyNot, You, moderates};
 use crate::rate::{Meter, Rate};
 use crate::records::{Chatter, RoomRecord, Sanction, Standing, Subscription};
-use crate::text::{Blocked, beginning, cleaned, essence, has_link, mentions};
+use crate::text::{Blocked, MAX_LINES, beginning, essence, has_link, mentions};
 
 /// Messages that a node remembers of a room: whoever missed no more goes on without a gap.
 pub(crate) const RECENT: usize = 300;
@@ -379,8 +380,8 @@ impl Room {
         let author = self.author(chatter, now.as_millisecond());
         let trust = Trust::of(&author.badges);
         let (kind, text) = match draft.text.trim_start().strip_prefix("/me ") {
-            Some(text) => (MessageKind::Action, cleaned(text)),
-            None => (MessageKind::Text, cleaned(&draft.text)),
+            Some(text) => (MessageKind::Action, cleaned(text, MAX_LINES)),
+            None => (MessageKind::Text, cleaned(&draft.text, MAX_LINES)),
         };
         let held = self.check(chatter, speaks, &text, trust, now.as_millisecond())?;
         if held == Some(HoldReason::NewPerson) && speaks.before.is_none() {

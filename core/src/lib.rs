@@ -8,6 +8,7 @@
 //! | RFC 9562 (UUIDv7) | [`ids`] |
 //! | CloudEvents 1.0 | [`event`] |
 //! | W3C Trace Context, `traceparent` | [`trace`] |
+//! | RFC 5892 appendix A (joiners in context) | [`text`] |
 //! | RFC 7519 (JWT), RFC 7518 §3.2 (HS256) | [`playback`] |
 #![warn(missing_docs)]
 
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod nodes;
 pub mod places;
 pub mod playback;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod viewers;

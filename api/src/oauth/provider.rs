@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use millrace_core::text::cleaned;
 use oauth2::basic::BasicClient;
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
@@ -247,8 +248,8 @@ impl Provider {
             subject: claims.subject().to_string(),
             email: claims.email().and_then(|email| email.parse().ok()),
             email_verified: claims.email_verified() == Some(true),
-            display_name: claims.name().and_then(|name| name.get(None)).map(|name| bounded(name)),
-            preferred_name: claims.preferred_username().map(|name| bounded(name)),
+            display_name: claims.name().and_then(|name| name.get(None)).and_then(|name| bounded(name)),
+            preferred_name: claims.preferred_username().and_then(|name| bounded(name)),
             authenticated_at: claims.auth_time().map(|at| at.timestamp()),
         };
         // A provider that keeps to the letter says more of the person at another address (OpenID Connect Core §5.4).
@@ -262,8 +263,8 @@ impl Provider {
             })?;
             profile.email = more.email().and_then(|email| email.parse().ok());
             profile.email_verified = more.email_verified() == Some(true);
-            profile.display_name = more.name().and_then(|name| name.get(None)).map(|name| bounded(name));
-            profile.preferred_name = more.preferred_username().map(|name| bounded(name));
+            profile.display_name = more.name().and_then(|name| name.get(None)).and_then(|name| bounded(name));
+            profile.preferred_name = more.preferred_username().and_then(|name| bounded(name));
         }
         Ok(profile)
     }
@@ -303,7 +304,7 @@ impl Provider {
             .map_err(|err| ProviderError::Unreachable(err.to_string()))?;
         let VkAnswer { user } = serde_json::from_slice(answer.body())
             .map_err(|err| ProviderError::Wrong(format!("VK's answer about the person: {err}")))?;
-        let name = bounded(format!("{} {}", user.first_name, user.last_name).trim());
+        let name = bounded(&format!("{} {}", user.first_name, user.last_name));
         Ok(Profile {
             subject: match user.user_id {
                 serde_json::Value::String(id) if !id.is_empty() => id,
@@ -313,7 +314,7 @@ impl Provider {
             email: user.email.and_then(|email| email.parse().ok()),
             // VK does not say.
             email_verified: false,
-            display_name: Some(name).filter(|name| !name.is_empty()),
+            display_name: name,
             preferred_name: None,
             authenticated_at: None,
         })
@@ -423,6 +424,8 @@ fn redirect_url(redirect: &str) -> Result<RedirectUrl, ProviderError> {
         .map_err(|err| ProviderError::Wrong(format!("our own address: {err}")))
 }
 
-fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX_CHARS).collect()
+/// A name that a provider gives somebody, if anything of it can be seen.
+fn bounded(text: &str) -> Option<String> {
+    let name = cleaned(&text.chars().take(TEXT_MAX_CHARS).collect::<String>(), 1);
+    (!name.is_empty()).then_some(name)
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use millrace_core::event::{EventBody, StoppedBy, UserDeleted};
 use millrace_core::ids::UserId;
+use millrace_core::text::cleaned;
 use millrace_http::problem::Problem;
 use millrace_store::{Changes, Document, Kept, Query};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -139,10 +140,9 @@ pub(crate) async fn edit(
     let mut user = read.value.clone();
     let ProfileEdit { display_name, bio, email, password } = input.value;
     if let Some(name) = display_name {
-        let name = name.trim().to_owned();
-        let fits = (1..=DISPLAY_NAME_MAX_CHARS).contains(&name.chars().count());
-        if !fits || name.chars().any(char::is_control) {
-            return Err(invalid("/display_name", "Write 1 to 50 characters in one line.").into());
+        let name = cleaned(&name, 1);
+        if !(1..=DISPLAY_NAME_MAX_CHARS).contains(&name.chars().count()) {
+            return Err(invalid("/display_name", "Write 1 to 50 characters that can be seen.").into());
         }
         user.display_name = name;
     }

@@ -167,6 +167,29 @@ async fn names_addresses_and_passwords_are_checked_at_their_field() {
 }
 
 #[tokio::test]
+async fn a_shown_name_is_one_that_can_be_seen_and_imitates_nobody_by_tricks() {
+    let state = ApiState::for_tests().await;
+    let mut ada = Browser::new(&state);
+    ada.register("ada").await;
+    for (written, shown) in [
+        ("  Ada   Lovelace ", "Ada Lovelace"),
+        ("\u{202e}ad\u{200b}m\u{2060}in\u{202c}", "admin"),
+        ("Z\u{335}\u{336}\u{337}\u{338}\u{33f}\u{340}oe", "Z\u{335}\u{336}\u{337}\u{338}oe"),
+        ("\u{1f469}\u{200d}\u{1f680}", "\u{1f469}\u{200d}\u{1f680}"),
+        ("one\ntwo", "one two"),
+    ] {
+        let (status, me) = ada.ask(Method::PATCH, "/api/v1/me", json!({ "display_name": written })).await;
+        assert_eq!((status, me["display_name"].as_str()), (StatusCode::OK, Some(shown)), "{written:?}");
+    }
+    for nothing in ["", "\u{200b}\u{3164}", "\u{301}", &"x".repeat(51)] {
+        let (status, problem) =
+            ada.ask(Method::PATCH, "/api/v1/me", json!({ "display_name": nothing })).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{nothing:?}");
+        assert_eq!(problem["errors"][0]["pointer"], "/display_name");
+    }
+}
+
+#[tokio::test]
 async fn what_other_sites_send_changes_nothing() {
     let state = ApiState::for_tests().await;
     let mut browser = Browser::new(&state);
