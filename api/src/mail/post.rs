@@ -275,7 +275,7 @@ impl Post {
         let kind = mail.errand.label();
         let failed = mail.failed(state.now_ms(), self.0.give_up);
         let changes = match (&failed, for_good) {
-            (Failed::Retry(later, _), false) => Changes::new().replace(mail, later),
+            (Failed::Retry(later, _), false) => Changes::new().replace(mail, later.as_ref()),
             _ => Changes::new().delete_id::<Mail>(mail.id.to_string()),
         };
         // Nobody has the link of a mail that was surely not taken.

@@ -83,7 +83,7 @@ pub struct Mail {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failed {
     /// It waits on, for so many milliseconds.
-    Retry(Mail, i64),
+    Retry(Box<Mail>, i64),
     /// It is too old.
     GivenUp,
 }
@@ -118,7 +118,8 @@ impl Mail {
             return Failed::GivenUp;
         }
         let wait_ms = wait.saturating_mul(GROWTH).min(WAIT_MAX_MS);
-        Failed::Retry(Self { due, wait_ms, tries: self.tries.saturating_add(1), ..self.clone() }, wait)
+        let tries = self.tries.saturating_add(1);
+        Failed::Retry(Box::new(Self { due, wait_ms, tries, ..self.clone() }), wait)
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
             waits.push(wait / 1000);
             now += wait;
             assert_eq!(later.due, now, "not before");
-            mail = later;
+            mail = *later;
         }
         assert_eq!(waits, [5, 20, 80, 320, 600, 600, 600, 600, 600]);
         assert_eq!(mail.tries, 9);

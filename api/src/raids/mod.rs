@@ -62,7 +62,7 @@ pub(crate) async fn call_off(
         None => Change::Not(()),
     };
     let called_off = state.store().update(&channel.to_string(), off).await?;
-    if !called_off.is_some_and(|done| done.is_ok()) {
+    if called_off.is_none_or(|done| done.is_err()) {
         return Ok(false);
     }
     show(state, channel, name, |room| room.raid = None).await?;

@@ -1,5 +1,6 @@
 //! Puts what happens into the queues of webhooks: what the group of all processes that do this gets of the bus.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,10 +78,11 @@ impl Batches for Gatherer {
                 let cause = wanted.first().map_or_else(Cause::default, |(_, event)| event.cause);
                 let mut all = Vec::with_capacity(wanted.len());
                 for (kind, event) in wanted {
-                    if !told.contains_key(&event.id) {
-                        told.insert(event.id, self.tell(channel, *kind, event).await?);
-                    }
-                    all.extend(told.get(&event.id).cloned());
+                    let told = match told.entry(event.id) {
+                        Entry::Occupied(told) => told.into_mut(),
+                        Entry::Vacant(untold) => untold.insert(self.tell(channel, *kind, event).await?),
+                    };
+                    all.push(told.clone());
                 }
                 if !all.is_empty() {
                     let now = self.state.now_ms();

@@ -118,6 +118,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
         notices: NoticesConfig::default(),
         providers: Providers::default(),
         mail: None,
+        webhooks: millrace_api::webhooks::WebhooksConfig::default(),
         public_url: None,
         secure: false,
         site: SiteConfig::default(),

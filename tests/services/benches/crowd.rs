@@ -196,6 +196,7 @@ async fn main() {
         notices: NoticesConfig::default(),
         providers: millrace_api::oauth::Providers::default(),
         mail: None,
+        webhooks: millrace_api::webhooks::WebhooksConfig::default(),
         public_url: None,
         secure: false,
         site: millrace_api::site::SiteConfig::default(),
