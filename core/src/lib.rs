@@ -25,4 +25,5 @@ pub mod playback;
 pub mod text;
 pub mod time;
 pub mod trace;
+pub mod transcode;
 pub mod viewers;
