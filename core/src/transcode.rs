@@ -137,8 +137,10 @@ pub struct Rung {
 pub enum LadderOrder {
     /// The pictures that follow need this `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1).
     Configure(Bytes),
-    /// From the next picture with `cut` on these rungs are made, and no others.
+    /// From the next picture with `cut` on, in the order of presentation, these rungs are made and no others.
     Rungs(Vec<Rung>),
+    /// This rung is made no more, at once: the machine is too slow for it. A later [`Self::Rungs`] may have it again.
+    Stop(RungId),
     /// The next picture in decode order, as AVC with lengths of the size that the record says.
     Picture {
         /// Presentation time.

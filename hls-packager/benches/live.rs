@@ -31,13 +31,15 @@ impl Live {
             codecs: codecs.iter().map(ToString::to_string).collect(),
             resolution: None,
             frame_rate: None,
+            nominal: None,
+            listed: true,
         };
         let renditions =
             vec![rendition("main", &["avc1.64001f", "mp4a.40.2"]), rendition("audio", &["mp4a.40.2"])];
         let config = WindowConfig { window: None, memory_cap_bytes: u64::MAX };
         let mut window =
             Window::new(config, WindowStart { prefix: "r4nd0m1234".into(), first_msn: FIRST_MSN });
-        window.apply(Output::Opened(Opened { target_duration: 4, renditions })).unwrap();
+        window.apply(Output::Opened(Opened { target_duration: 4, renditions, rungs: 0 })).unwrap();
         let at = "2026-11-21T03:00:00Z".parse().unwrap();
         let mut live = Self { window, parts: 0, at, body: Bytes::from(vec![0; 104_000]) };
         (0..400).for_each(|_| live.part());
@@ -62,6 +64,7 @@ impl Live {
                 independent: first || rendition == 1,
                 body: self.body.clone(),
                 arrived: None,
+                shared: false,
             };
             self.window.apply(Output::Part(part)).unwrap();
         }

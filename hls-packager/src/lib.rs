@@ -5,6 +5,7 @@ pub mod cmaf;
 pub mod config;
 pub mod demux;
 mod health;
+pub mod ladder;
 pub mod model;
 pub mod origin;
 pub mod packager;

@@ -9,11 +9,19 @@
 //!
 //! Renditions are aligned: each `SegmentStarted` and `SegmentEnded` concerns all of them at once, so the same media
 //! sequence number means the same stretch of time in every playlist.
+//!
+//! Between both stands the ladder ([`crate::ladder`]), where the owner wants one. It adds renditions that are made of the
+//! first one, the *rungs*. They have the same segments and parts at the same times, but later: a rung's segments have outputs
+//! of their own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+
+use crate::cmaf::fragment::Sample;
+use crate::demux::{AudioConfig, VideoConfig};
 
 /// Index of a rendition within a broadcast: a position in [`Opened::renditions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +38,12 @@ pub enum Output {
     Part(Part),
     /// The running segment of every rendition is complete. Its duration is the sum of its parts' durations.
     SegmentEnded,
+    /// A segment begins in one rung.
+    RungStarted(RungStarted),
+    /// The running segment of this rung is complete.
+    RungEnded(RenditionId),
+    /// What the ladder must know of the media. It is for nobody behind it.
+    Tapped(Tapped),
     /// Codec parameters or measured bit rates that the multivariant playlist declares have changed.
     Renditions(Vec<RenditionInfo>),
     /// The broadcast is over.
@@ -41,8 +55,10 @@ pub enum Output {
 pub struct Opened {
     /// `EXT-X-TARGETDURATION`, whole seconds (RFC 8216bis §4.4.3.1).
     pub target_duration: u32,
-    /// The renditions, in the order of the multivariant playlist.
+    /// The renditions: those of the source, then the rungs.
     pub renditions: Vec<RenditionInfo>,
+    /// How many of them, the last ones, are rungs.
+    pub rungs: usize,
 }
 
 /// What the playlists say of one rendition.
@@ -59,6 +75,11 @@ pub struct RenditionInfo {
     pub resolution: Option<(u32, u32)>,
     /// Frames per second.
     pub frame_rate: Option<f64>,
+    /// Of a rung, the most bits per second it is made with, whether or not it is made right now. `None` for what is
+    /// measured.
+    pub nominal: Option<u64>,
+    /// Whether the multivariant playlist names it. What it does not name can be fetched all the same.
+    pub listed: bool,
 }
 
 /// A segment begins.
@@ -75,6 +96,56 @@ pub struct SegmentStarted {
     pub init: Vec<Option<Bytes>>,
 }
 
+/// A segment begins in a rung.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RungStarted {
+    /// The rung.
+    pub rendition: RenditionId,
+    /// Wall-clock time of its first sample.
+    pub program_date_time: Timestamp,
+    /// Whether `EXT-X-DISCONTINUITY` stands before it.
+    pub discontinuity: bool,
+    /// Whether the segment is a gap.
+    pub gap: bool,
+    /// The init segment that it needs, if it is another than before. `Some` on the first segment.
+    pub init: Option<Bytes>,
+}
+
+/// What the ladder must know of the source's media. A picture comes before the output of the part that holds it, and after
+/// that of the segment that it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tapped {
+    /// What the pictures and frames that follow are made of.
+    Tracks {
+        /// The video.
+        video: Option<Arc<VideoConfig>>,
+        /// The audio.
+        audio: Option<Arc<AudioConfig>>,
+    },
+    /// The publisher is gone, or silent: the next picture comes after the next tracks, or not at all.
+    Left,
+    /// A picture, in decode order.
+    Picture {
+        /// Decode time on the line, in ticks of 90 kHz.
+        dts: i64,
+        /// Presentation time on the line, in ticks of 90 kHz.
+        pts: i64,
+        /// Whether it decodes alone.
+        sync: bool,
+        /// The access unit.
+        data: Bytes,
+    },
+    /// What is in the part of the first rendition that comes next. Without it, that part has no video.
+    Part {
+        /// From and to on the line, in ticks of 90 kHz.
+        span: (i64, i64),
+        /// Decode time of its last picture on the line.
+        last_picture: i64,
+        /// Its audio: decode time of the first sample in ticks of its track, and the samples.
+        audio: Option<(u64, Vec<Sample>)>,
+    },
+}
+
 /// A CMAF chunk, published before its segment ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
@@ -87,6 +158,9 @@ pub struct Part {
     pub independent: bool,
     /// `moof` + `mdat`; empty for a gap part.
     pub body: Bytes,
-    /// When the last byte of its last tag was read from the socket; `None` for gap parts. For the latency histogram.
+    /// When the last byte of its last tag was read from the socket; `None` for gap parts and rungs. For the latency
+    /// histogram.
     pub arrived: Option<std::time::Instant>,
+    /// Whether the body is another rendition's: the ladder hands out the source while it makes no pictures of its own.
+    pub shared: bool,
 }

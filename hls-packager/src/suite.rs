@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::{Opened, Output, Part, SegmentStarted};
+use crate::model::{Opened, Output, Part, RungStarted, SegmentStarted};
 
 /// A sample of a published fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,10 @@ pub struct Checker {
     pub inits: Vec<Vec<Bytes>>,
     /// Whether the broadcast is over.
     pub ended: bool,
-    running: bool,
+    /// Whether a segment runs, per rendition.
+    running: Vec<bool>,
+    /// The rungs are those from here on.
+    rungs_from: usize,
     has_video: Vec<bool>,
     last_dts: Vec<[Option<i64>; 3]>,
     /// A part that is too short unless the next output excuses it, per rendition.
@@ -89,6 +92,12 @@ impl Checker {
             Output::SegmentStarted(started) => self.started(started),
             Output::Part(part) => self.part(part),
             Output::SegmentEnded => self.segment_ended(),
+            Output::Tapped(_) => {}
+            Output::RungStarted(started) => self.rung_started(started),
+            Output::RungEnded(rung) => {
+                assert!(rung.0 >= self.rungs_from, "{rung:?} is no rung");
+                self.rendition_ended(rung.0);
+            }
             Output::Renditions(renditions) => {
                 let opened = self.opened.as_ref().expect("renditions change after the opening");
                 assert_eq!(renditions.len(), opened.renditions.len());
@@ -97,7 +106,7 @@ impl Checker {
                 }
             }
             Output::Ended => {
-                assert!(!self.running, "the end within a segment");
+                assert!(!self.running.contains(&true), "the end within a segment");
                 self.ended = true;
             }
         }
@@ -107,7 +116,9 @@ impl Checker {
         assert!(self.opened.is_none(), "opened twice");
         assert!((1..=12).contains(&opened.target_duration));
         let count = opened.renditions.len();
-        assert!(count > 0);
+        assert!(count > opened.rungs);
+        self.rungs_from = count - opened.rungs;
+        self.running = vec![false; count];
         self.segments = vec![Vec::new(); count];
         self.inits = vec![Vec::new(); count];
         self.has_video = vec![false; count];
@@ -120,9 +131,7 @@ impl Checker {
     }
 
     fn started(&mut self, started: &SegmentStarted) {
-        assert!(!self.running, "a segment within a segment");
-        self.running = true;
-        assert_eq!(started.init.len(), self.segments.len());
+        assert_eq!(started.init.len(), self.rungs_from);
         let begun = self.segments[0].iter().any(|segment| !segment.gap);
         assert!(begun || !started.discontinuity, "a discontinuity before any media");
         for (rendition, init) in started.init.iter().enumerate() {
@@ -138,25 +147,47 @@ impl Checker {
         if let Some(last) = self.segments[0].last() {
             assert!(started.program_date_time >= last.program_date_time, "dates go back");
         }
-        for segments in &mut self.segments {
-            segments.push(SegmentOut {
-                program_date_time: started.program_date_time,
-                discontinuity: started.discontinuity,
-                gap: started.gap,
-                parts: Vec::new(),
-            });
+        for rendition in 0..self.rungs_from {
+            self.start(rendition, started.program_date_time, started.discontinuity, started.gap);
         }
     }
 
+    /// A rung has the segments of the source, later, and another init segment wherever it likes.
+    fn rung_started(&mut self, started: &RungStarted) {
+        let index = started.rendition.0;
+        assert!(index >= self.rungs_from, "{index} is no rung");
+        let source = &self.segments[0][self.segments[index].len()];
+        assert_eq!(started.program_date_time, source.program_date_time);
+        assert_eq!(started.discontinuity, source.discontinuity);
+        assert!(started.gap || !source.gap, "media in a gap of the source");
+        if let Some(init) = &started.init {
+            self.has_video[index] = init.windows(4).any(|kind| kind == b"vide");
+            self.inits[index].push(init.clone());
+        }
+        assert!(!self.inits[index].is_empty() || started.gap, "no init segment");
+        self.start(index, started.program_date_time, started.discontinuity, started.gap);
+    }
+
+    fn start(&mut self, rendition: usize, program_date_time: Timestamp, discontinuity: bool, gap: bool) {
+        assert!(!self.running[rendition], "a segment within a segment");
+        self.running[rendition] = true;
+        self.segments[rendition].push(SegmentOut {
+            program_date_time,
+            discontinuity,
+            gap,
+            parts: Vec::new(),
+        });
+    }
+
     fn part(&mut self, part: &Part) {
-        assert!(self.running, "a part outside of a segment");
         let rendition = part.rendition.0;
+        assert!(self.running[rendition], "a part outside of a segment");
         let target = self.opened.as_ref().expect("opened first").renditions[rendition].part_target;
         assert!(!part.duration.is_zero() && part.duration <= target, "{:?} of {target:?}", part.duration);
         let gap = part.body.is_empty();
         let segment = self.segments[rendition].last_mut().expect("running");
         assert!(gap || !segment.gap, "media in a gap");
-        assert_eq!(part.arrived.is_none(), gap);
+        assert_eq!(part.arrived.is_none(), gap || rendition >= self.rungs_from);
         assert!(!self.short[rendition] || gap, "a part in the middle of a segment is too short");
         // The last part of a segment is excused when the segment ends.
         self.short[rendition] = !part.independent && !gap && part.duration < target.mul_f64(0.849_999);
@@ -184,16 +215,17 @@ impl Checker {
     }
 
     fn segment_ended(&mut self) {
-        assert!(self.running, "an end without a segment");
-        self.running = false;
-        self.short.fill(false);
+        (0..self.rungs_from).for_each(|rendition| self.rendition_ended(rendition));
+    }
+
+    fn rendition_ended(&mut self, rendition: usize) {
+        assert!(std::mem::take(&mut self.running[rendition]), "an end without a segment");
+        self.short[rendition] = false;
         let target = self.opened.as_ref().expect("opened first").target_duration;
-        for (rendition, segments) in self.segments.iter().enumerate() {
-            let segment = segments.last().expect("running");
-            assert!(!segment.parts.is_empty(), "an empty segment of rendition {rendition}");
-            let seconds = segment.duration().as_secs_f64().round();
-            assert!(seconds <= f64::from(target), "{seconds} s of {target} s in rendition {rendition}");
-        }
+        let segment = self.segments[rendition].last().expect("running");
+        assert!(!segment.parts.is_empty(), "an empty segment of rendition {rendition}");
+        let seconds = segment.duration().as_secs_f64().round();
+        assert!(seconds <= f64::from(target), "{seconds} s of {target} s in rendition {rendition}");
     }
 
     /// Forgets all segments but the last of each rendition, for broadcasts of days.

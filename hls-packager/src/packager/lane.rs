@@ -85,7 +85,8 @@ impl Lane {
         let duration = span(self.at, end);
         self.at = end;
         self.parts += 1;
-        out.push_back(Output::Part(Part { rendition: self.rendition, duration, independent, body, arrived }));
+        let rendition = self.rendition;
+        out.push_back(Output::Part(Part { rendition, duration, independent, body, arrived, shared: false }));
     }
 
     /// Fills the line up to `end` with gap parts.

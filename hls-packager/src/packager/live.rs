@@ -20,7 +20,7 @@ use crate::cmaf::fragment::{Run, Sample, write_fragment};
 use crate::cmaf::init::write_init;
 use crate::cmaf::{AUDIO_TRACK, VIDEO_TRACK};
 use crate::demux::{AudioConfig, VideoConfig};
-use crate::model::Output;
+use crate::model::{Output, Tapped};
 
 /// Without a picture for this long while sound goes on, the broadcast goes on as audio only.
 const VIDEO_LOST: Duration = Duration::from_secs(5);
@@ -73,6 +73,13 @@ impl Tracks {
     fn inits(&self) -> Vec<Option<Bytes>> {
         let main = write_init(self.video.as_deref(), self.audio.as_deref());
         vec![Some(main), self.audio.as_deref().map(|audio| write_init(None, Some(audio)))]
+    }
+
+    fn tap(&self, tapped: bool, out: &mut VecDeque<Output>) {
+        if tapped {
+            let (video, audio) = (self.video.clone(), self.audio.clone());
+            out.push_back(Output::Tapped(Tapped::Tracks { video, audio }));
+        }
     }
 }
 
@@ -141,6 +148,7 @@ pub(super) struct Live {
     max_bytes: usize,
     max_samples: usize,
     max_units: usize,
+    tap: bool,
 }
 
 impl Live {
@@ -154,6 +162,7 @@ impl Live {
         program: &mut Program,
         out: &mut VecDeque<Output>,
     ) -> Self {
+        tracks.tap(config.tap, out);
         program.start_segment(Some(seen), true, Some(tracks.inits()), out);
         let start = program.end();
         let silence = tracks.audio.clone().map(|audio| Silence::new(audio, start, seen));
@@ -183,6 +192,7 @@ impl Live {
             max_bytes: config.max_part_bytes,
             max_samples: config.max_part_samples,
             max_units: config.max_waiting_units,
+            tap: config.tap,
         }
     }
 
@@ -235,6 +245,15 @@ impl Live {
             self.bound_segment(unit.sync, unit.arrived, program, out);
         }
         self.append(dts, pts, &unit, program);
+        if self.tap {
+            let dts = self.part.last_dts;
+            out.push_back(Output::Tapped(Tapped::Picture {
+                dts,
+                pts,
+                sync: unit.sync,
+                data: unit.data.clone(),
+            }));
+        }
         self.newest = Some(Newest { at: dts, duration: unit.duration });
         if let Some(silence) = &mut self.silence {
             let frames = silence.due(now, self.part.end);
@@ -344,6 +363,11 @@ impl Live {
                 decode_time: u64::try_from(part.first_dts).unwrap_or(0),
                 samples: &part.samples,
             };
+            if self.tap && !part.samples.is_empty() {
+                let audio = audio.map(|(decode_time, _)| (decode_time, self.audio_run.clone()));
+                let (span, last_picture) = ((lane.at, end), part.last_dts);
+                out.push_back(Output::Tapped(Tapped::Part { span, last_picture, audio }));
+            }
             let decode_time = audio.map_or(0, |(decode_time, _)| decode_time);
             let audio = Run { track: AUDIO_TRACK, decode_time, samples: &self.audio_run };
             let independent = part.samples.first().is_some_and(|sample| sample.sync);
@@ -554,6 +578,7 @@ impl Live {
         let other_audio = tracks.audio != self.tracks.audio;
         self.tracks = tracks;
         self.video_end = None;
+        self.tracks.tap(self.tap, out);
         program.start_segment(Some(seen), true, Some(self.tracks.inits()), out);
         if other_audio {
             let start = program.end();

@@ -35,7 +35,7 @@ use wall::WallLine;
 
 use crate::demux::Demuxed;
 use crate::health::Health;
-use crate::model::{Opened, Output, RenditionInfo};
+use crate::model::{Opened, Output, RenditionInfo, Tapped};
 use crate::segmenter::{PartBounds, target_duration};
 use crate::timeline::FrameRate;
 
@@ -60,6 +60,8 @@ pub struct PackagerConfig {
     pub max_waiting_bytes: usize,
     /// Most access units that wait, before the start or for the other track. Default 2048.
     pub max_waiting_units: usize,
+    /// Whether a ladder is told of the media: [`Output::Tapped`]. Default false.
+    pub tap: bool,
 }
 
 impl Default for PackagerConfig {
@@ -71,6 +73,7 @@ impl Default for PackagerConfig {
             max_part_samples: 512,
             max_waiting_bytes: 16 << 20,
             max_waiting_units: 2048,
+            tap: false,
         }
     }
 }
@@ -273,7 +276,11 @@ impl Packager {
         self.program = Some(Program::new(main, audio, self.target_duration, wall));
         self.renditions = self.rendition_infos(tracks);
         let renditions = self.renditions.clone();
-        self.outputs.push_back(Output::Opened(Opened { target_duration: self.target_duration, renditions }));
+        self.outputs.push_back(Output::Opened(Opened {
+            target_duration: self.target_duration,
+            renditions,
+            rungs: 0,
+        }));
     }
 
     fn rendition_infos(&self, tracks: &Tracks) -> Vec<RenditionInfo> {
@@ -293,6 +300,8 @@ impl Packager {
                 .and(self.publisher.as_ref())
                 .and_then(Publisher::frame_rate)
                 .map(FrameRate::as_f64),
+            nominal: None,
+            listed: true,
         };
         let alone = program.audio.as_ref().map(|lane| RenditionInfo {
             name: "audio",
@@ -305,6 +314,8 @@ impl Packager {
             },
             resolution: None,
             frame_rate: None,
+            nominal: None,
+            listed: true,
         });
         std::iter::once(main).chain(alone).collect()
     }
@@ -356,6 +367,9 @@ impl Packager {
         let Some(program) = &mut self.program else { return };
         if let Some(mut live) = self.live.take() {
             live.flush(now, program, &mut self.outputs);
+            if self.config.tap {
+                self.outputs.push_back(Output::Tapped(Tapped::Left));
+            }
             program.leave(since, &mut self.outputs);
         }
     }
@@ -453,4 +467,4 @@ impl Packager {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! Whole broadcasts in virtual time.
 
-mod encoder;
+pub(crate) mod encoder;
 mod hostile;
 mod lifecycle;
 mod properties;

@@ -35,10 +35,11 @@ impl MultivariantPlaylist {
     /// The playlist of a broadcast as it stands.
     #[must_use]
     pub fn new(of: &Window) -> Self {
-        let variants = of.renditions().map(|(info, rate)| Variant {
+        let listed = of.renditions().filter(|(info, _)| info.listed);
+        let variants = listed.map(|(info, rate)| Variant {
             name: info.name,
-            bandwidth: rate.peak,
-            average_bandwidth: rate.average,
+            bandwidth: info.nominal.map_or(rate.peak, |nominal| nominal.max(rate.peak)),
+            average_bandwidth: info.nominal.unwrap_or(rate.average),
             codecs: info.codecs.clone(),
             resolution: info.resolution,
             frame_rate: info.frame_rate,

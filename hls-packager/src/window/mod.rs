@@ -33,8 +33,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use crate::model::{Opened, Output, Part, RenditionId, RenditionInfo, SegmentStarted};
+use crate::model::{Opened, Output, Part, RenditionId, RenditionInfo, RungStarted, SegmentStarted};
 pub use rate::Rate;
 use rate::RateMeter;
 pub use segment::{Init, Segment, SegmentPart};
@@ -134,6 +135,10 @@ enum State {
 struct Broadcast {
     target_duration: u32,
     renditions: Vec<Rendition>,
+    /// The rungs are those from here on.
+    rungs_from: usize,
+    /// Number of the first entry of every list.
+    first_msn: u64,
     /// Bodies of everything retained and open, in bytes.
     bytes: u64,
 }
@@ -192,9 +197,15 @@ impl Window {
             }
             (State::Open(broadcast), Output::Part(part)) => broadcast.push(part, &self.config)?,
             (State::Open(broadcast), Output::SegmentEnded) => broadcast.end_segment(&self.config),
+            (State::Open(broadcast), Output::RungStarted(started)) => {
+                broadcast.start_rung(&started, &self.config)?;
+            }
+            (State::Open(broadcast), Output::RungEnded(rung)) => broadcast.end_rung(rung, &self.config)?,
+            (State::Open(_), Output::Tapped(_)) => {}
             (State::Open(broadcast), Output::Renditions(infos)) => broadcast.describe(infos),
             (State::Open(broadcast), Output::Ended) => {
                 broadcast.end_segment(&self.config);
+                broadcast.end_rungs(&self.config);
                 for rendition in &mut broadcast.renditions {
                     rendition.version += 1;
                 }
@@ -300,7 +311,9 @@ impl Broadcast {
             rate: RateMeter::new(target_duration),
             version: 0,
         });
-        Self { target_duration, renditions: renditions.collect(), bytes: 0 }
+        let renditions: Vec<_> = renditions.collect();
+        let rungs_from = renditions.len().saturating_sub(opened.rungs);
+        Self { target_duration, renditions, rungs_from, first_msn: 0, bytes: 0 }
     }
 
     fn is_empty(&self) -> bool {
@@ -309,38 +322,52 @@ impl Broadcast {
 
     /// Lists [`LEADING_GAPS`] segments before the first one.
     fn lead_in(&mut self, first: &SegmentStarted, first_msn: u64) {
+        self.first_msn = first_msn;
         let duration = Duration::from_secs(u64::from(self.target_duration));
-        for (index, rendition) in self.renditions.iter_mut().enumerate() {
-            // The init segment belongs to the first segment, but the tag stands before everything: a player that
-            // reads fMP4 from the first line on does not take the gaps for MPEG-2 transport streams.
+        for (index, rendition) in self.renditions[..self.rungs_from].iter_mut().enumerate() {
             rendition.take_init(first.init.get(index).cloned().flatten());
-            for gap in 0..LEADING_GAPS {
-                let before = duration * u32::try_from(LEADING_GAPS - gap).unwrap_or(u32::MAX);
-                let start = first.program_date_time.checked_sub(before).unwrap_or(first.program_date_time);
-                let mut segment = Segment::new(first_msn.saturating_add(gap), start, rendition.next_part);
-                segment.gap = true;
-                segment.init.clone_from(&rendition.init);
-                if gap + 1 == LEADING_GAPS {
-                    segment.fill_with_gaps(duration, rendition.info.part_target);
-                    rendition.next_part += segment.parts.len() as u64;
-                }
-                segment.duration = duration;
-                rendition.retained.push_back(Arc::new(segment));
-            }
+            rendition.lead_in(first.program_date_time, first_msn, duration);
         }
+    }
+
+    /// The rung with this id.
+    fn rung(&mut self, id: RenditionId) -> Result<&mut Rendition, WindowError> {
+        let (index, count) = (id.0, self.renditions.len());
+        let rung = self.renditions.get_mut(index).filter(|_| index >= self.rungs_from);
+        rung.ok_or(WindowError::UnknownRendition { index, count })
+    }
+
+    fn start_rung(&mut self, started: &RungStarted, config: &WindowConfig) -> Result<(), WindowError> {
+        self.end_rung(started.rendition, config)?;
+        let (first_msn, duration) = (self.first_msn, Duration::from_secs(u64::from(self.target_duration)));
+        let rung = self.rung(started.rendition)?;
+        rung.take_init(started.init.clone());
+        if rung.retained.is_empty() {
+            rung.lead_in(started.program_date_time, first_msn, duration);
+        }
+        let msn = rung.retained.back().map_or(first_msn, |last| last.msn.saturating_add(1));
+        rung.start_segment(msn, started.program_date_time, started.discontinuity, started.gap);
+        Ok(())
+    }
+
+    fn end_rung(&mut self, id: RenditionId, config: &WindowConfig) -> Result<(), WindowError> {
+        let window = self.listed_span(config);
+        self.rung(id)?.end_segment(window);
+        self.drop_what_is_old(window);
+        Ok(())
+    }
+
+    fn end_rungs(&mut self, config: &WindowConfig) {
+        let window = self.listed_span(config);
+        self.renditions[self.rungs_from..].iter_mut().for_each(|rung| rung.end_segment(window));
     }
 
     fn start_segment(&mut self, started: &SegmentStarted, msn: u64) {
         let first = started.init.clone();
-        for (rendition, init) in
-            self.renditions.iter_mut().zip(first.into_iter().chain(std::iter::repeat(None)))
-        {
+        let sources = &mut self.renditions[..self.rungs_from];
+        for (rendition, init) in sources.iter_mut().zip(first.into_iter().chain(std::iter::repeat(None))) {
             rendition.take_init(init);
-            let mut segment = Segment::new(msn, started.program_date_time, rendition.next_part);
-            segment.discontinuity = started.discontinuity;
-            segment.gap = started.gap;
-            segment.init.clone_from(&rendition.init);
-            rendition.open = Some(Arc::new(segment));
+            rendition.start_segment(msn, started.program_date_time, started.discontinuity, started.gap);
         }
     }
 
@@ -350,12 +377,13 @@ impl Broadcast {
         let rendition =
             self.renditions.get_mut(index).ok_or(WindowError::UnknownRendition { index, count })?;
         let open = rendition.open.as_mut().ok_or(WindowError::NoSegment)?;
-        let bytes = part.body.len() as u64;
+        let bytes = if part.shared { 0 } else { part.body.len() as u64 };
         Arc::make_mut(open).push(SegmentPart {
             duration: part.duration,
             independent: part.independent,
             body: if part.body.is_empty() { None } else { Some(part.body) },
             arrived: part.arrived,
+            shared: part.shared,
         });
         rendition.next_part += 1;
         rendition.playable = true;
@@ -366,15 +394,19 @@ impl Broadcast {
     }
 
     fn end_segment(&mut self, config: &WindowConfig) {
+        let window = self.listed_span(config);
+        self.renditions[..self.rungs_from].iter_mut().for_each(|rendition| rendition.end_segment(window));
+        self.drop_what_is_old(window);
+    }
+
+    /// How much media a list has.
+    fn listed_span(&self, config: &WindowConfig) -> Duration {
         let target = Duration::from_secs(u64::from(self.target_duration));
-        let window = config.window.unwrap_or(target * 8).max(target * 4);
-        for rendition in &mut self.renditions {
-            let Some(segment) = rendition.open.take() else { continue };
-            rendition.rate.segment(&segment);
-            rendition.retained.push_back(segment);
-            rendition.version += 1;
-            rendition.unlist(window);
-        }
+        config.window.unwrap_or(target * 8).max(target * 4)
+    }
+
+    fn drop_what_is_old(&mut self, window: Duration) {
+        let target = Duration::from_secs(u64::from(self.target_duration));
         let retention = window * RETAIN_WINDOWS + target * RETAIN_TARGET_DURATIONS;
         while self.renditions.iter().any(|rendition| rendition.first_is_older_than(retention)) {
             self.drop_oldest();
@@ -406,7 +438,7 @@ impl Broadcast {
             if rendition.retained.len() > 1
                 && let Some(segment) = rendition.retained.pop_front()
             {
-                self.bytes = self.bytes.saturating_sub(segment.bytes());
+                self.bytes = self.bytes.saturating_sub(segment.own_bytes());
                 if rendition.listed_from == 0 {
                     rendition.discontinuities_removed += u64::from(segment.discontinuity);
                     rendition.version += 1;
@@ -440,6 +472,40 @@ impl Rendition {
         }
         self.inits += 1;
         self.init = Some(Arc::new(Init { number: self.inits, body }));
+    }
+
+    /// Lists [`LEADING_GAPS`] segments before the first one. The init segment belongs to that, but the tag stands before
+    /// everything: a player that reads fMP4 from the first line on does not take the gaps for MPEG-2 transport streams.
+    fn lead_in(&mut self, first: Timestamp, first_msn: u64, duration: Duration) {
+        for gap in 0..LEADING_GAPS {
+            let before = duration * u32::try_from(LEADING_GAPS - gap).unwrap_or(u32::MAX);
+            let start = first.checked_sub(before).unwrap_or(first);
+            let mut segment = Segment::new(first_msn.saturating_add(gap), start, self.next_part);
+            segment.gap = true;
+            segment.init.clone_from(&self.init);
+            if gap + 1 == LEADING_GAPS {
+                segment.fill_with_gaps(duration, self.info.part_target);
+                self.next_part += segment.parts.len() as u64;
+            }
+            segment.duration = duration;
+            self.retained.push_back(Arc::new(segment));
+        }
+    }
+
+    fn start_segment(&mut self, msn: u64, program_date_time: Timestamp, discontinuity: bool, gap: bool) {
+        let mut segment = Segment::new(msn, program_date_time, self.next_part);
+        (segment.discontinuity, segment.gap) = (discontinuity, gap);
+        segment.init.clone_from(&self.init);
+        self.open = Some(Arc::new(segment));
+    }
+
+    /// Ends the running segment, if there is one, and takes off the list what is older than `window`.
+    fn end_segment(&mut self, window: Duration) {
+        let Some(segment) = self.open.take() else { return };
+        self.rate.segment(&segment);
+        self.retained.push_back(segment);
+        self.version += 1;
+        self.unlist(window);
     }
 
     fn open(&self) -> Option<&Segment> {

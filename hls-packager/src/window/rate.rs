@@ -34,10 +34,10 @@ impl RateMeter {
         Self { target, recent: VecDeque::new(), peak: 0, bytes: 0, duration: Duration::ZERO }
     }
 
-    /// Counts a complete segment. The peak is the largest rate of any run of segments of 0.5 to 1.5 target
+    /// Counts a complete segment, unless it is another rendition's. The peak is the largest rate of any run of segments of 0.5 to 1.5 target
     /// durations; all runs that end here are looked at.
     pub(super) fn segment(&mut self, segment: &Segment) {
-        if segment.is_gap() || segment.duration.is_zero() {
+        if segment.is_gap() || segment.is_shared() || segment.duration.is_zero() {
             self.recent.clear();
             return;
         }
@@ -67,6 +67,7 @@ impl RateMeter {
         let (peak, average) = if self.peak > 0 {
             (self.peak, bits_per_second(self.bytes, self.duration))
         } else {
+            let open = open.filter(|open| !open.is_shared());
             let (bytes, duration) = open.map_or((0, Duration::ZERO), |open| (open.bytes(), open.duration));
             let so_far = bits_per_second(self.bytes.saturating_add(bytes), self.duration + duration);
             (so_far.saturating_mul(3) / 2, so_far)
@@ -97,6 +98,7 @@ mod tests {
             independent: true,
             body,
             arrived: None,
+            shared: false,
         });
         segment
     }

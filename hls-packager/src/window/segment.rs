@@ -47,6 +47,8 @@ pub struct SegmentPart {
     pub body: Option<Bytes>,
     /// When its last byte came from the publisher.
     pub arrived: Option<Instant>,
+    /// Whether the body is another rendition's, which counts it.
+    pub shared: bool,
 }
 
 impl Segment {
@@ -77,13 +79,22 @@ impl Segment {
         while !left.is_zero() && !part_target.is_zero() {
             let part = left.min(part_target);
             left -= part;
-            self.push(SegmentPart { duration: part, independent: false, body: None, arrived: None });
+            self.push(SegmentPart {
+                duration: part,
+                independent: false,
+                body: None,
+                arrived: None,
+                shared: false,
+            });
         }
     }
 
     /// Makes part `index` a gap; how many bytes that freed.
     pub fn drop_body(&mut self, index: usize) -> u64 {
-        self.parts.get_mut(index).and_then(|part| part.body.take()).map_or(0, |body| body.len() as u64)
+        self.parts
+            .get_mut(index)
+            .and_then(|part| part.body.take().filter(|_| !part.shared))
+            .map_or(0, |body| body.len() as u64)
     }
 
     /// Whether anything of it cannot be fetched: `EXT-X-GAP`.
@@ -96,6 +107,19 @@ impl Segment {
     #[must_use]
     pub fn decodes_alone(&self) -> bool {
         self.is_gap() || self.parts.first().is_none_or(|part| part.independent)
+    }
+
+    /// Bytes of its bodies that no other rendition counts.
+    #[must_use]
+    pub fn own_bytes(&self) -> u64 {
+        let own = self.parts.iter().filter(|part| !part.shared);
+        own.filter_map(|part| part.body.as_ref()).map(|body| body.len() as u64).sum()
+    }
+
+    /// Whether any of it is another rendition's.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.parts.iter().any(|part| part.shared)
     }
 
     /// Bytes of its bodies.

@@ -36,12 +36,14 @@ impl Studio {
             codecs: codecs.iter().map(ToString::to_string).collect(),
             resolution,
             frame_rate,
+            nominal: None,
+            listed: true,
         };
         let renditions = vec![
             rendition("main", &["avc1.64001f", "mp4a.40.2"], Some((1280, 720)), Some(30.0)),
             rendition("audio", &["mp4a.40.2"], None, None),
         ];
-        window.apply(Output::Opened(Opened { target_duration, renditions })).unwrap();
+        window.apply(Output::Opened(Opened { target_duration, renditions, rungs: 0 })).unwrap();
         Self {
             window,
             at: "2026-11-21T03:00:00Z".parse().unwrap(),
@@ -86,7 +88,14 @@ impl Studio {
             let independent = (independent || rendition == 1) && !self.gap;
             let rendition = RenditionId(rendition);
             self.window
-                .apply(Output::Part(Part { rendition, duration: PART, independent, body, arrived: None }))
+                .apply(Output::Part(Part {
+                    rendition,
+                    duration: PART,
+                    independent,
+                    body,
+                    arrived: None,
+                    shared: false,
+                }))
                 .unwrap();
         }
         self.parts_in_segment += 1;
@@ -119,7 +128,7 @@ fn numbers_of_a_broadcast(first_msn: u64, seconds: u64) -> std::ops::RangeInclus
     let start = WindowStart { prefix: "p".into(), first_msn };
     let mut window = Window::new(WindowConfig { window: None, memory_cap_bytes: u64::MAX }, start);
     let renditions = Studio::new().window.renditions().map(|(info, _)| info.clone()).collect();
-    window.apply(Output::Opened(Opened { target_duration: 4, renditions })).unwrap();
+    window.apply(Output::Opened(Opened { target_duration: 4, renditions, rungs: 0 })).unwrap();
     let mut numbers = Vec::new();
     for second in 0..seconds {
         let program_date_time =
@@ -175,7 +184,14 @@ fn a_rendition_whose_segment_has_no_part_yet_is_reported_with_the_one_before() {
     let mut studio = Studio::new();
     studio.start_segment(false, false, Some("init one"));
     let body = Bytes::from_static(b"part");
-    let part = Part { rendition: RenditionId(0), duration: PART, independent: true, body, arrived: None };
+    let part = Part {
+        rendition: RenditionId(0),
+        duration: PART,
+        independent: true,
+        body,
+        arrived: None,
+        shared: false,
+    };
     studio.window.apply(Output::Part(part)).unwrap();
     let last_gap = studio.first() - 1;
     let report = format!(
@@ -420,7 +436,7 @@ fn outputs_out_of_order_are_errors() {
     let config = WindowConfig { window: None, memory_cap_bytes: u64::MAX };
     let mut window = Window::new(config, WindowStart { prefix: "p".into(), first_msn: 1 });
     assert_eq!(window.apply(Output::SegmentEnded), Err(WindowError::NotOpened));
-    let opened = Opened { target_duration: 4, renditions: vec![] };
+    let opened = Opened { target_duration: 4, renditions: vec![], rungs: 0 };
     assert_eq!(window.apply(Output::Opened(opened.clone())), Ok(()));
     assert_eq!(window.apply(Output::Opened(opened)), Err(WindowError::OpenedTwice));
     let part = |rendition| {
@@ -430,6 +446,7 @@ fn outputs_out_of_order_are_errors() {
             independent: true,
             body: Bytes::new(),
             arrived: None,
+            shared: false,
         })
     };
     assert_eq!(window.apply(part(1)), Err(WindowError::UnknownRendition { index: 1, count: 0 }));

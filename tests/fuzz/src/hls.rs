@@ -110,6 +110,8 @@ fn stages() -> &'static [Snapshot] {
             codecs: vec!["avc1.64001f".into()],
             resolution: None,
             frame_rate: None,
+            nominal: None,
+            listed: true,
         };
         let mut stages = Vec::new();
         let mut apply = |output, keep: bool| {
@@ -118,7 +120,7 @@ fn stages() -> &'static [Snapshot] {
                 stages.extend(window.snapshot(RenditionId(0)));
             }
         };
-        apply(Output::Opened(Opened { target_duration: 2, renditions: vec![info] }), true);
+        apply(Output::Opened(Opened { target_duration: 2, renditions: vec![info], rungs: 0 }), true);
         for number in 0..20 {
             let gap = number == 18;
             let started = SegmentStarted {
@@ -135,6 +137,7 @@ fn stages() -> &'static [Snapshot] {
                     independent: index == 0,
                     body: if gap { Bytes::new() } else { Bytes::from_static(b"part") },
                     arrived: None,
+                    shared: false,
                 };
                 apply(
                     Output::Part(part),

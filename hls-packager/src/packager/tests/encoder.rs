@@ -13,29 +13,29 @@ use crate::timeline::FrameRate;
 
 /// What an encoder is set to.
 #[derive(Debug, Clone)]
-pub(super) struct Encoder {
-    pub(super) rate: Option<FrameRate>,
+pub(crate) struct Encoder {
+    pub(crate) rate: Option<FrameRate>,
     /// Frames from keyframe to keyframe; 0: no keyframe ever.
-    pub(super) gop: i64,
+    pub(crate) gop: i64,
     /// Whether every third frame is a P and the others are B.
-    pub(super) b_frames: bool,
+    pub(crate) b_frames: bool,
     /// Whether B-frames have negative composition offsets instead of delaying the others.
-    pub(super) negative: bool,
+    pub(crate) negative: bool,
     /// Sample rate.
-    pub(super) audio: Option<u32>,
+    pub(crate) audio: Option<u32>,
     /// Timestamp of the first frame.
-    pub(super) start_ms: u32,
+    pub(crate) start_ms: u32,
     /// How much later than the picture the sound starts.
-    pub(super) audio_after_ms: i64,
-    pub(super) metadata: bool,
+    pub(crate) audio_after_ms: i64,
+    pub(crate) metadata: bool,
     /// Milliseconds added to the n-th frame's timestamp.
-    pub(super) jitter: fn(i64) -> i64,
-    pub(super) record: Bytes,
-    pub(super) asc: [u8; 2],
+    pub(crate) jitter: fn(i64) -> i64,
+    pub(crate) record: Bytes,
+    pub(crate) asc: [u8; 2],
 }
 
 impl Encoder {
-    pub(super) fn new(numerator: u32, denominator: u32) -> Self {
+    pub(crate) fn new(numerator: u32, denominator: u32) -> Self {
         Self {
             rate: Some(FrameRate::new(numerator, denominator).unwrap()),
             gop: i64::from(2 * numerator / denominator),
@@ -70,13 +70,13 @@ impl Encoder {
         self.tag(TagKind::Script, 0, body)
     }
 
-    pub(super) fn tag(&self, kind: TagKind, millis: i64, body: Vec<u8>) -> FlvTag {
+    pub(crate) fn tag(&self, kind: TagKind, millis: i64, body: Vec<u8>) -> FlvTag {
         let timestamp = RtmpMillis(self.start_ms.wrapping_add_signed(i32::try_from(millis).unwrap()));
         FlvTag { kind, timestamp, body: body.into() }
     }
 
     /// Sequence headers and metadata.
-    pub(super) fn headers(&self) -> Vec<FlvTag> {
+    pub(crate) fn headers(&self) -> Vec<FlvTag> {
         let mut tags = Vec::new();
         if self.metadata {
             tags.push(self.metadata());
@@ -91,7 +91,7 @@ impl Encoder {
     }
 
     /// The n-th picture: the sample carries its number.
-    pub(super) fn picture(&self, n: i64) -> (i64, FlvTag) {
+    pub(crate) fn picture(&self, n: i64) -> (i64, FlvTag) {
         let rate = self.rate.unwrap();
         let millis = rate.ticks(n) / 90 + (self.jitter)(n);
         let key = self.gop > 0 && n % self.gop == 0;
@@ -110,13 +110,13 @@ impl Encoder {
     }
 
     /// The n-th audio frame.
-    pub(super) fn sound(&self, n: i64) -> (i64, FlvTag) {
+    pub(crate) fn sound(&self, n: i64) -> (i64, FlvTag) {
         let millis = n * 1024 * 1000 / i64::from(self.audio.unwrap()) + self.audio_after_ms;
         (millis, self.tag(TagKind::Audio, millis, [&[0xaf, 1][..], &n.to_be_bytes()].concat()))
     }
 
     /// What is sent in `from_ms .. to_ms`, in the order of time.
-    pub(super) fn media(&self, from_ms: i64, to_ms: i64) -> Vec<(i64, FlvTag)> {
+    pub(crate) fn media(&self, from_ms: i64, to_ms: i64) -> Vec<(i64, FlvTag)> {
         let mut tags = Vec::new();
         if self.rate.is_some() {
             tags.extend((0..).map(|n| self.picture(n)).take_while(|(at, _)| *at < to_ms));
@@ -131,27 +131,27 @@ impl Encoder {
 }
 
 /// A 640x360 configuration.
-pub(super) fn record() -> Bytes {
+pub(crate) fn record() -> Bytes {
     Bytes::from_static(RECORD)
 }
 
 /// A packager in virtual time, every output checked.
-pub(super) struct Run {
-    pub(super) packager: Packager,
-    pub(super) checker: Checker,
-    pub(super) now: Instant,
+pub(crate) struct Run {
+    pub(crate) packager: Packager,
+    pub(crate) checker: Checker,
+    pub(crate) now: Instant,
     start: Instant,
     /// When each part of the main rendition came, and the timestamp of the newest tag by then.
-    pub(super) part_times: Vec<Duration>,
+    pub(crate) part_times: Vec<Duration>,
 }
 
 impl Run {
-    pub(super) fn new(config: PackagerConfig) -> Self {
+    pub(crate) fn new(config: PackagerConfig) -> Self {
         Self::after(config, None)
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    pub(super) fn after(config: PackagerConfig, last_keyframe_interval: Option<Duration>) -> Self {
+    pub(crate) fn after(config: PackagerConfig, last_keyframe_interval: Option<Duration>) -> Self {
         let now = Instant::now();
         let wall = "2026-11-21T03:00:00Z".parse().unwrap();
         let packager = Packager::new(config, PackagerStart { now, wall, last_keyframe_interval });
@@ -168,7 +168,7 @@ impl Run {
     }
 
     /// Lets the time pass, waking the packager when it wants to be.
-    pub(super) fn advance_to(&mut self, at: Instant) {
+    pub(crate) fn advance_to(&mut self, at: Instant) {
         for _ in 0..100_000 {
             match self.packager.poll_timeout().filter(|due| *due <= at) {
                 Some(due) => {
@@ -185,11 +185,11 @@ impl Run {
         panic!("the packager never sleeps");
     }
 
-    pub(super) fn wait(&mut self, duration: Duration) {
+    pub(crate) fn wait(&mut self, duration: Duration) {
         self.advance_to(self.now + duration);
     }
 
-    pub(super) fn join(&mut self, encoder: &Encoder) {
+    pub(crate) fn join(&mut self, encoder: &Encoder) {
         self.packager.handle_publisher_joined(self.now);
         self.drain();
         for tag in encoder.headers() {
@@ -197,18 +197,18 @@ impl Run {
         }
     }
 
-    pub(super) fn tag(&mut self, tag: FlvTag) -> Result<(), PackagerError> {
+    pub(crate) fn tag(&mut self, tag: FlvTag) -> Result<(), PackagerError> {
         let result = self.packager.handle_tag(self.now, self.now, tag);
         self.drain();
         result
     }
 
     /// Plays `from_ms .. to_ms` of an encoder in real time.
-    pub(super) fn play(&mut self, encoder: &Encoder, from_ms: i64, to_ms: i64) {
+    pub(crate) fn play(&mut self, encoder: &Encoder, from_ms: i64, to_ms: i64) {
         self.play_tags(from_ms, to_ms, encoder.media(from_ms, to_ms));
     }
 
-    pub(super) fn play_tags(&mut self, from_ms: i64, to_ms: i64, tags: Vec<(i64, FlvTag)>) {
+    pub(crate) fn play_tags(&mut self, from_ms: i64, to_ms: i64, tags: Vec<(i64, FlvTag)>) {
         let origin = self.now;
         let at =
             |millis: i64| origin + Duration::from_millis(u64::try_from((millis - from_ms).max(0)).unwrap());
@@ -219,12 +219,12 @@ impl Run {
         self.advance_to(at(to_ms));
     }
 
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.packager.handle_publisher_left(self.now);
         self.drain();
     }
 
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.packager.handle_end(self.now);
         self.drain();
         assert!(self.checker.ended);
@@ -233,7 +233,7 @@ impl Run {
 }
 
 /// Plays a whole broadcast.
-pub(super) fn broadcast(encoder: &Encoder, part_target_ms: u64, seconds: i64) -> Run {
+pub(crate) fn broadcast(encoder: &Encoder, part_target_ms: u64, seconds: i64) -> Run {
     let part_target = Duration::from_millis(part_target_ms);
     let mut run = Run::new(PackagerConfig { part_target, ..PackagerConfig::default() });
     run.join(encoder);
