@@ -104,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) ingest: millrace_ingest::Config,
     /// Parts, segments and playlists.
     pub(crate) hls: millrace_hls_packager::Config,
+    /// What needs a decoder: thumbnails, a ladder.
+    pub(crate) transcode: millrace_hls_packager::TranscodeConfig,
 }
 
 /// Who may publish.
@@ -189,6 +191,7 @@ impl Default for Config {
             kafka: millrace_bus::KafkaConfig::default(),
             ingest: millrace_ingest::Config::default(),
             hls: millrace_hls_packager::Config::default(),
+            transcode: millrace_hls_packager::TranscodeConfig::default(),
         }
     }
 }
@@ -352,6 +355,7 @@ impl Config {
         problems.extend(self.kafka.validate());
         problems.extend(self.ingest.validate());
         problems.extend(self.hls.validate());
+        problems.extend(self.transcode.validate());
         problems.extend(self.traces().err().unwrap_or_default());
         problems
     }

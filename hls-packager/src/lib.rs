@@ -16,8 +16,10 @@ mod segmenter;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 pub mod timeline;
+pub mod transcode;
 pub mod window;
 
 pub use config::{Config, Latency};
 pub use origin::{Origin, OriginConfig, SeenElsewhere};
 pub use run::PackagerService;
+pub use transcode::config::TranscodeConfig;
