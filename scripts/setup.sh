@@ -3,7 +3,7 @@
 #   scripts/setup.sh build|test|bench|release
 set -euo pipefail
 
-build=(gcc g++ make cmake pkg-config libssl-dev clang libclang-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev)
+build=(gcc g++ make cmake pkg-config libssl-dev clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev)
 test=("${build[@]}" python3-pip python3-venv libcurl4 ffmpeg chromium obs-studio xvfb xauth fonts-dejavu-core libgl1-mesa-dri procps nginx libnginx-mod-http-js libnginx-mod-stream util-linux mount openjdk-17-jre-headless maven openssl)
 bench=("${test[@]}" libnginx-mod-rtmp)
 release=("${build[@]}" binutils dpkg-dev lintian systemd)

@@ -108,7 +108,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         hop_max_bytes: config.hls.max_stream_bytes,
     });
     let packager = config.roles.contains(&Role::Ingest).then(|| {
-        PackagerService::new(config.hls.clone(), origin.clone(), Arc::clone(&bus), &node, &shutdown)
+        let (hls, bus) = (config.hls.clone(), Arc::clone(&bus));
+        PackagerService::new(hls, &config.transcode, origin.clone(), bus, &node, &shutdown)
     });
     // Until ingest has said its last word, so that what ends with the process has its end in the history.
     let recorded = CancellationToken::new();

@@ -1,6 +1,9 @@
 //! The shell of a broadcast: feed → packager → window → watchers. One task each.
 #![expect(clippy::disallowed_methods, reason = "shell: starts tasks, reads clocks, makes ids")]
 
+mod cpu;
+mod rungs;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,11 +27,16 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::demux::Demuxer;
+use crate::ladder::LadderMode;
 use crate::model::{Output, Part, RenditionId};
 use crate::origin::{Broadcast, Origin};
-use crate::packager::{Packager, PackagerError, PackagerStart, Watched};
+use crate::packager::{Packager, PackagerConfig, PackagerError, PackagerStart, Watched};
 use crate::remember::{ChannelMemory, Remembered};
+use crate::transcode::child::Program;
+use crate::transcode::config::TranscodeConfig;
 use crate::window::{Window, WindowStart, first_msn};
+use cpu::{CpuBudget, CpuShare};
+use rungs::{Rungs, Said, Transcoding};
 
 /// Refusals that may wait for ingest: a publisher is refused once.
 const REPLIES: usize = 4;
@@ -36,6 +44,8 @@ const REPLIES: usize = 4;
 const REPORTS_PER_ROTATION: u32 = 3;
 /// How long after a request that waited a rendition still counts as watched: longer than any part.
 const STILL_WATCHED: Duration = Duration::from_secs(3);
+/// How long a ladder that says nothing of its end is waited for.
+const LAST_RUNG_PARTS: Duration = Duration::from_millis(100);
 /// Items that are taken in a row before timers are looked at.
 const ITEMS_IN_A_ROW: usize = 64;
 /// Channels whose last numbers are remembered.
@@ -54,6 +64,8 @@ struct Shared {
     source: String,
     /// One part in so many has a span.
     trace_parts: u32,
+    /// `None` where no rungs are made.
+    transcoding: Option<Transcoding>,
     memory: ChannelMemory,
     tasks: TaskTracker,
     /// What the moments of reports are counted from.
@@ -65,11 +77,12 @@ struct Shared {
 }
 
 impl PackagerService {
-    /// A service that publishes into `origin` and tells `bus` what it measures, as the node `node`. `shutdown` is
+    /// A service that packages as `config` says, with the rungs of `transcode`, publishes into `origin` and tells `bus` what it measures, as the node `node`. `shutdown` is
     /// the token that ingest stops by: see [`Self::stop`].
     #[must_use]
     pub fn new(
         config: Config,
+        transcode: &TranscodeConfig,
         origin: Origin,
         bus: Arc<dyn Bus>,
         node: &NodeName,
@@ -77,6 +90,7 @@ impl PackagerService {
     ) -> Self {
         Self(Arc::new(Shared {
             trace_parts: config.trace_parts,
+            transcoding: transcoding(transcode),
             began: tokio::time::Instant::now(),
             config,
             origin,
@@ -185,6 +199,7 @@ struct BroadcastTask {
     replies: mpsc::Sender<FeedReply>,
     updates: mpsc::Sender<Event>,
     packager: Packager,
+    rungs: Option<Rungs>,
     window: Window,
     prefix: Arc<str>,
     published: Option<Arc<Broadcast>>,
@@ -238,8 +253,15 @@ impl BroadcastTask {
             first_msn: first_msn(unix_seconds, remembered.next_msn),
         };
         let updates = spawn_reporter(&shared);
+        let rungs = shared.transcoding.as_ref().map(|transcoding| {
+            let Transcoding { ladder, program, cpu } = transcoding;
+            let cpu = CpuShare::new(Arc::clone(cpu));
+            Rungs::new(start.channel.clone(), ladder.clone(), program.clone(), cpu)
+        });
+        let packager_config = PackagerConfig { tap: rungs.is_some(), ..shared.config.packager() };
         Self {
-            packager: Packager::new(shared.config.packager(), packager_start),
+            packager: Packager::new(packager_config, packager_start),
+            rungs,
             window: Window::new(shared.config.window(), window_start),
             shared,
             start,
@@ -265,7 +287,11 @@ impl BroadcastTask {
         let end = self.follow_feed().await;
         let now = Instant::now();
         match end {
-            End::Over => self.packager.handle_end(now),
+            End::Over => {
+                self.packager.handle_end(now);
+                self.publish();
+                self.end_rungs().await;
+            }
             // The open part goes out; gaps that would follow do not, for nobody calls the packager again.
             End::Stopped | End::Moved => self.packager.handle_publisher_left(now),
         }
@@ -316,7 +342,8 @@ impl BroadcastTask {
         let mut report = tokio::time::interval_at(tokio::time::Instant::now() + rest, STREAM_UPDATE_INTERVAL);
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let due = self.packager.poll_timeout();
+            let rungs_due = self.rungs.as_ref().and_then(Rungs::poll_timeout);
+            let due = self.packager.poll_timeout().into_iter().chain(rungs_due).min();
             // A deadline that moves back with every tag is only looked at when the old one is reached.
             if let Some(at) = due
                 && armed.is_none_or(|armed| at < armed)
@@ -330,8 +357,9 @@ impl BroadcastTask {
                 () = &mut cut => return End::Stopped,
                 () = &mut timer, if armed.is_some() => {
                     armed = None;
-                    self.packager.handle_timeout(Instant::now());
+                    self.handle_timeout();
                 }
+                said = next_of(&mut self.rungs) => self.hear(said),
                 _ = report.tick() => self.report(),
                 item = self.feed.recv() => {
                     let Some(item) = item else { return self.end() };
@@ -342,6 +370,33 @@ impl BroadcastTask {
             }
             self.publish();
             self.say_what_is_wanted();
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        self.packager.handle_timeout(Instant::now());
+        if let Some(rungs) = &mut self.rungs {
+            rungs.handle_timeout();
+        }
+    }
+
+    fn hear(&mut self, said: Said) {
+        if let Some(rungs) = &mut self.rungs {
+            rungs.hear(said);
+        }
+    }
+
+    /// The rungs are behind the source: their last parts come a moment after its own. Ends when the ladder says so, which it does
+    /// in time whatever the transcoder does.
+    async fn end_rungs(&mut self) {
+        while let Some(rungs) = self.rungs.as_mut().filter(|rungs| !rungs.has_ended()) {
+            let due = rungs.poll_timeout().unwrap_or_else(|| Instant::now() + LAST_RUNG_PARTS);
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => self.handle_timeout(),
+                said = next_of(&mut self.rungs) => self.hear(said),
+                () = self.shared.cut.cancelled() => return,
+            }
+            self.publish();
         }
     }
 
@@ -392,12 +447,21 @@ impl BroadcastTask {
                     *awaited = Some(now);
                 }
             }
+            if let Some(rungs) = &mut self.rungs {
+                for rendition in (0..broadcast.len()).map(RenditionId) {
+                    if broadcast.take_asked(rendition) || broadcast.is_awaited(rendition) {
+                        rungs.is_asked(rendition);
+                    }
+                }
+            }
         }
         let [main, audio] = self.awaited.map(|awaited| {
             awaited.is_some_and(|awaited| now.saturating_duration_since(awaited) < STILL_WATCHED)
         });
         self.packager.handle_watched(Watched { main, audio });
-        self.feed.want(self.packager.wanted());
+        // Pictures that come all at once are encoded one after the other, and the last one late.
+        let working = self.rungs.as_ref().is_some_and(Rungs::is_working);
+        self.feed.want(self.packager.wanted().filter(|_| !working));
     }
 
     fn take_tag(&mut self, arrived: Instant, tag: FlvTag) {
@@ -419,7 +483,14 @@ impl BroadcastTask {
     fn publish(&mut self) {
         let mut changed = false;
         let mut arrivals = Vec::new();
-        while let Some(output) = self.packager.poll_output() {
+        if let Some(rungs) = &mut self.rungs {
+            std::iter::from_fn(|| self.packager.poll_output()).for_each(|output| rungs.push(output));
+            rungs.work();
+        }
+        while let Some(output) = match &mut self.rungs {
+            Some(rungs) => rungs.pop(),
+            None => self.packager.poll_output(),
+        } {
             changed = true;
             if let Output::Part(part) = &output
                 && let Some(at) = part.arrived
@@ -502,6 +573,9 @@ impl BroadcastTask {
 
     fn report(&mut self) {
         self.remember();
+        if let Some(rungs) = &mut self.rungs {
+            rungs.report();
+        }
         let mut viewers = 0;
         if let Some(broadcast) = &self.published {
             viewers = broadcast.viewers().estimate();
@@ -533,6 +607,34 @@ impl BroadcastTask {
         if self.window.target_duration().is_some() {
             let interval = self.packager.keyframe_interval();
             self.shared.memory.remember(&self.start.channel, self.window.next_msn(), interval);
+        }
+    }
+}
+
+async fn next_of(rungs: &mut Option<Rungs>) -> Said {
+    match rungs {
+        Some(rungs) => rungs.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What makes rungs, if they are wanted and there is a transcoder.
+fn transcoding(config: &TranscodeConfig) -> Option<Transcoding> {
+    if config.ladder.mode == LadderMode::Off {
+        return None;
+    }
+    match Program::find(config) {
+        Ok(program) => {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            let cpu = Arc::new(CpuBudget::new(config.ladder.max_cpu_percent, processors));
+            Some(Transcoding { ladder: config.ladder.clone(), program, cpu })
+        }
+        Err(err) => {
+            warn!(
+                %err,
+                "no rungs are made: {err}. Install millrace-transcoder beside the server, or say where it is in transcode.program"
+            );
+            None
         }
     }
 }

@@ -354,11 +354,10 @@ impl Ladder {
             })
     }
 
-    /// Whether rungs show pictures of their own, or will from the next segment on: then each picture is needed as soon as it is
-    /// there.
+    /// Whether a rung shows pictures of its own.
     #[must_use]
-    pub fn is_working(&self) -> bool {
-        self.child.is_some()
+    pub fn is_made(&self) -> bool {
+        self.lanes.iter().any(Lane::is_made)
     }
 
     /// The transcoder started. It is handed the running segment, so that it can decode what comes.

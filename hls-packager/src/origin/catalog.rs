@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
@@ -34,6 +34,8 @@ pub struct Broadcast {
 struct Published {
     name: &'static str,
     view: watch::Sender<Arc<View>>,
+    /// Whether somebody asked for something of it since that was last looked at.
+    asked: AtomicBool,
 }
 
 impl Broadcast {
@@ -43,7 +45,8 @@ impl Broadcast {
         let target_duration = window.target_duration()?;
         let published = |(index, name): (usize, &'static str)| {
             let snapshot = window.snapshot(RenditionId(index))?;
-            Some(Published { name, view: watch::Sender::new(Arc::new(View::new(snapshot))) })
+            let view = watch::Sender::new(Arc::new(View::new(snapshot)));
+            Some(Published { name, view, asked: AtomicBool::new(false) })
         };
         let names = window.renditions().map(|(info, _)| info.name).enumerate();
         let multivariant = MultivariantView::new(MultivariantPlaylist::new(window), &prefix, 0);
@@ -101,10 +104,28 @@ impl Broadcast {
         self.multivariant.load_full()
     }
 
-    /// A rendition by name.
+    /// A rendition by name, for somebody who asks for something of it.
     #[must_use]
     pub fn rendition(&self, name: &str) -> Option<&watch::Sender<Arc<View>>> {
-        self.renditions.iter().find(|published| published.name == name).map(|published| &published.view)
+        let published = self.renditions.iter().find(|published| published.name == name)?;
+        // Looked at first: thousands of viewers would take this line of memory from each other.
+        if !published.asked.load(Relaxed) {
+            published.asked.store(true, Relaxed);
+        }
+        Some(&published.view)
+    }
+
+    /// How many renditions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.renditions.len()
+    }
+
+    /// Whether anybody asked for something of a rendition since the last time this was called.
+    pub fn take_asked(&self, rendition: RenditionId) -> bool {
+        self.renditions
+            .get(rendition.0)
+            .is_some_and(|published| published.asked.load(Relaxed) && published.asked.swap(false, Relaxed))
     }
 
     /// Whether requests wait for what comes next of a rendition.

@@ -35,7 +35,9 @@ impl Server {
         let config = Config { latency: crate::config::Latency::Ultra, ..Config::default() };
         let origin = Origin::new(OriginConfig::default());
         let node = "test".parse().unwrap();
-        let service = PackagerService::new(config, origin.clone(), bus, &node, &CancellationToken::new());
+        let transcode = TranscodeConfig::default();
+        let service =
+            PackagerService::new(config, &transcode, origin.clone(), bus, &node, &CancellationToken::new());
         Self { service, origin, events }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use millrace_core::config::duration;
 use serde::{Deserialize, Serialize};
 
+use crate::ladder::LadderConfig;
+
 /// Settings of what needs a decoder: the `[transcode]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,11 +23,18 @@ pub struct TranscodeConfig {
     /// comes only every few seconds anyway.
     #[serde(with = "duration")]
     pub thumbnail_interval: Duration,
+    /// Rungs for viewers whose line is slower.
+    pub ladder: LadderConfig,
 }
 
 impl Default for TranscodeConfig {
     fn default() -> Self {
-        Self { program: None, thumbnails: true, thumbnail_interval: Duration::from_secs(10) }
+        Self {
+            program: None,
+            thumbnails: true,
+            thumbnail_interval: Duration::from_secs(10),
+            ladder: LadderConfig::default(),
+        }
     }
 }
 
@@ -38,6 +47,7 @@ impl TranscodeConfig {
         if !(Duration::from_secs(2)..=Duration::from_secs(600)).contains(&interval) {
             problems.push(format!("transcode.thumbnail_interval is {interval:?}; set 2s to 10m"));
         }
+        problems.extend(self.ladder.validate());
         problems
     }
 }
