@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ladder`: pictures of a broadcast again, smaller | [`ladder`] |
 //! | `stills`: a keyframe as JPEG, WebP, RGB; sprites | [`stills`] |
+//! | `sound`: MP3 as AAC | [`sound`] |
 //!
 //! It exits with 0 at the end of its input, 1 when a pipe or an order is broken, 64 when it is started in a wrong way.
 
@@ -17,13 +18,14 @@ mod avc;
 mod ladder;
 mod limits;
 mod pipe;
+mod sound;
 mod stills;
 
 /// Exit code of wrong usage (`EX_USAGE`).
 const USAGE: u8 = 64;
 
 const HELP: &str = "\
-usage: millrace-transcoder ladder|stills
+usage: millrace-transcoder ladder|stills|sound
 
 Decodes and encodes for a Millrace server, which starts it by itself; there is no use in starting it by hand.
 It reads orders from its standard input and writes reports to its standard output, until its input ends.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let job = match argument.to_str() {
         Some("ladder") => ladder::run,
         Some("stills") => stills::run,
+        Some("sound") => sound::run,
         Some("--version") => return say(concat!("millrace-transcoder ", env!("CARGO_PKG_VERSION"), "\n")),
         Some("--help") => return say(HELP),
         _ => return usage(),

@@ -1,10 +1,12 @@
 //! libav in safe types: the only files that see its structures.
 
+mod audio;
 mod decoder;
 mod encoder;
 mod image;
 mod scaler;
 
+pub(crate) use audio::{AAC_SAMPLES, AacEncoder, Mp3Decoder, Sound};
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::{Signal, VideoEncoder, VideoSettings};
 pub(crate) use image::{encode_image, rgb_picture, rgb_rows};

@@ -3,6 +3,7 @@
 mod ladder;
 mod media;
 mod process;
+mod sound;
 mod stills;
 
 use std::process::{Command, Output};
@@ -37,7 +38,7 @@ fn the_version_is_that_of_the_server() {
 
 #[test]
 fn the_end_of_the_orders_is_the_end() {
-    for job in ["ladder", "stills"] {
+    for job in ["ladder", "stills", "sound"] {
         let output = started_with(&[job]);
         assert!(
             output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
@@ -48,7 +49,7 @@ fn the_end_of_the_orders_is_the_end() {
 
 #[test]
 fn an_end_in_the_middle_of_an_order_is_one_too() {
-    for job in ["ladder", "stills"] {
+    for job in ["ladder", "stills", "sound"] {
         let (code, complaint) = process::fed_with(job, &[0, 0, 1, 0, 1, 2, 3]);
         assert_eq!((code, complaint.as_str()), (Some(0), ""), "{job}");
     }
@@ -56,7 +57,7 @@ fn an_end_in_the_middle_of_an_order_is_one_too() {
 
 #[test]
 fn what_is_no_order_is_an_error_that_says_so() {
-    for job in ["ladder", "stills"] {
+    for job in ["ladder", "stills", "sound"] {
         for bytes in [&[0xff; 16][..], &[0, 0, 0, 2, 0xff, 0xff]] {
             let (code, complaint) = process::fed_with(job, bytes);
             assert_eq!(code, Some(1), "{job}");

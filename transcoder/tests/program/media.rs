@@ -121,6 +121,11 @@ pub(crate) fn probe(file: &Path, arguments: &[&str]) -> String {
     run("ffprobe", &[&fixed, arguments, &[file.to_str().unwrap()]].concat())
 }
 
+/// The same of a file's audio.
+pub(crate) fn probe_audio(file: &Path, arguments: &[&str]) -> String {
+    run("ffprobe", &[&["-v", "error", "-of", "csv=p=0"], arguments, &[file.to_str().unwrap()]].concat())
+}
+
 /// How near every picture of one file is to that of another at the same place, in dB, the worst of them. Also says that both decode
 /// without an error and are equally many.
 pub(crate) fn worst_psnr(file: &Path, of: &Path, (width, height): (u16, u16), select: &str) -> f64 {
