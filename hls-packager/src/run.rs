@@ -330,6 +330,10 @@ impl BroadcastTask {
     }
 
     async fn follow_feed(&mut self) -> End {
+        // A transcoder that is there before the first picture makes rungs from the first picture on.
+        if let Some(rungs) = &mut self.rungs {
+            rungs.work();
+        }
         let cut = self.shared.cut.clone();
         let mut cut = pin!(cut.cancelled());
         // One timer for the whole broadcast: a new one for each tag would be entered and taken out 80 times a second.

@@ -310,6 +310,8 @@ impl Lane {
     /// The part as this rung shows it.
     fn part(&mut self, step: StepPart, rendition: RenditionId) -> Output {
         let StepPart { part, tapped, last, .. } = step;
+        // Numbered as the source's, whosever it is: they may take turns.
+        self.fragments = self.fragments.wrapping_add(u32::from(!part.body.is_empty()));
         let gap = |part: Part| {
             let part = Part { rendition, independent: false, body: Bytes::new(), arrived: None, ..part };
             Output::Part(part)
@@ -377,7 +379,6 @@ impl Lane {
         let video = Run { track: VIDEO_TRACK, decode_time, samples: &samples };
         let (decode_time, audio) = audio.map_or((0, &[][..]), |(at, samples)| (*at, samples.as_slice()));
         let audio = Run { track: AUDIO_TRACK, decode_time, samples: audio };
-        self.fragments = self.fragments.wrapping_add(1);
         Some((independent, write_fragment(self.fragments, &[video, audio])))
     }
 }

@@ -86,8 +86,6 @@ struct Sent {
 struct Running {
     /// Whether it was told what to decode with.
     configured: bool,
-    /// Whether it said anything.
-    alive: bool,
     /// Rungs it was asked for.
     asked: Vec<Rung>,
     /// Pictures that it has not answered for, in the order they were sent.
@@ -316,7 +314,7 @@ impl Ladder {
         if !self.lanes.iter().any(undecided) {
             return;
         }
-        let child = self.child.as_ref().filter(|child| child.alive && child.configured);
+        let child = self.child.as_ref().filter(|child| child.configured);
         // Without a picture there is nothing to make anything of.
         let ready = child.is_some() && first.is_some();
         let fresh = child.is_some_and(|child| child.age(now) < FRESH);
@@ -343,15 +341,14 @@ impl Ladder {
         }
     }
 
-    /// Whether a transcoder should run: some rung is wanted and can be made.
+    /// Whether a transcoder should run: some rung is wanted and can be made, or nobody knows yet.
     #[must_use]
     pub fn wants_child(&self, now: Instant) -> bool {
-        self.source.record().is_some()
-            && self.lanes.iter().any(|lane| {
-                self.source.is_below(lane.rung.height)
-                    && lane.is_possible(now)
-                    && lane.is_wanted(now, &self.config)
-            })
+        let known = self.sources > 0;
+        let can = |lane: &Lane| {
+            self.source.record().is_some() && self.source.is_below(lane.rung.height) && lane.is_possible(now)
+        };
+        self.lanes.iter().any(|lane| lane.is_wanted(now, &self.config) && (!known || can(lane)))
     }
 
     /// Whether a rung shows pictures of its own.
@@ -362,13 +359,7 @@ impl Ladder {
 
     /// The transcoder started. It is handed the running segment, so that it can decode what comes.
     pub fn handle_child_started(&mut self, now: Instant) {
-        let child = Running {
-            configured: false,
-            alive: false,
-            asked: Vec::new(),
-            sent: VecDeque::new(),
-            stuck: false,
-        };
+        let child = Running { configured: false, asked: Vec::new(), sent: VecDeque::new(), stuck: false };
         self.child = Some(child);
         self.orders.clear();
         if self.backlog.is_empty() {
@@ -404,7 +395,6 @@ impl Ladder {
     /// Takes what the transcoder says.
     pub fn handle_report(&mut self, report: LadderReport) {
         let Some(child) = &mut self.child else { return };
-        child.alive = true;
         match report {
             LadderReport::Opened { rung, record } => {
                 let opened = self.lane(rung).map(|lane| lane.open(&record));
