@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the bill of materials of the program as CycloneDX 1.6 JSON.
+"""Writes the bill of materials of the program, and of the transcoder beside it, as CycloneDX 1.6 JSON.
 
     scripts/sbom.py path/to/millrace.cdx.json [target]
 
@@ -38,7 +38,7 @@ def licences(expression):
 
 def rust(target):
     """The crates of the binary, and who needs whom."""
-    tree = output("cargo", "tree", "--locked", "--package", "millrace", "--edges", "normal,no-proc-macro",
+    tree = output("cargo", "tree", "--locked", "--package", "millrace", "--package", "millrace-transcoder", "--edges", "normal,no-proc-macro",
                   "--target", target, "--prefix", "none", "--format", "{p}")
     wanted = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
     wanted = {(name, version.removeprefix("v")) for name, version in wanted}
@@ -53,7 +53,7 @@ def rust(target):
     for package in packages.values():
         name, version = package["name"], package["version"]
         component = {
-            "type": "application" if name == "millrace" else "library",
+            "type": "application" if name in ("millrace", "millrace-transcoder") else "library",
             "bom-ref": crate(package),
             "name": name,
             "version": version,
@@ -140,7 +140,8 @@ def main(out, target="x86_64-unknown-linux-gnu"):
     crates, needs = rust(target)
     modules, web_needs, top = npm()
     program = next(one for one in crates if one["name"] == "millrace")
-    needs[program["bom-ref"]] |= top
+    transcoder = next(one for one in crates if one["name"] == "millrace-transcoder")
+    needs[program["bom-ref"]] |= top | {transcoder["bom-ref"]}
     needs.update(web_needs)
     components = sorted((one for one in crates + modules if one is not program), key=lambda one: one["bom-ref"])
     made = int(os.environ.get("SOURCE_DATE_EPOCH") or output("git", "log", "-1", "--format=%ct"))

@@ -58,6 +58,34 @@ def same_program(folder, tree, work):
     return program
 
 
+def transcoder(folder, work):
+    """Its package unpacks, names the libraries that it needs, and runs where they are and nothing else is."""
+    deb = one(folder, "millrace-transcoder_*.deb")
+    if shutil.which("lintian"):
+        checks.quiet(["lintian", "--fail-on", "error,warning", "--allow-root", deb])
+    tree = os.path.join(work, "deb-transcoder")
+    checks.quiet(["dpkg-deb", "-x", deb, tree])
+    checks.quiet(["dpkg-deb", "-e", deb, os.path.join(tree, "DEBIAN")])
+    checks.quiet(["md5sum", "--quiet", "--check", "DEBIAN/md5sums"], cwd=tree)
+    if not re.search(r"^Depends: .*libavcodec\d", checks.read(tree, "DEBIAN", "control"), re.M):
+        checks.wrong("the package of the transcoder depends on no libavcodec")
+    program = os.path.join(tree, "usr/bin/millrace-transcoder")
+    checks.quiet(["cmp", program, one(work, "millrace-*[!g]/millrace-transcoder")])
+    if os.geteuid() != 0:
+        return
+    # As the image has them: scripts/libraries.sh, and the libraries of the base.
+    root = os.path.join(work, "root-transcoder")
+    checks.quiet(["scripts/libraries.sh", program, f"{root}/usr/lib"])
+    for path in re.findall(r"(/\S+) \(0x", checks.quiet(["ldd", program])):
+        place = f"{root}{path}" if "/ld-linux" in path else one(f"{root}/usr/lib", "*") + "/" + os.path.basename(path)
+        if not os.path.exists(place):
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            shutil.copy(path, place)
+    shutil.copy(program, f"{root}/millrace-transcoder")
+    for arguments in ["--version"], ["ladder"]:
+        checks.quiet(["chroot", "--userspec=65532:65532", root, "/millrace-transcoder", *arguments], stdin=subprocess.DEVNULL)
+
+
 def architecture():
     return checks.quiet(["dpkg", "--print-architecture"]).strip()
 
@@ -111,6 +139,7 @@ def main():
         program = same_program(folder, tree, work)
         checks.quiet([sys.executable, "tests/deploy/sbom.py", one(folder, "*.cdx.json")])
         alone(program, work)
+        transcoder(folder, work)
         serves(program, tree, work)
     print(f"release: good. {', '.join(sorted(listed))}")
 

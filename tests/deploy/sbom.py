@@ -11,7 +11,7 @@ import sys
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 # What everybody who asks for one looks for: the C libraries that are in the program, its TLS, the player.
 EXPECTED = ["pkg:cargo/rustls@", "pkg:cargo/aws-lc-sys@", "pkg:cargo/libsqlite3-sys@", "pkg:generic/librdkafka@",
-            "pkg:generic/zstd@", "pkg:npm/hls.js@", "pkg:npm/react@", "pkg:cargo/millrace-http@"]
+            "pkg:generic/zstd@", "pkg:npm/hls.js@", "pkg:cargo/ffmpeg-sys-next@", "pkg:npm/react@", "pkg:cargo/millrace-http@"]
 # What only builds or tests it.
 UNEXPECTED = ["pkg:cargo/proptest@", "pkg:cargo/serde_derive@", "pkg:npm/vite@", "pkg:npm/vitest@"]
 
@@ -51,7 +51,8 @@ def check(path):
     problems += [f"{start} is missing" for start in EXPECTED if not any(one.startswith(start) for one in known)]
     problems += [f"{one} is not in the program" for one in known if one.startswith(tuple(UNEXPECTED))]
     for one in bom["components"]:
-        is_ours = one["bom-ref"].startswith("pkg:cargo/millrace-")
+        # Crates of this tree, and those of vendor/.
+        is_ours = one["bom-ref"].startswith(("pkg:cargo/millrace-", "pkg:cargo/rdkafka-sys@"))
         if not one["bom-ref"].startswith("pkg:generic/") and not one.get("licenses"):
             problems.append(f"{one['bom-ref']} has no licence")
         if not is_ours and not one["bom-ref"].startswith("pkg:generic/") and not one.get("hashes"):

@@ -5,3 +5,4 @@ pub use millrace_chat::suite as chat;
 pub mod hls;
 pub mod media;
 pub mod rtmp;
+pub mod transcode;

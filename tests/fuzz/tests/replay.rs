@@ -13,6 +13,7 @@ const TARGETS: &[Target] = &[
     ("hls_query", millrace_fuzz::hls::hls_query),
     ("packager_ops", millrace_fuzz::media::packager_ops),
     ("rtmp_session", millrace_fuzz::rtmp::rtmp_session),
+    ("transcode_pipe", millrace_fuzz::transcode::transcode_pipe),
 ];
 
 #[test]
