@@ -30,6 +30,7 @@ mod hostile;
 mod http;
 mod irc;
 mod kafka;
+mod ladder;
 mod lifecycle;
 mod mail;
 mod nginx;

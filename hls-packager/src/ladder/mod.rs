@@ -49,8 +49,8 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const BEHIND: Duration = Duration::from_millis(700);
 /// No rung is begun while a picture is older than this.
 const FRESH: Duration = Duration::from_millis(300);
-/// The transcoder hangs.
-const STUCK: Duration = Duration::from_secs(4);
+/// The transcoder hangs when it says nothing for this long though it has pictures. One that is slow says something.
+const STUCK: Duration = Duration::from_secs(2);
 /// Pictures that a decoder may hold back until later ones come: as many as H.264 can reorder.
 const REORDERED: usize = 16;
 /// How long after a rung was shed the next one may be: time for the first to show an effect.
@@ -90,6 +90,8 @@ struct Running {
     asked: Vec<Rung>,
     /// Pictures that it has not answered for, in the order they were sent.
     sent: VecDeque<Sent>,
+    /// When it said something last, or was started.
+    heard: Instant,
     stuck: bool,
 }
 
@@ -359,7 +361,8 @@ impl Ladder {
 
     /// The transcoder started. It is handed the running segment, so that it can decode what comes.
     pub fn handle_child_started(&mut self, now: Instant) {
-        let child = Running { configured: false, asked: Vec::new(), sent: VecDeque::new(), stuck: false };
+        let child =
+            Running { configured: false, asked: Vec::new(), sent: VecDeque::new(), heard: now, stuck: false };
         self.child = Some(child);
         self.orders.clear();
         if self.backlog.is_empty() {
@@ -393,8 +396,9 @@ impl Ladder {
     }
 
     /// Takes what the transcoder says.
-    pub fn handle_report(&mut self, report: LadderReport) {
+    pub fn handle_report(&mut self, now: Instant, report: LadderReport) {
         let Some(child) = &mut self.child else { return };
+        (child.heard, child.stuck) = (now, false);
         match report {
             LadderReport::Opened { rung, record } => {
                 let opened = self.lane(rung).map(|lane| lane.open(&record));
@@ -413,7 +417,6 @@ impl Ladder {
             LadderReport::Done { pts } => {
                 // Pictures come out in another order than they go in.
                 child.sent.retain(|sent| sent.pts != pts);
-                child.stuck = false;
                 let dts = self.decode_time(pts);
                 self.lanes.iter_mut().for_each(|lane| lane.done = lane.done.max(dts));
             }
@@ -490,7 +493,8 @@ impl Ladder {
         let age = self.child.as_ref().map_or(Duration::ZERO, |child| child.age(now));
         let late = self.lanes.iter().any(|lane| lane.due(PATIENCE).is_some_and(|due| due <= now));
         let again = self.shed_at.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_SHEDS);
-        if (late || age >= BEHIND) && again {
+        let silence = self.child.as_ref().map_or(Duration::ZERO, |child| child.silence(now));
+        if (late || age >= BEHIND) && silence < FRESH && again {
             self.shed(now);
         }
         if self.lanes.iter_mut().map(|lane| lane.pause_over(now)).fold(false, |any, over| any | over) {
@@ -501,7 +505,7 @@ impl Ladder {
                 self.give_up(index);
             }
         }
-        if let Some(child) = self.child.as_mut().filter(|child| age >= STUCK && !child.stuck) {
+        if let Some(child) = self.child.as_mut().filter(|child| silence >= STUCK && !child.stuck) {
             child.stuck = true;
             self.notices.push_back(Notice::Stuck);
         }
@@ -516,8 +520,10 @@ impl Ladder {
             let oldest = child.oldest()?;
             let again = self.shed_at.map_or(oldest + BEHIND, |at| (at + BETWEEN_SHEDS).max(oldest + BEHIND));
             let made = self.lanes.iter().any(Lane::is_made);
-            let stuck = (!child.stuck).then(|| oldest + STUCK);
-            Some(again).filter(|_| made).into_iter().chain(stuck).min()
+            let stuck = (!child.stuck).then(|| child.heard.max(oldest) + STUCK);
+            // One that says nothing is not slow: it will say something, or it is stuck.
+            let speaks = again < child.heard.max(oldest) + FRESH;
+            Some(again).filter(|_| made && speaks).into_iter().chain(stuck).min()
         });
         let pauses = self.lanes.iter().filter_map(|lane| lane.shed_until).min();
         late.into_iter().chain(behind).chain(pauses).min()
@@ -554,6 +560,11 @@ impl Running {
     /// When the oldest picture was sent that should have been answered for.
     fn oldest(&self) -> Option<Instant> {
         self.sent.front().filter(|_| self.sent.len() > REORDERED).map(|sent| sent.at)
+    }
+
+    /// For how long it has said nothing that it should have said.
+    fn silence(&self, now: Instant) -> Duration {
+        self.oldest().map_or(Duration::ZERO, |at| now.saturating_duration_since(at.max(self.heard)))
     }
 
     /// How old it is.

@@ -98,7 +98,7 @@ impl Rungs {
 
     pub(super) fn hear(&mut self, said: Said) {
         match said {
-            Said::Report(report) => self.ladder.handle_report(report),
+            Said::Report(report) => self.ladder.handle_report(Instant::now(), report),
             Said::End(end) => {
                 let now = Instant::now();
                 let next = self.back_off.ended(now);
@@ -127,7 +127,7 @@ impl Rungs {
         if wanted && self.child.is_none() && self.pause.is_none_or(|until| until <= now) {
             self.start(now);
         } else if !wanted && self.child.is_some() && !self.ladder.is_made() {
-            info!(stream.id = %self.channel, "nobody watches the rungs of {}", self.channel);
+            info!(stream.id = %self.channel, "no rungs of {} are made now", self.channel);
             self.forget_child(now);
         }
         while let Some(order) = self.ladder.poll_order() {

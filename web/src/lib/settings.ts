@@ -10,6 +10,10 @@ export interface Settings {
   /** Single-key shortcuts (WCAG 2.2 SC 2.1.4 wants them to be switchable). */
   readonly shortcuts: boolean;
   readonly stats: boolean;
+  /** The picture that was chosen: lines of it, `source`, `audio`, or `auto`. */
+  readonly quality: 'auto' | 'source' | 'audio' | number;
+  /** Bits per second that the line carried the last time something was played. */
+  readonly bandwidth: number | null;
   /** The chat stands beside the player. */
   readonly chat: boolean;
   /** New messages of the chat are read to screen readers. */
@@ -22,6 +26,8 @@ export const DEFAULT_SETTINGS: Settings = {
   theatre: false,
   shortcuts: true,
   stats: false,
+  quality: 'auto',
+  bandwidth: null,
   chat: true,
   announceChat: true,
 };
@@ -43,9 +49,16 @@ export function readSettings(storage: Pick<Storage, 'getItem'> | null = browserS
     theatre: shape.boolean(from.theatre) ?? DEFAULT_SETTINGS.theatre,
     shortcuts: shape.boolean(from.shortcuts) ?? DEFAULT_SETTINGS.shortcuts,
     stats: shape.boolean(from.stats) ?? DEFAULT_SETTINGS.stats,
+    quality: qualityOf(from.quality),
+    bandwidth: shape.number(from.bandwidth, 50_000, 1e9) ?? DEFAULT_SETTINGS.bandwidth,
     chat: shape.boolean(from.chat) ?? DEFAULT_SETTINGS.chat,
     announceChat: shape.boolean(from.announceChat) ?? DEFAULT_SETTINGS.announceChat,
   };
+}
+
+function qualityOf(value: unknown): Settings['quality'] {
+  if (value === 'source' || value === 'audio') return value;
+  return shape.number(value, 1, 8192) ?? DEFAULT_SETTINGS.quality;
 }
 
 /** Changes some settings and keeps the others. A browser that refuses storage just forgets. */

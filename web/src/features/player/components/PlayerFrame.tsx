@@ -49,6 +49,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
     autoplay,
     muted: muted ?? settings.muted,
     volume: settings.volume,
+    wish: settings.quality,
   });
   useAddress(player, stream, onTurned);
   const [menu, setMenu] = useState(false);
@@ -61,6 +62,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
   const { awake, wake, sleep } = useAwake(!moving || menu || help);
 
   useEffect(() => player?.events.on('turned', onTurned), [player, onTurned]);
+  useEffect(() => player?.events.on('wished', (quality) => change({ quality })), [player, change]);
 
   // Remembered only when the person did it: sound that the browser refused is not a wish for silence.
   const setMuted = (next: boolean) => {

@@ -1,10 +1,11 @@
 import Hls, { ErrorDetails, ErrorTypes, Events } from 'hls.js';
-import type { ErrorData, HlsConfig, LevelParsed } from 'hls.js';
+import type { ErrorData, HlsConfig, Level, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
 import { broadcastOf } from './broadcast';
 import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure, SourceOptions } from './source';
 import { endOfGap, endsInGap } from './timeline';
+import { pictureFor, saverCap, type Wish } from './wish';
 
 /**
  * What differs from hls.js's defaults, and why.
@@ -23,8 +24,6 @@ const CONFIG: Partial<HlsConfig> = {
   maxBufferLength: 20,
   maxMaxBufferLength: 30,
   backBufferLength: 30,
-  // Best quality first; the estimate corrects itself within seconds.
-  abrEwmaDefaultEstimate: 8_000_000,
   abrEwmaDefaultEstimateMax: 20_000_000,
   testBandwidth: false,
   nudgeMaxRetry: 8,
@@ -45,6 +44,17 @@ function policy(tries: number, firstByteMs: number) {
   };
 }
 
+/** What the browser knows of the line. */
+export interface Line {
+  /** Bits per second, to begin with. */
+  readonly estimate: number;
+  /** The person asked the browser for less data. */
+  readonly saveData: boolean;
+}
+
+/** How often the line's measure is told. */
+const MEASURE_MS = 5_000;
+
 /** Plays with hls.js, by Media Source Extensions or Apple's ManagedMediaSource. */
 export class HlsSource implements Source {
   readonly name = 'hls.js';
@@ -55,6 +65,9 @@ export class HlsSource implements Source {
   #variants: readonly LevelParsed[] = [];
   #audioOnlyUrl: string | null = null;
   readonly #audioOnly: boolean;
+  readonly #wish: Wish;
+  readonly #saveData: boolean;
+  #measuredAt = 0;
   /** A live playlist was seen. */
   #live = false;
   #broadcast: string | null = null;
@@ -64,12 +77,16 @@ export class HlsSource implements Source {
     return Hls.isSupported();
   }
 
-  constructor(video: HTMLVideoElement, { audioOnly, address }: SourceOptions) {
+  constructor(video: HTMLVideoElement, { audioOnly, wish, address, estimate, saveData }: SourceOptions & Line) {
     this.#video = video;
     this.#audioOnly = audioOnly;
-    const hls = new Hls({ ...CONFIG, xhrSetup: (xhr, url) => open(xhr, address(url)) });
+    this.#wish = wish;
+    this.#saveData = saveData;
+    const hls = new Hls({ ...CONFIG, abrEwmaDefaultEstimate: estimate, xhrSetup: (xhr, url) => open(xhr, address(url)) });
     this.#hls = hls;
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => this.#handleManifest(levels));
+    hls.on(Events.MANIFEST_PARSED, (_event, { levels }) => this.#begin(levels));
+    hls.on(Events.FRAG_BUFFERED, () => this.#measure());
     hls.on(Events.LEVEL_LOADED, (_event, { details }) => {
       // The tail of a broadcast that is over: whoever comes now waits for the next one.
       if (!details.live && !this.#live) this.events.emit('ended', null);
@@ -110,7 +127,9 @@ export class HlsSource implements Source {
 
   chooseQuality(id: QualityId): boolean {
     if (this.#audioOnly || id === 'audio') return this.#audioOnly && id === 'audio';
-    this.#hls.nextLevel = id === 'auto' ? -1 : id;
+    // What is buffered is a second of the old picture: it plays, and nobody waits for the new one.
+    this.#hls.loadLevel = id === 'auto' ? -1 : id;
+    this.#cap(id === 'auto');
     return true;
   }
 
@@ -136,6 +155,30 @@ export class HlsSource implements Source {
     if (this.#audioOnly && this.#audioOnlyUrl !== null) this.#hls.loadSource(this.#audioOnlyUrl);
   }
 
+  /** The levels are known, and nothing is loaded yet. */
+  #begin(levels: readonly Level[]): void {
+    if (this.#audioOnly) return;
+    const pictures = levels.map((level) => ({ height: level.height, source: isSource(level.uri) }));
+    const picture = pictureFor(this.#wish, pictures);
+    this.#cap(picture === null);
+    if (picture !== null) this.#hls.loadLevel = picture;
+  }
+
+  /** Who saves data is not given more than they ask for. */
+  #cap(picks: boolean): void {
+    if (!this.#saveData) return;
+    const pictures = this.#hls.levels.map((level) => ({ height: level.height, source: isSource(level.uri) }));
+    this.#hls.autoLevelCapping = picks && pictures.length > 1 ? saverCap(pictures) : -1;
+  }
+
+  #measure(): void {
+    const now = performance.now();
+    if (now - this.#measuredAt < MEASURE_MS) return;
+    this.#measuredAt = now;
+    const estimate = this.#hls.bandwidthEstimate;
+    if (Number.isFinite(estimate)) this.events.emit('measured', Math.round(estimate));
+  }
+
   /**
    * hls.js would splice the next broadcast into the timeline of the last one by guesses about the time between them;
    * they have nothing in common but the address.
@@ -146,17 +189,19 @@ export class HlsSource implements Source {
     this.#broadcast = broadcast;
   }
 
-  /** Levels as hls.js will number them: those with a picture if there is one, by rising bitrate. */
+  /** Levels as hls.js will number them: those with a picture if there is one, by rising lines, rate and bitrate. */
   #qualities(): readonly Quality[] {
-    const pictures = this.#variants.filter(hasPicture).sort((a, b) => a.bitrate - b.bitrate);
-    const best = pictures.length - 1;
+    const rate = (level: LevelParsed) => Number(level.attrs['FRAME-RATE']) || 0;
+    const order = (a: LevelParsed, b: LevelParsed) =>
+      (a.height ?? 0) - (b.height ?? 0) || rate(a) - rate(b) || a.bitrate - b.bitrate;
+    const pictures = this.#variants.filter(hasPicture).sort(order);
     const choices = pictures.map((level, id): Quality => {
       const frameRate = Number(level.attrs['FRAME-RATE']);
       return {
         id,
         height: level.height || null,
         frameRate: Number.isFinite(frameRate) && frameRate > 0 ? frameRate : null,
-        source: id === best,
+        source: pictures.length === 1 || isSource(level.url),
       };
     });
     const plain = { height: null, frameRate: null, source: false };
@@ -183,6 +228,11 @@ function open(xhr: XMLHttpRequest, url: string): void {
 
 function hasPicture(level: LevelParsed): boolean {
   return level.videoCodec !== undefined || (level.width ?? 0) > 0;
+}
+
+/** The rendition that the streamer's encoder made. */
+function isSource(url: string): boolean {
+  return /\/main\/index\.m3u8(\?|$)/.test(url);
 }
 
 function failureOf(error: ErrorData): SourceFailure {

@@ -17,7 +17,7 @@ function stage(options: Partial<PlayerOptions> = {}) {
   const create = () => {
     const player = new Player(
       media.video,
-      { url: URL_OF_CHANNEL, autoplay: true, muted: false, volume: 0.8, ...options },
+      { url: URL_OF_CHANNEL, autoplay: true, muted: false, volume: 0.8, wish: 'auto', ...options },
       {
         createSource: (_video, options) => {
           const source = new FakeSource(options);

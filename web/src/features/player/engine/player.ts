@@ -8,6 +8,7 @@ import { stateOf, type Phase, type PlayerState } from './player-state';
 import type { Probe } from './probe';
 import { readdressed } from './address';
 import { Standstill } from './standstill';
+import { wishOf, type Wish } from './wish';
 import type { Position, Quality, QualityId, Source, SourceFailure, SourceOptions } from './source';
 
 /** What a person sees of the player; a new object at each change. */
@@ -30,6 +31,8 @@ export interface PlayerEvents {
   view: PlayerView;
   /** A broadcast began, ended or was lost: what is known about the channel is out of date. */
   turned: null;
+  /** The person chose a quality, for this broadcast and others. */
+  wished: Wish;
   /** For logs and tests. Fatal: the player gave up. */
   problem: { readonly failure: SourceFailure; readonly fatal: boolean };
 }
@@ -52,6 +55,8 @@ export interface PlayerOptions {
   readonly autoplay: boolean;
   readonly muted: boolean;
   readonly volume: number;
+  /** What was chosen the last time. */
+  readonly wish: Wish;
 }
 
 const TICK_MS = 250;
@@ -93,7 +98,7 @@ export class Player {
   #pausedAt: number | null = null;
   #pausedByHiding = false;
   #stuckSince: number | null = null;
-  #audioOnly = false;
+  #wish: Wish;
   #soundBlocked = false;
   #qualities: readonly Quality[] = [];
   #mediaFailures: number[] = [];
@@ -104,6 +109,7 @@ export class Player {
     this.#deps = deps;
     this.#url = options.url;
     this.#wantsPlay = options.autoplay;
+    this.#wish = options.wish;
     video.muted = options.muted;
     video.volume = options.volume;
     video.playsInline = true;
@@ -199,13 +205,11 @@ export class Player {
   }
 
   chooseQuality(id: QualityId): void {
-    if (this.#source?.chooseQuality(id) === true) {
-      this.#refresh();
-      return;
-    }
-    this.#audioOnly = id === 'audio';
-    this.#load();
-    if (id !== 'audio') this.#source?.chooseQuality(id);
+    const quality = this.#qualities.find((choice) => choice.id === id);
+    this.#wish = quality === undefined ? (id === 'audio' ? id : 'auto') : wishOf(quality);
+    this.events.emit('wished', this.#wish);
+    if (this.#source?.chooseQuality(id) === true) this.#refresh();
+    else this.#load();
   }
 
   /** The same media is at `url` from now on. What plays goes on. */
@@ -231,7 +235,8 @@ export class Player {
     this.#edge.reset();
     this.#control.handleJoin();
     const source = this.#deps.createSource(this.#video, {
-      audioOnly: this.#audioOnly,
+      audioOnly: this.#wish === 'audio',
+      wish: this.#wish,
       address: (url) => readdressed(url, this.#url),
     });
     if (source === null) {
@@ -545,7 +550,7 @@ export class Player {
       muted: video.muted || video.volume === 0,
       volume: video.volume,
       qualities: this.#qualities,
-      quality: this.#source?.quality() ?? { chosen: this.#audioOnly ? 'audio' : 'auto', playing: null },
+      quality: this.#source?.quality() ?? { chosen: this.#wish === 'audio' ? 'audio' : 'auto', playing: null },
     };
   }
 }

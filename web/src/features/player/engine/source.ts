@@ -1,4 +1,5 @@
 import type { Emitter } from '@/lib/emitter';
+import type { Wish } from './wish';
 
 /** Why a source gave up. The player decides what to do next. */
 export type SourceFailure =
@@ -41,6 +42,8 @@ export interface Position {
 export interface SourceEvents {
   /** The list of qualities is known or has changed. */
   qualities: readonly Quality[];
+  /** Bits per second that the line carries, by what came; every few seconds. */
+  measured: number;
   /** Playback ran dry. */
   stalled: null;
   /** The broadcast has ended and everything of it was played. */
@@ -54,6 +57,8 @@ export interface SourceEvents {
 export interface SourceOptions {
   /** Plays the audio rendition in place of the whole, once its address is known. */
   readonly audioOnly: boolean;
+  /** The picture to begin with, and to stay with unless it is `auto`. */
+  readonly wish: Wish;
   /** The address to fetch in place of one of the playlist; it may change at any time. */
   readonly address: (url: string) => string;
 }

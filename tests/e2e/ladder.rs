@@ -1,0 +1,178 @@
+//! Rungs: what viewers of slower lines get, by the same strict rules, and what becomes of it when its transcoder dies.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use millrace_hls_checker::Options;
+use serde_json::Value;
+
+use crate::decode::decode;
+use crate::fixtures::{PLAIN, Recipe, Video};
+use crate::publisher::Ffmpeg;
+use crate::rtmp_peer::flv;
+use crate::server::{Server, scratch};
+use crate::wait::{quiet, share, until};
+
+const SOON: Duration = Duration::from_secs(20);
+/// Below the fixtures' 640x360 and 480x270.
+const RUNGS: (&str, &str) = (
+    "MILLRACE_TRANSCODE__LADDER__RUNGS",
+    "[{height=240,bitrate=400000},{height=144,bitrate=200000,max_frame_rate=60}]",
+);
+const ALWAYS: (&str, &str) = ("MILLRACE_TRANSCODE__LADDER__MODE", "always");
+const ON_DEMAND: (&str, &str) = ("MILLRACE_TRANSCODE__LADDER__MODE", "on_demand");
+/// Seconds of media of those that the checker watches.
+const SECONDS: u32 = 34;
+
+async fn fetch(url: String) -> Option<String> {
+    let answer = crate::http::get(url).await.ok()?;
+    if answer.status().as_u16() == 200 { answer.text().await.ok() } else { None }
+}
+
+/// The transcoders that the server started for a channel, oldest first.
+fn started(server: &Server) -> Vec<u64> {
+    let log = server.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let made = lines.filter(|line| line["fields"]["message"] == "the rungs of studio are made");
+    made.filter_map(|line| line["fields"]["pid"].as_u64()).collect()
+}
+
+fn signal(pid: u64, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// Width and height of the newest pictures of a rendition, by what ffprobe reads of its newest segment.
+async fn height(server: &Server, rendition: &str) -> Option<u32> {
+    let at = |file: &str| server.url(&format!("/live/studio/{rendition}/{file}"));
+    let list = fetch(at("index.m3u8")).await?;
+    let segment = list.lines().rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'))?;
+    let (before, _) = list.split_once(segment)?;
+    let init = before.lines().rev().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\""))?;
+    let mut media = crate::http::get(at(init.trim_end_matches('"'))).await.ok()?.bytes().await.ok()?.to_vec();
+    media.extend(crate::http::get(at(segment)).await.ok()?.bytes().await.ok()?);
+    let (_folder, kept) = scratch("millrace-rung");
+    let file = kept.join("newest.mp4");
+    std::fs::write(&file, media).ok()?;
+    let output = tokio::process::Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v", "-show_entries", "stream=height", "-of", "csv=p=0"])
+        .arg(&file)
+        .output()
+        .await
+        .ok()?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+}
+
+async fn shows(server: &Server, rendition: &str, wanted: u32) {
+    let what = format!("{rendition} shows pictures of {wanted} lines");
+    until(&what, SOON, || async { (height(server, rendition).await == Some(wanted)).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rungs_play_by_the_rules_and_lose_no_frame() {
+    let video = |name, rate, gop, b_frames| {
+        Recipe::new(name, SECONDS, Some(Video { rate, gop, b_frames, ..PLAIN }), true)
+    };
+    let recipes = [
+        ("bframes", video("bframes", "30", 60, 3)),
+        ("film", video("film", "24000/1001", 48, 0)),
+        // Segments that begin without a keyframe of the source have one in the rungs.
+        ("gop250", video("gop250", "30", 250, 0)),
+        ("fast", video("fast", "60000/1001", 120, 0)),
+    ];
+    let mut fixtures = Vec::new();
+    for (name, recipe) in recipes {
+        fixtures.push((name, recipe.fixture().await));
+    }
+    let (_folder, kept) = scratch("millrace-rungs");
+    let _quiet = quiet().await;
+    let server = Server::start(&[RUNGS, ALWAYS]).await;
+    let watched = fixtures.iter().map(async |(channel, fixture)| {
+        let folder = kept.join(channel);
+        std::fs::create_dir_all(&folder).unwrap();
+        let options = Options {
+            watch: Duration::from_secs(u64::from(SECONDS) + 10),
+            wait: Duration::from_secs(15),
+            save: Some(folder),
+            ..Options::new(server.playlist(channel))
+        };
+        let mut publisher = Ffmpeg::publish(&fixture.path, &server.publish_url(channel));
+        let report = millrace_hls_checker::run(options).await.unwrap();
+        publisher.finished(Duration::from_secs(20)).await;
+        (*channel, report, flv::read(&fixture.path))
+    });
+    for (channel, report, tags) in join_all(watched).await {
+        assert!(report.passed(), "{channel}: {report}");
+        assert_eq!(report.renditions.len(), 4, "{channel}: main, audio, 240p and 144p");
+        let frames = tags.iter().filter(|tag| tag.kind == 9 && !tag.is_header()).count() as u64;
+        for rung in &report.renditions[2..] {
+            assert_eq!(rung.video_samples, frames, "{channel}: {}", rung.name);
+            assert_eq!(rung.inits, 1, "{channel}: {} never showed the source", rung.name);
+            assert!(rung.ended, "{channel}: {}", rung.name);
+            assert_eq!(rung.audio_samples, report.renditions[0].audio_samples, "{channel}: {}", rung.name);
+            let mut decoded = 0;
+            for file in &rung.saved {
+                decoded += decode(file).await.unwrap();
+            }
+            assert_eq!(decoded, frames, "{channel}: {}", rung.name);
+        }
+    }
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rung_is_made_while_somebody_watches_it() {
+    let fixture = crate::browser::looped().fixture().await;
+    let _share = share().await;
+    let linger = ("MILLRACE_TRANSCODE__LADDER__LINGER", "3s");
+    let server = Server::start(&[RUNGS, ON_DEMAND, linger]).await;
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    let list = until("the broadcast runs", SOON, || fetch(server.playlist("studio"))).await;
+    assert!(list.contains("RESOLUTION=426x240") && list.contains("\n240p/index.m3u8"), "{list}");
+    assert_eq!(height(&server, "main").await.unwrap_or(360), 360);
+    assert_eq!(started(&server), [0u64; 0], "nobody asked for a rung");
+
+    // Whoever asks first gets the source until the rung is there.
+    shows(&server, "240p", 240).await;
+    assert_eq!(started(&server).len(), 1);
+    let gone = || async { server.logged("no rungs of studio are made now") };
+    until("it is made no more when nobody asks", SOON, gone).await;
+    shows(&server, "144p", 144).await;
+    assert_eq!(started(&server).len(), 2);
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcoder_that_is_killed_or_stopped_costs_rungs_for_a_moment_and_the_broadcast_nothing() {
+    let fixture = crate::browser::looped().fixture().await;
+    let _share = share().await;
+    let server = Server::start(&[RUNGS, ALWAYS]).await;
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    until("the rungs are made", SOON, || async { (started(&server).len() == 1).then_some(()) }).await;
+    let options = Options {
+        watch: Duration::from_secs(35),
+        wait: Duration::from_secs(15),
+        probes: false,
+        ..Options::new(server.playlist("studio"))
+    };
+    // The broadcast itself is watched all the time: not a part of it may be late or missing.
+    let watching = tokio::spawn(millrace_hls_checker::run(options));
+    shows(&server, "240p", 240).await;
+    for (name, nth) in [("KILL", 2), ("STOP", 3)] {
+        signal(*started(&server).last().unwrap(), name);
+        until("another one is started", SOON, || async { (started(&server).len() == nth).then_some(()) })
+            .await;
+        shows(&server, "240p", 240).await;
+        shows(&server, "144p", 144).await;
+    }
+    assert!(server.logged("the transcoder of studio does not answer").is_some());
+    let report = watching.await.unwrap().unwrap();
+    let of_source = |at: &str| at.contains("/main/") || at.contains("/audio/");
+    let broken: Vec<_> = report.findings.iter().filter(|finding| of_source(&finding.at)).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    for source in &report.renditions[..2] {
+        assert!(source.gaps <= 3, "only those before the broadcast: {report}");
+        assert!(source.cadence_max < Duration::from_secs(2), "{report}");
+    }
+    server.assert_calm();
+}
