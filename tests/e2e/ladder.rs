@@ -176,3 +176,24 @@ async fn a_transcoder_that_is_killed_or_stopped_costs_rungs_for_a_moment_and_the
     }
     server.assert_calm();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_player_goes_down_and_up_with_the_line() {
+    let fixture = crate::browser::looped().fixture().await;
+    let _quiet = quiet().await;
+    let server = Server::start(&[RUNGS, ALWAYS]).await;
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    until("the broadcast runs", SOON, || fetch(server.playlist("studio"))).await;
+    let (origin, shots) = (server.url(""), std::env::var("MILLRACE_TEST_SHOTS").unwrap_or_default());
+    // The source has 0.8 Mbit/s and its sound; how soon is for `make bench`.
+    let arguments = ["--origin", &origin, "--channel", "studio", "--slow", "450000", "--shots", &shots];
+    let said = crate::node::run("ladder.mjs", &arguments).await;
+    let height = |line: &str| {
+        let of = said.iter().find(|said| said["event"] == "line" && said["line"] == line).unwrap();
+        assert!(of["reached"].is_number(), "{line}: {said:?}");
+        of["height"].as_u64()
+    };
+    assert_eq!((height("fast"), height("fast-again")), (Some(360), Some(360)));
+    assert!(height("slow") < Some(360));
+    server.assert_calm();
+}

@@ -25,6 +25,10 @@ const CONFIG: Partial<HlsConfig> = {
   maxMaxBufferLength: 30,
   backBufferLength: 30,
   abrEwmaDefaultEstimateMax: 20_000_000,
+  // Seconds of loading until half of the estimate is new. A second is buffered: who finds out in three that the line became
+  // slow has stood still by then.
+  abrEwmaFastLive: 0.4,
+  abrEwmaSlowLive: 2,
   testBandwidth: false,
   nudgeMaxRetry: 8,
   enableInterstitialPlayback: false,
