@@ -82,7 +82,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`WireError`]: nothing that follows can be read.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let bytes = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
         if bytes > MAX_MESSAGE_BYTES {
@@ -325,14 +325,14 @@ mod tests {
         assert_eq!(out, [1, 2]);
         let mut reader = Reader::default();
         reader.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(reader.next::<LadderOrder>(), Err(WireError::TooLong { .. })));
+        assert!(matches!(reader.message::<LadderOrder>(), Err(WireError::TooLong { .. })));
     }
 
     #[test]
     fn what_is_none_is_said_to_be_none() {
         let mut reader = Reader::default();
         reader.push(&[0, 0, 0, 2, 0xff, 0xff]);
-        assert!(matches!(reader.next::<LadderOrder>(), Err(WireError::Malformed(_))));
+        assert!(matches!(reader.message::<LadderOrder>(), Err(WireError::Malformed(_))));
     }
 
     proptest! {
@@ -347,7 +347,7 @@ mod tests {
             for cut in cuts.iter().cycle() {
                 let end = (at + cut).min(bytes.len());
                 reader.push(&bytes[at..end]);
-                while let Some(message) = reader.next::<LadderOrder>().unwrap() {
+                while let Some(message) = reader.message::<LadderOrder>().unwrap() {
                     came.push(message);
                 }
                 at = end;
@@ -362,7 +362,7 @@ mod tests {
         fn nothing_that_a_pipe_hands_out_is_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut reader = Reader::default();
             reader.push(&bytes);
-            while let Ok(Some(_)) = reader.next::<LadderReport>() {}
+            while let Ok(Some(_)) = reader.message::<LadderReport>() {}
         }
     }
 }

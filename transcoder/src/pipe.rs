@@ -53,7 +53,7 @@ impl<T: DeserializeOwned> Orders<T> {
     /// What cannot be read; there is nothing after it.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<T>> {
         loop {
-            if let Some(order) = self.reader.next().context("an order cannot be read")? {
+            if let Some(order) = self.reader.message().context("an order cannot be read")? {
                 return Ok(Some(order));
             }
             match self.input.read(&mut self.buffer) {

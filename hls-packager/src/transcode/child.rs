@@ -350,7 +350,7 @@ async fn read_reports<J: Job>(
             return Ok(());
         }
         reader.push(&bytes[..read]);
-        while let Some(report) = reader.next::<J::Report>().map_err(ChildEnd::Unreadable)? {
+        while let Some(report) = reader.message::<J::Report>().map_err(ChildEnd::Unreadable)? {
             if reports.send(report).await.is_err() {
                 // Nobody listens: the child was dropped.
                 return Err(ChildEnd::Killed);

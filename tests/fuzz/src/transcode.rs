@@ -14,7 +14,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8], piece: usize) -> (Vec<T>, bool) {
     for bytes in bytes.chunks(piece.max(1)) {
         reader.push(bytes);
         loop {
-            match reader.next() {
+            match reader.message() {
                 Ok(Some(message)) => messages.push(message),
                 Ok(None) => break,
                 Err(_) => return (messages, true),

@@ -39,7 +39,7 @@ impl<R: DeserializeOwned + Send + 'static> Job<R> {
             let (mut reader, mut buffer) = (transcode::Reader::default(), vec![0; 1 << 16]);
             while let Ok(bytes @ 1..) = output.read(&mut buffer) {
                 reader.push(&buffer[..bytes]);
-                while let Some(report) = reader.next().unwrap() {
+                while let Some(report) = reader.message().unwrap() {
                     let _ = came.send(report);
                 }
             }
