@@ -1,10 +1,11 @@
 import Hls, { ErrorDetails, ErrorTypes, Events } from 'hls.js';
-import type { ErrorData, HlsConfig, Level, LevelParsed } from 'hls.js';
+import type { ErrorData, FragLoadingData, HlsConfig, Level, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
 import { broadcastOf } from './broadcast';
 import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure, SourceOptions } from './source';
 import { endOfGap, endsInGap } from './timeline';
+import { tooSlow } from './rescue';
 import { pictureFor, saverCap, type Wish } from './wish';
 
 /**
@@ -58,6 +59,8 @@ export interface Line {
 
 /** How often the line's measure is told. */
 const MEASURE_MS = 5_000;
+/** How often a part that is on its way is looked at. */
+const WATCH_MS = 50;
 
 /** Plays with hls.js, by Media Source Extensions or Apple's ManagedMediaSource. */
 export class HlsSource implements Source {
@@ -72,6 +75,8 @@ export class HlsSource implements Source {
   readonly #wish: Wish;
   readonly #saveData: boolean;
   #measuredAt = 0;
+  #loading: FragLoadingData | null = null;
+  readonly #watcher: ReturnType<typeof setInterval>;
   /** A live playlist was seen. */
   #live = false;
   #broadcast: string | null = null;
@@ -91,6 +96,10 @@ export class HlsSource implements Source {
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => this.#handleManifest(levels));
     hls.on(Events.MANIFEST_PARSED, (_event, { levels }) => this.#begin(levels));
     hls.on(Events.FRAG_BUFFERED, () => this.#measure());
+    hls.on(Events.FRAG_LOADING, (_event, loading) => {
+      this.#loading = loading;
+    });
+    this.#watcher = setInterval(() => this.#watchLoading(), WATCH_MS);
     hls.on(Events.LEVEL_LOADED, (_event, { details }) => {
       // The tail of a broadcast that is over: whoever comes now waits for the next one.
       if (!details.live && !this.#live) this.events.emit('ended', null);
@@ -145,6 +154,7 @@ export class HlsSource implements Source {
   }
 
   destroy(): void {
+    clearInterval(this.#watcher);
     this.events.clear();
     this.#hls.destroy();
   }
@@ -173,6 +183,31 @@ export class HlsSource implements Source {
     if (!this.#saveData) return;
     const pictures = this.#hls.levels.map((level) => ({ height: level.height, source: isSource(level.uri) }));
     this.#hls.autoLevelCapping = picks && pictures.length > 1 ? saverCap(pictures) : -1;
+  }
+
+  /** A line that became slow is noticed within the part that finds it so. */
+  #watchLoading(): void {
+    const { frag, part } = this.#loading ?? {};
+    const hls = this.#hls;
+    if (frag === undefined || (frag.type as string) !== 'main' || frag.level === 0 || !hls.autoLevelEnabled) return;
+    const { stats, duration } = part ?? frag;
+    const level = hls.levels[frag.level];
+    if (level === undefined || stats.aborted || stats.loading.first === 0 || stats.loading.end > 0) return;
+    if (this.#video.paused || this.#video.readyState === 0) return;
+    const rate = tooSlow({
+      elapsedMs: performance.now() - stats.loading.first,
+      loaded: stats.loaded,
+      expected: Math.max(stats.total, (level.averageBitrate * duration) / 8),
+      ahead: hls.mainForwardBufferInfo?.len ?? 0,
+    });
+    if (rate === null) return;
+    this.#loading = null;
+    hls.bandwidthEstimate = rate;
+    const next = hls.nextAutoLevel;
+    if (next >= frag.level) return;
+    hls.nextLoadLevel = next;
+    frag.abortRequests();
+    hls.trigger(Events.FRAG_LOAD_EMERGENCY_ABORTED, { frag, part: part ?? null, stats });
   }
 
   #measure(): void {
