@@ -452,7 +452,7 @@ impl BroadcastTask {
                 }
             }
             if let Some(rungs) = &mut self.rungs {
-                for rendition in (0..broadcast.len()).map(RenditionId) {
+                for rendition in broadcast.renditions() {
                     if broadcast.take_asked(rendition) || broadcast.is_awaited(rendition) {
                         rungs.is_asked(rendition);
                     }

@@ -415,8 +415,8 @@ impl Ladder {
                 }
             }
             LadderReport::Done { pts } => {
-                // Pictures come out in another order than they go in.
-                child.sent.retain(|sent| sent.pts != pts);
+                // Pictures come out in another order than they go in, and one answer may be for several.
+                child.sent.retain(|sent| sent.pts > pts);
                 let dts = self.decode_time(pts);
                 self.lanes.iter_mut().for_each(|lane| lane.done = lane.done.max(dts));
             }

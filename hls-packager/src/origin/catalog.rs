@@ -115,10 +115,9 @@ impl Broadcast {
         Some(&published.view)
     }
 
-    /// How many renditions there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.renditions.len()
+    /// The renditions.
+    pub fn renditions(&self) -> impl Iterator<Item = RenditionId> + use<> {
+        (0..self.renditions.len()).map(RenditionId)
     }
 
     /// Whether anybody asked for something of a rendition since the last time this was called.

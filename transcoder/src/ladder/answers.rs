@@ -57,7 +57,7 @@ impl Answers {
             }
         }
         let done = self.fed.iter().take_while(|(_, rungs)| *rungs == 0).count();
-        let done = self.fed.drain(..done).last().map(|(pts, _)| LadderReport::Done { pts });
+        let done = self.fed.drain(..done).next_back().map(|(pts, _)| LadderReport::Done { pts });
         report.into_iter().chain(done)
     }
 

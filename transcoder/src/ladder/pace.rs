@@ -34,7 +34,7 @@ impl Pace {
     /// A picture is presented. `Some` when the rate is another from here on.
     pub(crate) fn at(&mut self, pts: i64) -> Option<f64> {
         let ticks = self.last.replace(pts).map(|last| pts.saturating_sub(last));
-        let Some(ticks) = ticks.filter(|ticks| (1..=GAP_TICKS).contains(ticks)) else { return None };
+        let ticks = ticks.filter(|ticks| (1..=GAP_TICKS).contains(ticks))?;
         self.pictures += 1;
         self.ticks += ticks;
         if self.pictures < PICTURES {

@@ -48,7 +48,7 @@ impl Running {
         frame_rate: Option<f64>,
         events: SyncSender<Event>,
     ) -> Result<Self, String> {
-        let side = |side: u16| side >= 2 && side % 2 == 0 && u32::from(side) <= MAX_SIDE;
+        let side = |side: u16| side >= 2 && side.is_multiple_of(2) && u32::from(side) <= MAX_SIDE;
         if bit(spec.id) == 0 {
             return Err(format!("rung {} has a number above 31", spec.id.0));
         }

@@ -1,4 +1,5 @@
 //! The program as a process, with media that the ffmpeg command makes and judges.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod ladder;
 mod media;
