@@ -474,3 +474,46 @@ fn a_broadcast_without_pictures_has_no_rungs_and_needs_no_transcoder() {
     assert!(show.listed.iter().skip(1).all(|(_, listed)| !listed));
     show.end();
 }
+
+#[test]
+fn after_an_hour_sound_and_picture_of_every_rung_are_where_the_sources_are() {
+    let mut encoder = Encoder::new(30_000, 1001);
+    // Timestamps as encoders write them: rounded, and a little off.
+    encoder.jitter = |n| i64::from(n % 7 == 3);
+    encoder.audio = Some(44_100);
+    let mut show = Show::new(config(LadderMode::Always));
+    show.start_transcoder(40);
+    show.join(&encoder);
+    let mut at = 0;
+    for minute in 1..=60 {
+        show.play(&encoder, at, minute * 60_000);
+        at = minute * 60_000;
+        // Not where a segment begins: the rungs are in the same one as the source then.
+        while [LOW, LOWER]
+            .iter()
+            .any(|rung| show.segments(*rung).len() != show.segments(RenditionId(0)).len())
+        {
+            show.play(&encoder, at, at + 100);
+            at += 100;
+        }
+        if minute < 60 {
+            show.checker.forget();
+        }
+    }
+    show.leave();
+    show.wait(300);
+    for rung in [LOW, LOWER] {
+        let (source, rung) = (show.segments(RenditionId(0)), show.segments(rung));
+        assert!(source.len() > 25 && source.len() == rung.len());
+        for (of, made) in source.iter().zip(rung).skip(1) {
+            let times = |segment: &SegmentOut, track| {
+                let samples = segment.parts.iter().flat_map(|part| &part.samples);
+                samples.filter(|s| s.track == track).map(|s| (s.dts, s.pts)).collect::<Vec<_>>()
+            };
+            assert!(is_own(made) && !has_gaps(made));
+            assert_eq!((times(of, 1), times(of, 2)), (times(made, 1), times(made, 2)));
+        }
+    }
+    assert_eq!(show.notices, []);
+    show.end();
+}

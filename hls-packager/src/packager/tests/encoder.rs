@@ -118,11 +118,15 @@ impl Encoder {
     /// What is sent in `from_ms .. to_ms`, in the order of time.
     pub(crate) fn media(&self, from_ms: i64, to_ms: i64) -> Vec<(i64, FlvTag)> {
         let mut tags = Vec::new();
-        if self.rate.is_some() {
-            tags.extend((0..).map(|n| self.picture(n)).take_while(|(at, _)| *at < to_ms));
+        // From a second before: jitter moves some.
+        let from = |per_second: f64| ((from_ms - 1_000).max(0) as f64 / 1_000.0 * per_second) as i64;
+        if let Some(rate) = self.rate {
+            let pictures = (from(rate.as_f64())..).map(|n| self.picture(n));
+            tags.extend(pictures.take_while(|(at, _)| *at < to_ms));
         }
-        if self.audio.is_some() {
-            tags.extend((0..).map(|n| self.sound(n)).take_while(|(at, _)| *at < to_ms));
+        if let Some(audio) = self.audio {
+            let sounds = (from((f64::from(audio) / 1024.0) - 1.0)..).map(|n| self.sound(n));
+            tags.extend(sounds.take_while(|(at, _)| *at < to_ms));
         }
         tags.retain(|(at, _)| *at >= from_ms);
         tags.sort_by_key(|(at, _)| *at);
