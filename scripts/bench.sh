@@ -16,7 +16,7 @@ cargo bench --locked -p millrace-test-services
 for topology in single split; do
     MILLRACE_TEST_TOPOLOGY=$topology cargo bench --locked -p millrace --bench lifecycle
 done
-for measurement in start cpu-per-stream ladder slow-line latency delivery edge chat memory glass-to-glass; do
+for measurement in start cpu-per-stream ladder rung-latency slow-line latency delivery edge chat memory glass-to-glass; do
     node "tests/bench/$measurement.mjs"
 done
 node tests/bench/table.mjs "$BENCH_RESULTS" "$target/criterion"
