@@ -3,6 +3,7 @@
 
 mod cpu;
 mod rungs;
+mod sound;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::demux::Demuxer;
+use crate::demux::{Demuxer, mp3_frames};
 use crate::ladder::LadderMode;
 use crate::model::{Output, Part, RenditionId};
 use crate::origin::{Broadcast, Origin};
@@ -37,6 +38,7 @@ use crate::transcode::config::TranscodeConfig;
 use crate::window::{Window, WindowStart, first_msn};
 use cpu::{CpuBudget, CpuShare};
 use rungs::{Rungs, Said, Transcoding};
+use sound::Sound;
 
 /// Refusals that may wait for ingest: a publisher is refused once.
 const REPLIES: usize = 4;
@@ -66,6 +68,8 @@ struct Shared {
     trace_parts: u32,
     /// `None` where no rungs are made.
     transcoding: Option<Transcoding>,
+    /// What makes AAC of MP3, where there is a transcoder.
+    transcoder: Option<Program>,
     memory: ChannelMemory,
     tasks: TaskTracker,
     /// What the moments of reports are counted from.
@@ -91,6 +95,7 @@ impl PackagerService {
         Self(Arc::new(Shared {
             trace_parts: config.trace_parts,
             transcoding: transcoding(transcode),
+            transcoder: Program::find(transcode).ok(),
             began: tokio::time::Instant::now(),
             config,
             origin,
@@ -167,6 +172,9 @@ impl PackagerService {
 
 impl BroadcastSink for PackagerService {
     fn check(&self, tag: &FlvTag) -> Result<(), String> {
+        if self.0.transcoder.is_some() && mp3_frames(tag).is_some() {
+            return Ok(());
+        }
         let found = Demuxer::default().demux(tag, &mut Vec::new());
         found.map_err(|refusal| PackagerError::from(refusal).to_string())
     }
@@ -200,6 +208,7 @@ struct BroadcastTask {
     updates: mpsc::Sender<Event>,
     packager: Packager,
     rungs: Option<Rungs>,
+    sound: Option<Sound>,
     window: Window,
     prefix: Arc<str>,
     published: Option<Arc<Broadcast>>,
@@ -258,10 +267,13 @@ impl BroadcastTask {
             let cpu = CpuShare::new(Arc::clone(cpu));
             Rungs::new(start.channel.clone(), ladder.clone(), program.clone(), cpu)
         });
+        let sound =
+            shared.transcoder.as_ref().map(|program| Sound::new(start.channel.clone(), program.clone()));
         let packager_config = PackagerConfig { tap: rungs.is_some(), ..shared.config.packager() };
         Self {
             packager: Packager::new(packager_config, packager_start),
             rungs,
+            sound,
             window: Window::new(shared.config.window(), window_start),
             shared,
             start,
@@ -364,6 +376,7 @@ impl BroadcastTask {
                     self.handle_timeout();
                 }
                 said = next_of(&mut self.rungs) => self.hear(said),
+                said = next_sound(&mut self.sound) => self.hear_sound(said),
                 _ = report.tick() => self.report(),
                 item = self.feed.recv() => {
                     let Some(item) = item else { return self.end() };
@@ -427,10 +440,12 @@ impl BroadcastTask {
             FeedItem::PublisherJoined(publisher) => {
                 let PublisherInfo { connection, cause, .. } = publisher;
                 self.publisher = Some(Publisher { connection, refused: false, cause, parts: 0 });
+                self.forget_sound();
                 self.packager.handle_publisher_joined(now);
             }
             FeedItem::PublisherLeft => {
                 self.publisher = None;
+                self.forget_sound();
                 self.packager.handle_publisher_left(now);
             }
             FeedItem::Tag { tag, arrived } => self.take_tag(arrived, tag),
@@ -469,8 +484,43 @@ impl BroadcastTask {
     }
 
     fn take_tag(&mut self, arrived: Instant, tag: FlvTag) {
-        let Some(publisher) = self.publisher.as_mut().filter(|publisher| !publisher.refused) else { return };
+        let is_refused = self.publisher.as_ref().is_none_or(|publisher| publisher.refused);
+        let tag = match &mut self.sound {
+            Some(sound) if !is_refused => sound.take(tag),
+            _ => Some(tag),
+        };
+        if let Some(tag) = tag {
+            self.package_tag(arrived, tag);
+        }
+    }
+
+    fn package_tag(&mut self, arrived: Instant, tag: FlvTag) {
+        if self.publisher.as_ref().is_none_or(|publisher| publisher.refused) {
+            return;
+        }
         if let Err(refusal) = self.packager.handle_tag(Instant::now(), arrived, tag) {
+            self.refuse(&refusal.to_string());
+        }
+    }
+
+    fn hear_sound(&mut self, said: sound::Said) {
+        let Some(sound) = &mut self.sound else { return };
+        match sound.hear(said) {
+            Ok(tags) => tags.into_iter().for_each(|tag| self.package_tag(Instant::now(), tag)),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    fn forget_sound(&mut self) {
+        if let Some(sound) = &mut self.sound {
+            sound.forget();
+        }
+    }
+
+    /// Refuses the publisher, with a sentence for the person at the encoder.
+    fn refuse(&mut self, refusal: &str) {
+        self.forget_sound();
+        if let Some(publisher) = self.publisher.as_mut().filter(|publisher| !publisher.refused) {
             publisher.refused = true;
             let connection = publisher.connection;
             warn!(
@@ -479,7 +529,7 @@ impl BroadcastTask {
                 "refused the publisher of {}: {refusal}", self.start.channel
             );
             // Ingest reads replies while it sends; a full queue means it knows already.
-            let _ = self.replies.try_send(FeedReply::Refuse { connection, sentence: refusal.to_string() });
+            let _ = self.replies.try_send(FeedReply::Refuse { connection, sentence: refusal.to_owned() });
         }
     }
 
@@ -618,6 +668,13 @@ impl BroadcastTask {
 async fn next_of(rungs: &mut Option<Rungs>) -> Said {
     match rungs {
         Some(rungs) => rungs.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_sound(sound: &mut Option<Sound>) -> sound::Said {
+    match sound {
+        Some(sound) => sound.next().await,
         None => std::future::pending().await,
     }
 }

@@ -61,6 +61,18 @@ impl Recipe {
         Self { name, arguments }
     }
 
+    /// With MP3 for sound, of a rate that FLV has it in.
+    pub(crate) fn with_mp3(mut self) -> Self {
+        for word in &mut self.arguments {
+            match word.as_str() {
+                "aac" => *word = "libmp3lame".into(),
+                "48000" => *word = "44100".into(),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// The file, encoded now if it is not there yet.
     pub(crate) async fn fixture(&self) -> Fixture {
         // One encoder at a time: each uses every core.

@@ -33,6 +33,7 @@ mod kafka;
 mod ladder;
 mod lifecycle;
 mod mail;
+mod mp3;
 mod nginx;
 mod node;
 mod notices;

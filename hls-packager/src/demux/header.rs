@@ -219,19 +219,26 @@ fn legacy_video(cursor: &mut Cursor<'_>, codec: u8) -> Result<Packet<VideoCodec>
     Ok(Packet { codec, track: 0, kind, composition_ms, nanos: 0, data })
 }
 
+/// The audio codec that says that the header is an enhanced one.
+const AUDIO_EX_HEADER: u8 = 9;
+
+/// Whether an audio message that begins with this byte may be MP3: a legacy header says it there, an enhanced one later.
+pub(crate) fn may_be_mp3(first: u8) -> bool {
+    first >> 4 == AUDIO_EX_HEADER || AudioCodec::from_legacy(first >> 4) == AudioCodec::Mp3
+}
+
 /// Reads an audio message. An empty message is silence and has no packet.
 ///
 /// # Errors
 /// [`HeaderError`] when the message is shorter than its header says.
 pub(crate) fn parse_audio(body: &Bytes) -> Result<Vec<Packet<AudioCodec>>, HeaderError> {
-    const EX_HEADER: u8 = 9;
     const PACKET_MULTITRACK: u8 = 5;
     let mut cursor = Cursor { body, at: 0 };
     if body.is_empty() {
         return Ok(Vec::new());
     }
     let first = cursor.u8()?;
-    if first >> 4 != EX_HEADER {
+    if first >> 4 != AUDIO_EX_HEADER {
         let codec = AudioCodec::from_legacy(first >> 4);
         let kind = match codec {
             // A bare header byte is how some encoders send silence.

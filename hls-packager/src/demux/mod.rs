@@ -126,6 +126,9 @@ pub enum DemuxError {
         /// Whether it is the video.
         video: bool,
     },
+    /// MP3 on the default track: what is packaged is made of it elsewhere ([`mp3_frames`]).
+    #[error("MP3 audio is not packaged")]
+    Mp3,
     /// The video's configuration is not valid.
     #[error("H.264 configuration")]
     Avc(#[from] AvcConfigError),
@@ -233,11 +236,25 @@ impl Demuxer {
                         }));
                     }
                 }
+                (AudioCodec::Mp3, _) => return Err(DemuxError::Mp3),
                 (codec, _) => return Err(DemuxError::Codec { codec: codec.name(), video: false }),
             }
         }
         Ok(())
     }
+}
+
+/// The frames of a tag whose default track is MP3. `None` for every other tag.
+pub(crate) fn mp3_frames(tag: &FlvTag) -> Option<Vec<Bytes>> {
+    // Most sound is AAC, and this is asked of every tag.
+    if tag.kind != TagKind::Audio || !header::may_be_mp3(*tag.body.first()?) {
+        return None;
+    }
+    let packets = header::parse_audio(&tag.body).ok()?;
+    let of_track = packets.into_iter().filter(|packet| packet.track == 0);
+    let mut mp3 = of_track.filter(|packet| packet.codec == AudioCodec::Mp3).peekable();
+    mp3.peek()?;
+    Some(mp3.filter(|packet| packet.kind == PacketKind::Frame).map(|packet| packet.data).collect())
 }
 
 /// The default track's packets of a message. Other tracks are told in `out`, and so is a message that cannot be read.

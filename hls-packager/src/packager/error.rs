@@ -13,10 +13,15 @@ pub enum PackagerError {
         /// `HEVC video`.
         codec: String,
     },
+    /// MP3, and nothing that makes AAC of it.
+    #[error(
+        "MP3 audio needs millrace-transcoder, which this server does not have: choose AAC in OBS under Settings > Output"
+    )]
+    Mp3,
     /// An audio codec we do not package.
     #[error("{codec} is not supported yet: choose AAC in OBS under Settings > Output")]
     AudioCodec {
-        /// `MP3 audio`.
+        /// `Opus audio`.
         codec: String,
     },
     /// The video's codec configuration is not valid.
@@ -42,6 +47,7 @@ impl From<DemuxError> for PackagerError {
         match error {
             DemuxError::Codec { codec, video: true } => Self::VideoCodec { codec },
             DemuxError::Codec { codec, video: false } => Self::AudioCodec { codec },
+            DemuxError::Mp3 => Self::Mp3,
             DemuxError::Avc(source) => Self::VideoConfiguration { source },
             DemuxError::Aac(source) => Self::AudioConfiguration { source },
         }

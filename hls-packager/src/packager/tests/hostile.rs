@@ -27,7 +27,7 @@ fn what_cannot_be_packaged_is_refused_with_a_sentence_for_the_streamer() {
             "mp3",
             TagKind::Audio,
             b"\x2f\xff\xfb",
-            "MP3 audio is not supported yet: choose AAC in OBS under Settings > Output",
+            "MP3 audio needs millrace-transcoder, which this server does not have: choose AAC in OBS under Settings > Output",
         ),
         (
             "opus",
