@@ -17,7 +17,7 @@ run: build ## Build and run the server
 	exec $(TARGET_DIR)/release/millrace serve
 
 dev: setup-build web/node_modules/.package-lock.json ## Run the server unoptimised, and the web app with hot reload on port 5173
-	trap 'kill 0' EXIT; (cd web && npm run dev) & cargo run -- serve
+	trap 'kill 0' EXIT; (cd web && npm run dev) & cargo build && cargo run -- serve
 
 build: setup-build web/dist/index.html ## Build the server with the web app in it
 	cargo build --release --locked
