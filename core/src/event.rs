@@ -117,6 +117,9 @@ pub enum EventBody {
     /// The newest measurements of a live broadcast, every [`STREAM_UPDATE_INTERVAL`]; each replaces the one before.
     #[serde(rename = "stream.updated.v1")]
     StreamUpdated(StreamUpdated),
+    /// A live broadcast has another thumbnail.
+    #[serde(rename = "thumbnail.updated.v1")]
+    ThumbnailUpdated(ThumbnailUpdated),
     /// The publisher is gone; the reconnect window runs.
     #[serde(rename = "stream.interrupted.v1")]
     StreamInterrupted(StreamInterrupted),
@@ -275,6 +278,7 @@ impl EventBody {
         match self {
             Self::StreamStarted(_) => "stream.started.v1",
             Self::StreamUpdated(_) => "stream.updated.v1",
+            Self::ThumbnailUpdated(_) => "thumbnail.updated.v1",
             Self::StreamInterrupted(_) => "stream.interrupted.v1",
             Self::StreamResumed(_) => "stream.resumed.v1",
             Self::StreamEnded(_) => "stream.ended.v1",
@@ -310,6 +314,7 @@ impl EventBody {
     pub const TYPES: &'static [&'static str] = &[
         "stream.started.v1",
         "stream.updated.v1",
+        "thumbnail.updated.v1",
         "stream.interrupted.v1",
         "stream.resumed.v1",
         "stream.ended.v1",
@@ -362,6 +367,15 @@ pub struct StreamUpdated {
     pub health: StreamHealth,
     /// Viewers, approximately.
     pub viewers: u64,
+}
+
+/// Data of `thumbnail.updated.v1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThumbnailUpdated {
+    /// The broadcast.
+    pub broadcast: BroadcastId,
+    /// The path of the newest thumbnail; where a playback token is needed, without it.
+    pub url: String,
 }
 
 /// Data of `stream.interrupted.v1`.
@@ -619,7 +633,7 @@ pub struct AudioHealth {
 /// Something the streamer should change, with a stable code and a sentence that says what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamWarning {
-    /// Stable: `keyframe_interval_long`, `no_keyframe`, `b_frames`, `unknown_track`, `timestamps_jump`, …
+    /// Stable: `keyframe_interval_long`, `no_keyframe`, `unknown_track`, `timestamps_jump`, `picture_black`, …
     pub code: String,
     /// For the person.
     pub sentence: String,

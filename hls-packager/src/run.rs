@@ -35,6 +35,7 @@ use crate::packager::{Packager, PackagerConfig, PackagerError, PackagerStart, Wa
 use crate::remember::{ChannelMemory, Remembered};
 use crate::transcode::child::Program;
 use crate::transcode::config::TranscodeConfig;
+use crate::transcode::stills::{BroadcastStills, StillsService};
 use crate::window::{Window, WindowStart, first_msn};
 use cpu::{CpuBudget, CpuShare};
 use rungs::{Rungs, Said, Transcoding};
@@ -42,6 +43,8 @@ use sound::Sound;
 
 /// Refusals that may wait for ingest: a publisher is refused once.
 const REPLIES: usize = 4;
+/// Thumbnails of all broadcasts that wait to be told; what is more is told with the next.
+const STILLS_TOLD: usize = 256;
 /// Reports between two rotations of a viewer count: six seconds.
 const REPORTS_PER_ROTATION: u32 = 3;
 /// How long after a request that waited a rendition still counts as watched: longer than any part.
@@ -72,6 +75,8 @@ struct Shared {
     transcoder: Option<Program>,
     memory: ChannelMemory,
     tasks: TaskTracker,
+    /// `None` without thumbnails.
+    stills: Option<StillsService>,
     /// What the moments of reports are counted from.
     began: tokio::time::Instant,
     /// From now on the end of a feed is not the end of the broadcast.
@@ -92,10 +97,17 @@ impl PackagerService {
         node: &NodeName,
         shutdown: &CancellationToken,
     ) -> Self {
+        let stopping = shutdown.child_token();
+        let program = transcoder(transcode);
+        let stills = program.clone().filter(|_| transcode.thumbnails).map(|program| {
+            let events = spawn_reporter(&bus, STILLS_TOLD);
+            StillsService::start(program, transcode.clone(), events, node.source(), stopping.clone())
+        });
         Self(Arc::new(Shared {
+            stills,
             trace_parts: config.trace_parts,
-            transcoding: transcoding(transcode),
-            transcoder: Program::find(transcode).ok(),
+            transcoding: program.as_ref().and_then(|program| transcoding(transcode, program)),
+            transcoder: program,
             began: tokio::time::Instant::now(),
             config,
             origin,
@@ -103,7 +115,7 @@ impl PackagerService {
             source: node.source(),
             memory: ChannelMemory::new(REMEMBERED_CHANNELS),
             tasks: TaskTracker::new(),
-            stopping: shutdown.child_token(),
+            stopping,
             cut: CancellationToken::new(),
         }))
     }
@@ -211,12 +223,20 @@ struct BroadcastTask {
     sound: Option<Sound>,
     window: Window,
     prefix: Arc<str>,
+    stills: Option<StillsTurn>,
     published: Option<Arc<Broadcast>>,
     publisher: Option<Publisher>,
     reports: u32,
     viewers: u64,
     /// When a request last waited for the main rendition, and for the one of audio alone.
     awaited: [Option<Instant>; 2],
+}
+
+/// When the next picture of a broadcast is due.
+struct StillsTurn {
+    service: StillsService,
+    of: Arc<BroadcastStills>,
+    due: Instant,
 }
 
 struct Publisher {
@@ -261,7 +281,7 @@ impl BroadcastTask {
             prefix: Arc::clone(&prefix),
             first_msn: first_msn(unix_seconds, remembered.next_msn),
         };
-        let updates = spawn_reporter(&shared);
+        let updates = spawn_reporter(&shared.bus, 1);
         let rungs = shared.transcoding.as_ref().map(|transcoding| {
             let Transcoding { ladder, program, cpu } = transcoding;
             let cpu = CpuShare::new(Arc::clone(cpu));
@@ -270,10 +290,18 @@ impl BroadcastTask {
         let sound =
             shared.transcoder.as_ref().map(|program| Sound::new(start.channel.clone(), program.clone()));
         let packager_config = PackagerConfig { tap: rungs.is_some(), ..shared.config.packager() };
+        let mut packager = Packager::new(packager_config, packager_start);
+        let stills = shared.stills.clone().map(|service| {
+            // The first picture is shown as soon as the channel is.
+            packager.want_keyframe();
+            let of = service.broadcast(start.channel.clone(), start.id, Arc::clone(&prefix));
+            StillsTurn { service, of, due: Instant::now() }
+        });
         Self {
-            packager: Packager::new(packager_config, packager_start),
+            packager,
             rungs,
             sound,
+            stills,
             window: Window::new(shared.config.window(), window_start),
             shared,
             start,
@@ -306,6 +334,9 @@ impl BroadcastTask {
             }
             // The open part goes out; gaps that would follow do not, for nobody calls the packager again.
             End::Stopped | End::Moved => self.packager.handle_publisher_left(now),
+        }
+        if let Some(stills) = &self.stills {
+            stills.of.end();
         }
         self.publish();
         self.remember();
@@ -386,6 +417,7 @@ impl BroadcastTask {
                 }
             }
             self.publish();
+            self.offer_still();
             self.say_what_is_wanted();
         }
     }
@@ -417,6 +449,17 @@ impl BroadcastTask {
         }
     }
 
+    /// Hands the newest keyframe to who makes a picture of it, once an interval.
+    fn offer_still(&mut self) {
+        let Some(stills) = self.stills.as_mut().filter(|_| self.published.is_some()) else { return };
+        if let Some(keyframe) = self.packager.take_keyframe() {
+            stills.service.offer(&stills.of, keyframe);
+            stills.due = Instant::now() + stills.service.interval();
+        } else if stills.due <= Instant::now() {
+            self.packager.want_keyframe();
+        }
+    }
+
     /// Takes this item and those that wait already, each published before the next.
     fn take_in_a_row(&mut self, first: FeedItem) -> Option<End> {
         let mut end = self.take(first);
@@ -441,6 +484,9 @@ impl BroadcastTask {
                 let PublisherInfo { connection, cause, .. } = publisher;
                 self.publisher = Some(Publisher { connection, refused: false, cause, parts: 0 });
                 self.forget_sound();
+                if let Some(stills) = &self.stills {
+                    stills.of.publisher_joined();
+                }
                 self.packager.handle_publisher_joined(now);
             }
             FeedItem::PublisherLeft => {
@@ -613,7 +659,9 @@ impl BroadcastTask {
         if !playable {
             return;
         }
-        let broadcast = Broadcast::new(self.start.id, Arc::clone(&self.prefix), &self.window);
+        let stills = self.stills.as_ref().map(|stills| Arc::clone(&stills.of));
+        let broadcast = Broadcast::new(self.start.id, Arc::clone(&self.prefix), &self.window)
+            .map(|broadcast| broadcast.with_stills(stills));
         let Some(broadcast) = broadcast.map(Arc::new) else { return };
         self.shared.origin.catalog().go_live(&self.start.channel, &broadcast);
         self.shared.origin.metrics().streams.increment(1.0);
@@ -643,7 +691,9 @@ impl BroadcastTask {
         let Some(publisher) = &self.publisher else { return };
         // Every two seconds: in logs and events it is known whose they are, in traces they would only be many.
         let cause = publisher.cause.untraced();
-        let health = self.packager.health(Instant::now());
+        let now = Instant::now();
+        let mut health = self.packager.health(now);
+        health.warnings.extend(self.stills.as_ref().and_then(|stills| stills.of.warning(now)));
         let event = Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
@@ -679,37 +729,44 @@ async fn next_sound(sound: &mut Option<Sound>) -> sound::Said {
     }
 }
 
-/// What makes rungs, if they are wanted and there is a transcoder.
-fn transcoding(config: &TranscodeConfig) -> Option<Transcoding> {
-    if config.ladder.mode == LadderMode::Off {
-        return None;
-    }
+/// The transcoder. That it is not there is said once, if thumbnails or rungs are wanted: what needs it is missing, and nothing
+/// else.
+fn transcoder(config: &TranscodeConfig) -> Option<Program> {
     match Program::find(config) {
-        Ok(program) => {
-            let processors = std::thread::available_parallelism().map_or(1, usize::from);
-            let cpu = Arc::new(CpuBudget::new(config.ladder.max_cpu_percent, processors));
-            Some(Transcoding { ladder: config.ladder.clone(), program, cpu })
-        }
+        Ok(program) => Some(program),
         Err(err) => {
-            warn!(
-                %err,
-                "no rungs are made: {err}. Install millrace-transcoder beside the server, or say where it is in transcode.program"
-            );
+            if config.thumbnails || config.ladder.mode != LadderMode::Off {
+                warn!(
+                    %err,
+                    "no thumbnails and no rungs are made: {err}. Install millrace-transcoder beside the server, or say where \
+                     it is in transcode.program"
+                );
+            }
             None
         }
     }
 }
 
-/// Publishes one broadcast's reports, so that a slow bus holds up neither its media nor another's reports. Ends with
-/// the broadcast.
-fn spawn_reporter(shared: &Arc<Shared>) -> mpsc::Sender<Event> {
-    let (sender, mut events) = mpsc::channel::<Event>(1);
-    let bus = Arc::clone(&shared.bus);
+/// What makes rungs, if they are wanted.
+fn transcoding(config: &TranscodeConfig, program: &Program) -> Option<Transcoding> {
+    if config.ladder.mode == LadderMode::Off {
+        return None;
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = Arc::new(CpuBudget::new(config.ladder.max_cpu_percent, processors));
+    Some(Transcoding { ladder: config.ladder.clone(), program: program.clone(), cpu })
+}
+
+/// Publishes reports, of which `waiting` may wait, so that a slow bus holds up neither media nor the reports of others. Ends
+/// when the sender is dropped.
+fn spawn_reporter(bus: &Arc<dyn Bus>, waiting: usize) -> mpsc::Sender<Event> {
+    let (sender, mut events) = mpsc::channel::<Event>(waiting);
+    let bus = Arc::clone(bus);
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             if let Err(err) = bus.publish(Topic::Streams, event).await {
                 // The next report replaces this one.
-                debug!(err = %err, "a report of a broadcast's health is not acknowledged");
+                debug!(err = %err, "a report of a broadcast is not acknowledged");
             }
         }
     });

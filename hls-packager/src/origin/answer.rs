@@ -24,6 +24,11 @@ pub(super) const ONE_SECOND: HeaderValue = HeaderValue::from_static("public, max
 /// would be a second of latency for all of their stay. Validators make asking again cheap.
 pub(super) const NEWEST: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
 
+/// `Content-Type` of storyboards.
+pub(super) const VTT: HeaderValue = HeaderValue::from_static("text/vtt; charset=utf-8");
+/// When to ask again for a picture that is not there yet, in seconds.
+const STILL_RETRY: HeaderValue = HeaderValue::from_static("5");
+
 /// Headers of an answer, with those that the server adds to each; fewer cost nothing, more a growing map.
 const HEADERS: usize = 20;
 
@@ -126,6 +131,18 @@ pub(super) fn playlist(
     cache: HeaderValue,
     bytes: metrics::Counter,
 ) -> Response<Chain> {
+    text(wish, rendered, gzip, cache, PLAYLIST, bytes)
+}
+
+/// A text that is replaced by newer ones.
+pub(super) fn text(
+    wish: &Wish<'_>,
+    rendered: &Rendered,
+    gzip: bool,
+    cache: HeaderValue,
+    content_type: HeaderValue,
+    bytes: metrics::Counter,
+) -> Response<Chain> {
     let mut response = empty();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, cache);
@@ -135,7 +152,7 @@ pub(super) fn playlist(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
-    headers.insert(header::CONTENT_TYPE, PLAYLIST);
+    headers.insert(header::CONTENT_TYPE, content_type);
     if gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -143,7 +160,28 @@ pub(super) fn playlist(
     response
 }
 
-/// An init segment, a part or a segment.
+/// A file that is replaced by newer ones: a thumbnail.
+pub(super) fn still(
+    wish: &Wish<'_>,
+    file: &Rendered,
+    cache: HeaderValue,
+    content_type: HeaderValue,
+    bytes: metrics::Counter,
+) -> Response<Chain> {
+    let mut response = empty();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, cache);
+    headers.insert(header::ETAG, file.etag.clone());
+    if wish.has(&file.etag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    headers.insert(header::CONTENT_TYPE, content_type);
+    *response.body_mut() = Chain::new([file.body.clone()], bytes);
+    response
+}
+
+/// An init segment, a part, a segment, or a sprite.
 pub(super) fn media(
     wish: &Wish<'_>,
     name: &str,
@@ -207,6 +245,8 @@ pub(super) enum Refusal {
     NotFound,
     /// The channel is not live, or not for who asks.
     NotLive(ChannelName),
+    /// The channel is live and has no thumbnail, or no storyboard, yet or at all.
+    NoStill(ChannelName),
     /// The playback token was good once.
     TokenExpired,
     /// The media is a gap, has left the window, or never was.
@@ -250,6 +290,18 @@ impl Refusal {
                      it is; if only some may watch it, open the page of the channel."
                 ),
             ))),
+            Self::NoStill(channel) => brief(
+                Problem::new(
+                    StatusCode::NOT_FOUND,
+                    "no-picture",
+                    "No picture",
+                    format!(
+                        "There is no still picture of {channel} yet. The first one comes some seconds after a broadcast \
+                         has begun, if this server makes them."
+                    ),
+                )
+                .with_header(header::RETRY_AFTER, STILL_RETRY),
+            ),
             Self::TokenExpired => Problem::new(
                 StatusCode::FORBIDDEN,
                 "playback-token-expired",

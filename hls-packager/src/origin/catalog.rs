@@ -15,6 +15,7 @@ use super::view::{MultivariantView, View};
 use super::viewers::Viewers;
 use crate::model::RenditionId;
 use crate::playlist::MultivariantPlaylist;
+use crate::transcode::stills::BroadcastStills;
 use crate::window::Window;
 
 /// One broadcast as viewers see it. Its task publishes, requests read; neither waits for the other.
@@ -27,6 +28,8 @@ pub struct Broadcast {
     renditions: Vec<Published>,
     viewers: Viewers,
     satisfied_cache: HeaderValue,
+    /// `None` where no pictures are made.
+    stills: Option<Arc<BroadcastStills>>,
 }
 
 /// A rendition of a broadcast.
@@ -61,6 +64,7 @@ impl Broadcast {
             renditions: names.map(published).collect::<Option<_>>()?,
             viewers: Viewers::default(),
             satisfied_cache: satisfied_cache.expect("digits are visible ASCII"),
+            stills: None,
             prefix,
         })
     }
@@ -69,6 +73,23 @@ impl Broadcast {
     #[must_use]
     pub fn id(&self) -> BroadcastId {
         self.id
+    }
+
+    /// With these still pictures.
+    #[must_use]
+    pub fn with_stills(mut self, stills: Option<Arc<BroadcastStills>>) -> Self {
+        self.stills = stills;
+        self
+    }
+
+    /// Its random prefix.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Its still pictures, if any are made.
+    pub(super) fn stills(&self) -> Option<&Arc<BroadcastStills>> {
+        self.stills.as_ref()
     }
 
     /// Shows what the window holds now, and wakes who waits for it. Bytes are in the snapshot, so nothing is

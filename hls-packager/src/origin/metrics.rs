@@ -18,16 +18,19 @@ pub enum Kind {
     Segment,
     /// An init segment.
     Init,
+    /// A thumbnail, a storyboard or its pictures.
+    Still,
     /// No name of ours.
     Unknown,
 }
 
-const KINDS: [(Kind, &str); 6] = [
+const KINDS: [(Kind, &str); 7] = [
     (Kind::Multivariant, "multivariant"),
     (Kind::Playlist, "playlist"),
     (Kind::Part, "part"),
     (Kind::Segment, "segment"),
     (Kind::Init, "init"),
+    (Kind::Still, "still"),
     (Kind::Unknown, "unknown"),
 ];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -35,8 +38,8 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Handles, registered once.
 #[derive(Clone)]
 pub struct Metrics {
-    requests: [[Counter; 5]; 6],
-    bytes: [Counter; 6],
+    requests: [[Counter; 5]; 7],
+    bytes: [Counter; 7],
     /// Requests that wait.
     pub blocked: Gauge,
     /// Live broadcasts.

@@ -23,6 +23,7 @@ mod front;
 mod metrics;
 mod name;
 mod peer;
+mod stills;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -58,6 +59,8 @@ use metrics::Kind;
 pub use metrics::Metrics;
 pub use name::MediaName;
 use peer::{Peers, Want};
+use stills::StillName;
+pub(crate) use view::StoryboardView;
 pub use view::{Rendered, View};
 
 /// The origin of this process. Clones share it.
@@ -375,12 +378,15 @@ fn shortened(mut response: Made, seconds_left: Option<u64>) -> Made {
     response
 }
 
-/// The routes `/live/{channel}/index.m3u8` and `/live/{channel}/{rendition}/{file}`, and the same below `/t/{token}`.
+/// The routes `/live/{channel}/index.m3u8`, `/live/{channel}/{still}` and `/live/{channel}/{rendition}/{file}`, and the same
+/// below `/t/{token}`.
 pub fn router(origin: Origin) -> Router {
     Router::new()
         .route("/live/{channel}/index.m3u8", get(get_multivariant).options(preflight))
+        .route("/live/{channel}/{still}", get(get_still).options(preflight))
         .route("/live/{channel}/{rendition}/{file}", get(get_file).options(preflight))
         .route("/t/{token}/live/{channel}/index.m3u8", get(get_multivariant_by_token).options(preflight))
+        .route("/t/{token}/live/{channel}/{still}", get(get_still_by_token).options(preflight))
         .route("/t/{token}/live/{channel}/{rendition}/{file}", get(get_file_by_token).options(preflight))
         .with_state(origin)
 }
@@ -403,6 +409,26 @@ async fn get_multivariant_by_token(
     let Ok(Path((token, channel))) = path else { return routed(origin.unknown()) };
     let target = Target { token: Some(&token), channel: &channel, rendition: "", file: "" };
     routed(origin.answer_multivariant(target, request).await)
+}
+
+async fn get_still(
+    State(origin): State<Origin>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: axum::extract::Request,
+) -> Routed {
+    let Ok(Path((channel, file))) = path else { return routed(origin.unknown()) };
+    let target = Target { token: None, channel: &channel, rendition: "", file: &file };
+    routed(origin.answer_still(target, request).await)
+}
+
+async fn get_still_by_token(
+    State(origin): State<Origin>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+    request: axum::extract::Request,
+) -> Routed {
+    let Ok(Path((token, channel, file))) = path else { return routed(origin.unknown()) };
+    let target = Target { token: Some(&token), channel: &channel, rendition: "", file: &file };
+    routed(origin.answer_still(target, request).await)
 }
 
 async fn get_file(
@@ -440,6 +466,17 @@ impl Origin {
         self.finish(Kind::Multivariant, answer, &request.headers)
     }
 
+    async fn answer_still(
+        &self,
+        target: Target<'_>,
+        request: axum::extract::Request,
+    ) -> Response<FrontBody<Chain>> {
+        let (request, _) = request.into_parts();
+        let Some(name) = StillName::parse(target.file, request.uri.query()) else { return self.unknown() };
+        let answer = self.still(&target, name, &Wish::new(&request.headers)).await;
+        self.finish(Kind::Still, answer, &request.headers)
+    }
+
     async fn route_file(&self, target: Target<'_>, request: axum::extract::Request) -> Routed {
         // The request moves in whole: extractors of its headers and extensions would copy them, for every viewer and
         // part.
@@ -460,6 +497,11 @@ impl Origin {
             let query = request.uri.query().unwrap_or_default();
             let answer = self.playlist(target, query, &wish, viewer).await;
             return self.finish(Kind::Playlist, answer, &request.headers);
+        }
+        if target.rendition == stills::SPRITES {
+            let Some(sprite) = stills::SpriteName::parse(target.file) else { return self.unknown() };
+            let answer = self.sprite(&target, sprite, &wish).await;
+            return self.finish(Kind::Still, answer, &request.headers);
         }
         let Some(media) = MediaName::parse(target.file) else { return self.unknown() };
         let kind = match media.request {

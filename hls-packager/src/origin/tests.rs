@@ -12,6 +12,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::model::Output;
+use crate::transcode::stills::{BroadcastStills, tests as stills};
 use crate::window::tests::Studio;
 use crate::window::{LEADING_GAPS, WindowConfig};
 
@@ -26,6 +27,7 @@ struct Stage {
     studio: Studio,
     origin: Origin,
     broadcast: Arc<Broadcast>,
+    stills: Arc<BroadcastStills>,
 }
 
 impl Stage {
@@ -39,10 +41,12 @@ impl Stage {
             playback_keys,
             ..OriginConfig::default()
         });
-        let broadcast = Arc::new(Broadcast::new(id(1), "r4nd0m".into(), &studio.window).unwrap());
+        let stills = stills::broadcast("r4nd0m");
+        let broadcast = Broadcast::new(id(1), "r4nd0m".into(), &studio.window).unwrap();
+        let broadcast = Arc::new(broadcast.with_stills(Some(Arc::clone(&stills))));
         origin.catalog().announce(&channel(), Access::Open);
         origin.catalog().go_live(&channel(), &broadcast);
-        Self { studio, origin, broadcast }
+        Self { studio, origin, broadcast, stills }
     }
 
     fn new(parts: u32) -> Self {
@@ -611,4 +615,77 @@ async fn the_front_answers_as_the_router_does() {
     assert!(!takes(Method::HEAD, "/live/studio/main/index.m3u8"));
     assert!(!takes(Method::OPTIONS, "/live/studio/main/index.m3u8"));
     assert!(!takes(Method::GET, "/live/studio/index.m3u8"));
+}
+
+#[tokio::test]
+async fn a_live_channel_has_the_newest_thumbnail_in_sizes_and_formats() {
+    let mut stage = Stage::new(3);
+    let early = stage.get("/live/studio/thumb.jpg").await;
+    assert_eq!(header(&early, "retry-after"), "5");
+    assert_eq!(problem(early, 404).await, "no-picture");
+    stills::show(&stage.stills, 7);
+    for (path, content_type, wanted) in [
+        ("/live/studio/thumb.jpg", "image/jpeg", "thumb-640.jpg"),
+        ("/live/studio/thumb.jpg?v=7", "image/jpeg", "thumb-640.jpg"),
+        ("/live/studio/thumb.webp", "image/webp", "thumb-640.webp"),
+        ("/live/studio/thumb-1280.jpg", "image/jpeg", "thumb-1280.jpg"),
+        ("/live/studio/thumb-320.webp", "image/webp", "thumb-320.webp"),
+    ] {
+        let response = stage.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(header(&response, "content-type"), content_type);
+        assert_eq!(header(&response, "cache-control"), "public, max-age=10");
+        assert_eq!(header(&response, "access-control-allow-origin"), "*");
+        assert_eq!(text(response).await, wanted);
+    }
+    assert_eq!(problem(stage.get("/live/studio/thumb-641.jpg").await, 404).await, "not-found");
+    // Another picture has another tag.
+    let etag = header(&stage.get("/live/studio/thumb.jpg").await, "etag").to_owned();
+    let again = stage.get_with("/live/studio/thumb.jpg", header::IF_NONE_MATCH, &etag).await;
+    assert_eq!((again.status().as_u16(), header(&again, "cache-control")), (304, "public, max-age=10"));
+    stills::show(&stage.stills, 8);
+    assert_eq!(stage.get_with("/live/studio/thumb.jpg", header::IF_NONE_MATCH, &etag).await.status(), 200);
+    let request = HttpRequest::head("/live/studio/thumb.jpg").body(Body::empty()).unwrap();
+    assert_eq!(header(&stage.send(request).await, "content-length"), "13");
+    stage.end();
+    assert_eq!(problem(stage.get("/live/studio/thumb.jpg").await, 404).await, "channel-not-live");
+}
+
+#[tokio::test]
+async fn a_thumbnail_needs_the_token_that_its_broadcast_needs() {
+    let stage = Stage::new(3);
+    stills::show(&stage.stills, 7);
+    stage.origin.catalog().set_access(&channel(), Access::Token);
+    let keys = PlaybackKeys::parse(SECRET).unwrap();
+    let token = keys.sign(&channel(), Timestamp::now().as_second() + 5);
+    assert_eq!(problem(stage.get("/live/studio/thumb.jpg").await, 404).await, "channel-not-live");
+    let response = stage.get(&format!("/t/{token}/live/studio/thumb.jpg")).await;
+    assert_eq!(response.status(), 200);
+    assert!(["public, max-age=4", "public, max-age=5"].contains(&header(&response, "cache-control")));
+}
+
+#[tokio::test]
+async fn a_storyboard_lists_pictures_that_can_be_fetched() {
+    let mut stage = Stage::new(3);
+    assert_eq!(problem(stage.get("/live/studio/storyboard.vtt").await, 404).await, "no-picture");
+    stills::draw(&stage.stills, 7);
+    let response = stage.get("/live/studio/storyboard.vtt?format=webp").await;
+    assert_eq!(header(&response, "content-type"), "text/vtt; charset=utf-8");
+    let index = text(response).await;
+    let sprite = index.lines().find_map(|line| line.split_once("#xywh=")).unwrap().0;
+    assert_eq!(sprite, "storyboard/r4nd0m-b0.webp");
+    let response = stage.get(&format!("/live/studio/{sprite}")).await;
+    assert_eq!((response.status().as_u16(), header(&response, "content-type")), (200, "image/webp"));
+    assert_eq!(header(&response, "cache-control"), "public, max-age=86400, immutable");
+    assert_eq!(text(response).await, "webp of 5");
+    assert!(text(stage.get("/live/studio/storyboard.vtt").await).await.contains("r4nd0m-b0.jpg"));
+    for gone in ["r4nd0m-b1.webp", "0ther-b0.webp"] {
+        assert_eq!(
+            problem(stage.get(&format!("/live/studio/storyboard/{gone}")).await, 404).await,
+            "media-gone"
+        );
+    }
+    // It is as good after the end.
+    stage.end();
+    assert_eq!(stage.get("/live/studio/storyboard.vtt").await.status(), 200);
 }

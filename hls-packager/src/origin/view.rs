@@ -9,7 +9,10 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use millrace_core::transcode::StillFormat;
+
 use crate::playlist::{MediaPlaylist, MultivariantPlaylist};
+use crate::transcode::stills::Storyboard;
 use crate::window::{Form, Snapshot};
 
 /// A rendered playlist.
@@ -92,6 +95,36 @@ impl MultivariantView {
     /// The text.
     pub fn playlist(&self, gzip: bool) -> &Rendered {
         self.text.get(gzip, &self.tag, || self.playlist.to_string())
+    }
+}
+
+/// A broadcast's storyboard at one version.
+#[derive(Debug, Default)]
+pub(crate) struct StoryboardView {
+    storyboard: Storyboard,
+    jpeg: Renderings,
+    webp: Renderings,
+}
+
+impl StoryboardView {
+    /// Nothing is rendered yet.
+    pub(crate) fn new(storyboard: Storyboard) -> Self {
+        Self { storyboard, jpeg: Renderings::default(), webp: Renderings::default() }
+    }
+
+    /// What it shows.
+    pub(crate) fn model(&self) -> &Storyboard {
+        &self.storyboard
+    }
+
+    /// The index with sprites of this format, for the broadcast with this prefix.
+    pub(crate) fn index(&self, prefix: &str, format: StillFormat, gzip: bool) -> &Rendered {
+        let (renderings, letter) = match format {
+            StillFormat::Webp => (&self.webp, 'w'),
+            StillFormat::Jpeg | StillFormat::Rgb => (&self.jpeg, 'j'),
+        };
+        let tag = format_args!("{prefix}-b{}{letter}", self.storyboard.version());
+        renderings.get(gzip, tag, || self.storyboard.index(prefix, format))
     }
 }
 

@@ -22,6 +22,7 @@ mod wall;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use millrace_core::event::StreamHealth;
 use millrace_core::flv::FlvTag;
@@ -89,6 +90,15 @@ pub struct PackagerStart {
     pub last_keyframe_interval: Option<Duration>,
 }
 
+/// A picture that decodes alone, for who makes a still picture of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyframe {
+    /// `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1).
+    pub record: Bytes,
+    /// The access unit, with lengths as the record says.
+    pub data: Bytes,
+}
+
 /// Of which renditions viewers wait for the next part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watched {
@@ -111,6 +121,9 @@ pub struct Packager {
     /// Timestamp of the current publisher's newest picture.
     newest_picture: Option<RtmpMillis>,
     watched: Watched,
+    /// Whether the next keyframe is kept, and the one that was.
+    keyframe_wanted: bool,
+    keyframe: Option<Keyframe>,
     ended: bool,
     /// The latest instant that was seen.
     now: Instant,
@@ -133,6 +146,8 @@ impl Packager {
             live: None,
             newest_picture: None,
             watched: Watched { main: true, audio: true },
+            keyframe_wanted: false,
+            keyframe: None,
             ended: false,
             now: start.now,
             health: Health::new(start.now),
@@ -194,6 +209,13 @@ impl Packager {
             Demuxed::Video(unit) => {
                 self.newest_picture = Some(unit.timestamp);
                 let (bytes, composition_ms, sync) = (unit.data.len(), unit.composition_ms, unit.sync);
+                if self.keyframe_wanted
+                    && sync
+                    && let Some(config) = publisher.video()
+                {
+                    let (_, record) = &config.decoder_config;
+                    self.keyframe = Some(Keyframe { record: record.clone(), data: unit.data.clone() });
+                }
                 let Some((placed, jumped)) = publisher.place_video(unit, arrived) else { return };
                 self.health.counts.timestamp_jumps += u64::from(jumped);
                 self.health.video(now, bytes, placed.dts, composition_ms, sync);
@@ -441,6 +463,18 @@ impl Packager {
         let (live, program) = (self.live.as_ref()?, self.program.as_ref()?);
         let millis = i32::try_from(live.until_wanted(self.watched, program)?.div_euclid(90)).ok()?;
         Some(RtmpMillis(self.newest_picture?.0.wrapping_add_signed(millis)))
+    }
+
+    /// Keeps every keyframe from now on until the next one comes, for [`Self::take_keyframe`].
+    pub fn want_keyframe(&mut self) {
+        self.keyframe_wanted = true;
+    }
+
+    /// The newest keyframe since [`Self::want_keyframe`]. No more are kept then.
+    pub fn take_keyframe(&mut self) -> Option<Keyframe> {
+        let keyframe = self.keyframe.take()?;
+        self.keyframe_wanted = false;
+        Some(keyframe)
     }
 
     /// The next output.

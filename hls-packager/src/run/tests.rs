@@ -35,7 +35,7 @@ impl Server {
         let config = Config { latency: crate::config::Latency::Ultra, ..Config::default() };
         let origin = Origin::new(OriginConfig::default());
         let node = "test".parse().unwrap();
-        let transcode = TranscodeConfig::default();
+        let transcode = TranscodeConfig { thumbnails: false, ..TranscodeConfig::default() };
         let service =
             PackagerService::new(config, &transcode, origin.clone(), bus, &node, &CancellationToken::new());
         Self { service, origin, events }

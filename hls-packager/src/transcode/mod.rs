@@ -5,6 +5,7 @@
 //! | [`config`] | settings |
 //! | [`child`] | one process of the transcoder and its pipes (shell) |
 //! | [`back_off`] | when one that ended is started again (sans-IO) |
+//! | [`stills`] | thumbnails and storyboards of all broadcasts |
 //!
 //! If the program is not there, that is said once in the log, and nothing but what needs it is missing.
 
@@ -12,3 +13,4 @@ pub mod back_off;
 pub mod child;
 mod complaints;
 pub mod config;
+pub mod stills;

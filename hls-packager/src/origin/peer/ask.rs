@@ -8,10 +8,11 @@ use axum::http::{HeaderValue, StatusCode};
 use millrace_core::ids::{BroadcastId, ChannelName};
 use millrace_core::nodes::Owner;
 
-use super::super::Target;
 use super::super::catalog::Channel;
 use super::super::metrics::Kind;
 use super::super::name::MediaName;
+use super::super::stills::{SPRITES, SpriteName, StillName};
+use super::super::{Target, answer};
 use crate::playlist::Directives;
 
 /// Longest name of a rendition.
@@ -22,6 +23,9 @@ pub(super) const MEDIA_KEPT: Duration = Duration::from_secs(30);
 /// was rendered then is true for ever, but later there is a newer one.
 pub(super) const PLAYLIST_KEPT: Duration = Duration::from_millis(100);
 
+/// How long a thumbnail or a storyboard is kept: there is another one every few seconds.
+pub(super) const STILL_KEPT: Duration = Duration::from_secs(1);
+
 /// What a viewer wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Want<'a> {
@@ -31,6 +35,21 @@ pub(in super::super) enum Want<'a> {
     Playlist(&'a str),
     /// An init segment, a part or a segment.
     Media(MediaName<'a>, Kind),
+    /// A thumbnail or a storyboard.
+    Still(StillName),
+    /// Pictures of a storyboard.
+    Sprite(SpriteName<'a>),
+}
+
+/// Of which kind an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Shape {
+    /// A playlist.
+    Playlist,
+    /// What has a name that is never used again.
+    Media,
+    /// A picture, or an index of pictures, that is replaced by newer ones.
+    Still,
 }
 
 impl Want<'_> {
@@ -40,6 +59,31 @@ impl Want<'_> {
             Self::Multivariant => Kind::Multivariant,
             Self::Playlist(_) => Kind::Playlist,
             Self::Media(_, kind) => kind,
+            Self::Still(_) | Self::Sprite(_) => Kind::Still,
+        }
+    }
+
+    fn shape(self) -> Shape {
+        match self {
+            Self::Multivariant | Self::Playlist(_) => Shape::Playlist,
+            Self::Media(..) | Self::Sprite(_) => Shape::Media,
+            Self::Still(_) => Shape::Still,
+        }
+    }
+
+    /// Whether it has a name that is never used again.
+    pub(super) fn is_media(self) -> bool {
+        self.shape() == Shape::Media
+    }
+
+    /// What it is sent as; of playlists that is known without it.
+    pub(super) fn content_type(self) -> HeaderValue {
+        match self {
+            Self::Multivariant | Self::Playlist(_) => answer::PLAYLIST,
+            Self::Media(_, Kind::Init) => answer::MP4,
+            Self::Media(..) => answer::SEGMENT,
+            Self::Still(name) => name.content_type(),
+            Self::Sprite(name) => name.content_type(),
         }
     }
 
@@ -48,19 +92,25 @@ impl Want<'_> {
     pub(super) fn is_elsewhere(self, here: Option<&Channel>, owner: &Owner) -> bool {
         let Some(here) = here else { return true };
         match self {
-            Self::Multivariant | Self::Playlist(_) => {
+            Self::Multivariant | Self::Playlist(_) | Self::Still(_) => {
                 here.shown().is_none_or(|shown| shown.id() < owner.stream.broadcast)
             }
-            Self::Media(name, _) => here.with_prefix(name.prefix).is_none(),
+            Self::Media(MediaName { prefix, .. }, _) | Self::Sprite(SpriteName { prefix, .. }) => {
+                here.with_prefix(prefix).is_none()
+            }
         }
     }
 
     /// Whether it can be had after the broadcast ended, and is not here.
     pub(super) fn outlives(self, here: Option<&Channel>) -> bool {
         match self {
-            Self::Multivariant => false,
-            Self::Playlist(_) => here.is_none_or(|here| here.shown().is_none()),
-            Self::Media(name, _) => here.is_none_or(|here| here.with_prefix(name.prefix).is_none()),
+            Self::Multivariant | Self::Still(StillName::Thumb(_)) => false,
+            Self::Playlist(_) | Self::Still(StillName::Storyboard(_)) => {
+                here.is_none_or(|here| here.shown().is_none())
+            }
+            Self::Media(MediaName { prefix, .. }, _) | Self::Sprite(SpriteName { prefix, .. }) => {
+                here.is_none_or(|here| here.with_prefix(prefix).is_none())
+            }
         }
     }
 }
@@ -78,8 +128,8 @@ pub(super) struct Ask {
     pub(super) path: String,
     /// Whether the gzip form will do.
     pub(super) gzip: bool,
-    /// Whether it is media, else a playlist.
-    pub(super) media: bool,
+    /// What the answer will be.
+    pub(super) shape: Shape,
 }
 
 impl Ask {
@@ -103,15 +153,18 @@ impl Ask {
                 let file = Some(target.file).filter(|_| plain_prefix)?;
                 format!("/live/{channel}/{}/{file}", plain(target.rendition)?)
             }
+            Want::Still(name) => format!("/live/{channel}/{name}"),
+            // Its name has one spelling already.
+            Want::Sprite(_) => format!("/live/{channel}/{SPRITES}/{}", target.file),
         };
-        let media = matches!(want, Want::Media(..));
+        let shape = want.shape();
         Some(Self {
             channel,
             broadcast: owner.stream.broadcast,
             url: Arc::clone(&owner.url),
             path,
-            gzip: gzip && !media,
-            media,
+            gzip: gzip && shape == Shape::Playlist,
+            shape,
         })
     }
 
@@ -155,11 +208,12 @@ impl std::fmt::Display for Query {
 
 /// How long an answer may be given to others who ask for the same: while it is fresh (RFC 9111 §4.2), and no longer than
 /// we care. Zero: only to those who wait for it already.
-pub(super) fn kept(media: bool, status: StatusCode, cache_control: Option<&HeaderValue>) -> Duration {
+pub(super) fn kept(shape: Shape, status: StatusCode, cache_control: Option<&HeaderValue>) -> Duration {
     // What is absent may be there in a moment: the next part, the playlist of a broadcast that begins.
-    let longest = match (status, media) {
-        (StatusCode::OK, true) => MEDIA_KEPT,
-        (StatusCode::OK, false) => PLAYLIST_KEPT,
+    let longest = match (status, shape) {
+        (StatusCode::OK, Shape::Media) => MEDIA_KEPT,
+        (StatusCode::OK, Shape::Playlist) => PLAYLIST_KEPT,
+        (StatusCode::OK, Shape::Still) => STILL_KEPT,
         _ => Duration::ZERO,
     };
     freshness(cache_control).min(longest)
@@ -231,6 +285,9 @@ mod tests {
     fn a_request_goes_to_the_newest_broadcast_and_media_to_where_it_is() {
         let media = |file| Want::Media(MediaName::parse(file).unwrap(), Kind::Part);
         let (mine, other) = (media("r4nd0m-p1.m4s"), media("0ther-p1.m4s"));
+        let thumb = Want::Still(StillName::parse("thumb.jpg", None).unwrap());
+        let storyboard = Want::Still(StillName::parse("storyboard.vtt", None).unwrap());
+        let sprite = |file| Want::Sprite(SpriteName::parse(file).unwrap());
         let table = [
             // what, live here, broadcast elsewhere, goes there
             (Want::Multivariant, None, 4, true),
@@ -250,6 +307,11 @@ mod tests {
             (other, None, 6, true),
             (other, Some(true), 4, true),
             (other, Some(false), 4, true),
+            (thumb, None, 4, true),
+            (thumb, Some(true), 4, false),
+            (thumb, Some(false), 6, true),
+            (sprite("r4nd0m-b1.jpg"), Some(true), 6, false),
+            (sprite("0ther-b1.jpg"), Some(true), 4, true),
         ];
         for (want, here, elsewhere, there) in table {
             let here = here.map(channel);
@@ -264,6 +326,9 @@ mod tests {
             (Want::Playlist(""), [true, false, false]),
             (mine, [true, false, false]),
             (other, [true; 3]),
+            (thumb, [false; 3]),
+            (storyboard, [true, false, false]),
+            (sprite("r4nd0m-b1.jpg"), [true, false, false]),
         ] {
             let outlives =
                 [None, Some(true), Some(false)].map(|here| want.outlives(here.map(channel).as_ref()));
@@ -299,6 +364,15 @@ mod tests {
         }
         let media = |file| path("audio", Want::Media(MediaName::parse(file).unwrap(), Kind::Part), file);
         assert_eq!(media("r4nd0m-p7.m4s").unwrap(), "/live/studio/audio/r4nd0m-p7.m4s");
+        let still =
+            |file, query| path("", Want::Still(StillName::parse(file, query).unwrap()), file).unwrap();
+        assert_eq!(still("thumb.jpg", Some("v=1795233660")), "/live/studio/thumb-640.jpg");
+        assert_eq!(
+            still("storyboard.vtt", Some("format=webp&x=1")),
+            "/live/studio/storyboard.vtt?format=webp"
+        );
+        let sprite = |file| path(SPRITES, Want::Sprite(SpriteName::parse(file).unwrap()), file);
+        assert_eq!(sprite("r4nd0m-b7.jpg").unwrap(), "/live/studio/storyboard/r4nd0m-b7.jpg");
     }
 
     #[test]
@@ -334,7 +408,12 @@ mod tests {
     fn answers_are_kept_while_they_are_fresh_and_no_longer_than_is_good() {
         let millis = |media, status, cache_control: &'static str| {
             let value = HeaderValue::from_static(cache_control);
-            kept(media, StatusCode::from_u16(status).unwrap(), Some(&value)).as_millis()
+            kept(
+                if media { Shape::Media } else { Shape::Playlist },
+                StatusCode::from_u16(status).unwrap(),
+                Some(&value),
+            )
+            .as_millis()
         };
         let table = [
             (true, 200, "public, max-age=86400, immutable", 30_000),
@@ -360,6 +439,8 @@ mod tests {
         for (media, status, cache_control, wanted) in table {
             assert_eq!(millis(media, status, cache_control), wanted, "{media} {status} {cache_control}");
         }
-        assert_eq!(kept(true, StatusCode::OK, None), Duration::ZERO);
+        assert_eq!(kept(Shape::Media, StatusCode::OK, None), Duration::ZERO);
+        let ten = HeaderValue::from_static("public, max-age=10");
+        assert_eq!(kept(Shape::Still, StatusCode::OK, Some(&ten)), STILL_KEPT);
     }
 }

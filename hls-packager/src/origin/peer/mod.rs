@@ -194,7 +194,7 @@ impl Origin {
         let name = &owner.stream.channel;
         let seconds_left =
             self.admit(target.token, name, owner.stream.access).map_err(|refusal| match (want, refusal) {
-                (Want::Media(..), Refusal::NotLive(_)) => Refusal::Gone,
+                (want, Refusal::NotLive(_)) if want.is_media() => Refusal::Gone,
                 (_, refusal) => refusal,
             })?;
         let directives = match want {
@@ -202,14 +202,12 @@ impl Origin {
             _ => Directives::default(),
         };
         let ask = Ask::new(owner, target, want, directives, wish.gzip());
-        let ask =
-            ask.ok_or(if matches!(want, Want::Media(..)) { Refusal::Gone } else { Refusal::NotFound })?;
+        let ask = ask.ok_or(if want.is_media() { Refusal::Gone } else { Refusal::NotFound })?;
         let landed = self.landed(peers, ask, owner).await?;
-        let kind = want.kind();
         Ok(match landed {
             Ok(piece) => {
-                let bytes = self.0.metrics.bytes(kind);
-                let answer = piece.answer(wish, kind, target.file, bytes, now());
+                let bytes = self.0.metrics.bytes(want.kind());
+                let answer = piece.answer(wish, want, target.file, bytes, now());
                 let unavailable = piece.is_unavailable();
                 let answer = if piece.is_good() {
                     answer.map(|response| shortened(response, seconds_left))
@@ -388,7 +386,7 @@ impl Peers {
             other => other,
         };
         let response = response.map_err(|error| Failure::Unreachable(chain(&error)))?;
-        Piece::read(response, ask.media, self.max_bytes, now).await
+        Piece::read(response, ask.shape, self.max_bytes, now).await
     }
 
     /// Whether a lease says that who is asked has the broadcast.

@@ -9,9 +9,8 @@ use http_body_util::BodyExt;
 
 use super::super::Made;
 use super::super::answer::{self, Refusal, Wish};
-use super::super::metrics::Kind;
 use super::super::view::Rendered;
-use super::ask::kept;
+use super::ask::{Shape, Want, kept};
 
 /// Most bytes of a problem document.
 const PROBLEM_MAX_BYTES: u64 = 64 * 1024;
@@ -29,6 +28,7 @@ pub(super) struct Piece {
 enum What {
     Playlist { rendered: Rendered, gzip: bool, cache: HeaderValue },
     Media(Bytes),
+    Still { file: Rendered, cache: HeaderValue },
     Refused { status: StatusCode, headers: HeaderMap, body: Bytes },
 }
 
@@ -60,25 +60,29 @@ const OF_REFUSALS: [header::HeaderName; 3] =
     [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER];
 
 impl Piece {
-    /// Reads an answer about media or a playlist, of at most `limit` bytes.
+    /// Reads an answer of this shape, of at most `limit` bytes.
     pub(super) async fn read<B: Body<Data = Bytes, Error: std::error::Error> + Unpin>(
         response: http::Response<B>,
-        media: bool,
+        shape: Shape,
         limit: u64,
         now: impl FnOnce() -> Instant,
     ) -> Result<Self, Failure> {
         let (head, body) = response.into_parts();
         let cache = head.headers.get(header::CACHE_CONTROL).cloned();
-        let kept = kept(media, head.status, cache.as_ref());
+        let kept = kept(shape, head.status, cache.as_ref());
         let what = match head.status {
-            StatusCode::OK if media => What::Media(whole(body, limit).await?),
+            StatusCode::OK if shape == Shape::Media => What::Media(whole(body, limit).await?),
             StatusCode::OK => {
                 let etag = head.headers.get(header::ETAG).cloned();
                 let (Some(etag), Some(cache)) = (etag, cache) else {
-                    return Err(Failure::Strange("a playlist without its validator".to_owned()));
+                    return Err(Failure::Strange("a playlist or picture without its validator".to_owned()));
                 };
                 let gzip = head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
-                What::Playlist { rendered: Rendered { body: whole(body, limit).await?, etag }, gzip, cache }
+                let rendered = Rendered { body: whole(body, limit).await?, etag };
+                match shape {
+                    Shape::Still => What::Still { file: rendered, cache },
+                    _ => What::Playlist { rendered, gzip, cache },
+                }
             }
             status if status.is_client_error() || status.is_server_error() => {
                 let mut headers = HeaderMap::new();
@@ -101,6 +105,7 @@ impl Piece {
     /// Bytes of its body.
     pub(super) fn bytes(&self) -> u64 {
         let (What::Playlist { rendered: Rendered { body, .. }, .. }
+        | What::Still { file: Rendered { body, .. }, .. }
         | What::Media(body)
         | What::Refused { body, .. }) = &self.what;
         body.len() as u64
@@ -120,7 +125,7 @@ impl Piece {
     pub(super) fn answer(
         &self,
         wish: &Wish<'_>,
-        kind: Kind,
+        want: Want<'_>,
         file: &str,
         bytes: metrics::Counter,
         now: Instant,
@@ -129,9 +134,9 @@ impl Piece {
             What::Playlist { rendered, gzip, cache } => {
                 answer::playlist(wish, rendered, *gzip, cache.clone(), bytes)
             }
-            What::Media(body) => {
-                let content_type = if kind == Kind::Init { answer::MP4 } else { answer::SEGMENT };
-                answer::media(wish, file, vec![body.clone()], content_type, bytes)?
+            What::Media(body) => answer::media(wish, file, vec![body.clone()], want.content_type(), bytes)?,
+            What::Still { file, cache } => {
+                answer::still(wish, file, cache.clone(), want.content_type(), bytes)
             }
             What::Refused { status, headers, body } => {
                 answer::refused(*status, headers.clone(), body.clone())

@@ -10,10 +10,13 @@ use millrace_core::event::LeasedStream;
 use millrace_core::playback::PlaybackKeys;
 use tower::ServiceExt;
 
+use super::super::name::MediaName;
 use super::super::tests::{FIRST, SECRET, body, by_token, channel, header, id, problem, text};
 use super::super::{Broadcast, router};
+use super::ask::Shape;
 use super::*;
 use crate::model::Output;
+use crate::transcode::stills::tests as stills;
 use crate::window::tests::Studio;
 
 /// No test waits longer for anything.
@@ -170,7 +173,11 @@ impl Pair {
 }
 
 fn go_live(node: &Node, number: u128, prefix: &str, access: Access, studio: &Studio) -> Arc<Broadcast> {
-    let broadcast = Arc::new(Broadcast::new(id(number), prefix.into(), &studio.window).unwrap());
+    let stills = stills::broadcast(prefix);
+    stills::show(&stills, 7);
+    stills::draw(&stills, 7);
+    let broadcast = Broadcast::new(id(number), prefix.into(), &studio.window).unwrap();
+    let broadcast = Arc::new(broadcast.with_stills(Some(stills)));
     node.origin.catalog().announce(&channel(), access);
     node.origin.catalog().go_live(&channel(), &broadcast);
     broadcast
@@ -225,6 +232,13 @@ async fn what_a_viewer_gets_through_another_node_is_what_the_owner_answers() {
         (format!("{live}/r4nd0m-i2.mp4"), none),
         (format!("{live}/thumb.jpg"), none),
         ("/live/studio/audio/r4nd0m-p712.m4s".to_owned(), none),
+        ("/live/studio/thumb.jpg".to_owned(), none),
+        ("/live/studio/thumb-320.webp?v=7".to_owned(), any),
+        ("/live/studio/thumb-1.webp".to_owned(), none),
+        ("/live/nobody/thumb.jpg".to_owned(), none),
+        ("/live/studio/storyboard.vtt?format=webp".to_owned(), none),
+        ("/live/studio/storyboard/r4nd0m-b0.jpg".to_owned(), none),
+        ("/live/studio/storyboard/r4nd0m-b9.jpg".to_owned(), none),
         (part.clone(), gzip),
         (part.clone(), ("range", "bytes=2-3")),
         (segment.clone(), ("range", "bytes=5-34")),
@@ -555,7 +569,7 @@ async fn a_piece_that_is_too_large_is_refused_with_the_reason() {
             let chunks = [Bytes::from(vec![0; 4000]), Bytes::from(vec![0; 97])];
             let frames = futures_util::stream::iter(chunks.map(Ok::<_, std::io::Error>));
             let response = http::Response::new(Body::from_stream(frames));
-            let read = Piece::read(response, true, 4096, now).await;
+            let read = Piece::read(response, Shape::Media, 4096, now).await;
             assert_eq!(read.unwrap_err(), Failure::TooLarge { limit: 4096 });
         }
     }
@@ -564,12 +578,13 @@ async fn a_piece_that_is_too_large_is_refused_with_the_reason() {
 #[tokio::test]
 async fn what_is_kept_says_how_old_it_is() {
     let response = http::Response::builder().header("cache-control", "max-age=86400").body(Body::from("x"));
-    let piece = Piece::read(response.unwrap(), true, 10, now).await.unwrap();
+    let piece = Piece::read(response.unwrap(), Shape::Media, 10, now).await.unwrap();
     let headers = HeaderMap::new();
+    let part = Want::Media(MediaName::parse("a-p1.m4s").unwrap(), super::super::Kind::Part);
     let age = |seconds| {
         let at = now() + Duration::from_secs(seconds);
         let counter = ::metrics::Counter::noop();
-        let answer = piece.answer(&Wish::new(&headers), super::super::Kind::Part, "a-p1.m4s", counter, at);
+        let answer = piece.answer(&Wish::new(&headers), part, "a-p1.m4s", counter, at);
         header(&answer.unwrap(), "age").to_owned()
     };
     assert_eq!([age(0), age(7)], ["", "7"]);
@@ -616,7 +631,7 @@ async fn what_is_no_origin_is_not_believed() {
         if etag {
             response = response.header("etag", "\"a\"");
         }
-        let read = Piece::read(response.body(Body::from("x")).unwrap(), false, 10, now).await;
+        let read = Piece::read(response.body(Body::from("x")).unwrap(), Shape::Playlist, 10, now).await;
         assert!(matches!(read, Err(Failure::Strange(_))), "{status} {read:?}");
     }
 }
