@@ -34,6 +34,8 @@ pub struct LiveStream {
     pub viewers: u64,
     /// Those of them who are known by their requests only.
     pub requesting: u64,
+    /// When its newest thumbnail was made, by the clock of its node.
+    pub thumbnail_at: Option<Timestamp>,
 }
 
 /// The live broadcasts of all nodes.
@@ -67,12 +69,18 @@ impl Directory {
                 health: StreamHealth::default(),
                 viewers: 0,
                 requesting: 0,
+                thumbnail_at: None,
             }),
             EventBody::StreamUpdated(updated) => {
                 if let Some(stream) = self.current(channel, updated.broadcast) {
                     stream.health = updated.health.clone();
                     stream.viewers = stream.viewers - stream.requesting + updated.viewers;
                     stream.requesting = updated.viewers;
+                }
+            }
+            EventBody::ThumbnailUpdated(updated) => {
+                if let Some(stream) = self.current(channel, updated.broadcast) {
+                    stream.thumbnail_at = Some(event.time);
                 }
             }
             EventBody::StreamInterrupted(interrupted) => {
@@ -128,6 +136,7 @@ impl Directory {
                 health: StreamHealth::default(),
                 viewers: 0,
                 requesting: 0,
+                thumbnail_at: None,
             });
         }
         if lease.streams.len() < LEASED_STREAMS_MAX {
@@ -167,6 +176,7 @@ pub(crate) mod tests {
     use super::*;
     use millrace_core::event::{
         SpecVersion, StreamEnded, StreamInterrupted, StreamResumed, StreamStarted, StreamUpdated, Subject,
+        ThumbnailUpdated,
     };
 
     fn id(number: u128) -> BroadcastId {
@@ -187,6 +197,11 @@ pub(crate) mod tests {
 
     pub(crate) fn started(channel: &str, broadcast: u128) -> Event {
         event(channel, EventBody::StreamStarted(StreamStarted { broadcast: id(broadcast), encoder: None }))
+    }
+
+    pub(crate) fn thumbnail(channel: &str, broadcast: u128) -> Event {
+        let url = format!("/live/{channel}/thumb.jpg");
+        event(channel, EventBody::ThumbnailUpdated(ThumbnailUpdated { broadcast: id(broadcast), url }))
     }
 
     fn ended(channel: &str, broadcast: u128) -> Event {
@@ -218,6 +233,12 @@ pub(crate) mod tests {
         let fewer = StreamUpdated { broadcast: id(1), health: StreamHealth::default(), viewers: 2 };
         directory.apply(&event("studio", EventBody::StreamUpdated(fewer)));
         assert_eq!(directory.get(&studio).unwrap().viewers, 12);
+        assert_eq!(directory.get(&studio).unwrap().thumbnail_at, None);
+        directory.apply(&thumbnail("studio", 2));
+        assert_eq!(directory.get(&studio).unwrap().thumbnail_at, None);
+        let made = thumbnail("studio", 1);
+        directory.apply(&made);
+        assert_eq!(directory.get(&studio).unwrap().thumbnail_at, Some(made.time));
         directory.apply(&ended("studio", 1));
         assert_eq!(directory.get(&studio), None);
     }

@@ -91,6 +91,16 @@ pub struct PlaybackLink {
     pub expires_at: Option<Timestamp>,
 }
 
+impl PlaybackLink {
+    /// Where the thumbnail is that was made at this moment, for whom the address is. The origin does not look at the moment:
+    /// whoever has the picture of this address has the newest.
+    #[must_use]
+    pub fn thumbnail(&self, made_at: Timestamp) -> Option<String> {
+        let channel = self.url.strip_suffix("index.m3u8")?;
+        Some(format!("{channel}thumb.jpg?v={}", made_at.as_second()))
+    }
+}
+
 /// Hands out addresses. Clones share the secrets.
 #[derive(Debug, Clone)]
 pub struct PlaybackLinks {
@@ -151,6 +161,9 @@ mod tests {
         let link = links.link(&studio, Access::Token, NOW_MS);
         let token = link.url.strip_prefix("/t/").unwrap().strip_suffix("/live/studio/index.m3u8").unwrap();
         assert_eq!(link.expires_at, Timestamp::from_second(NOW_MS / 1000 + 300).ok());
+        let made_at = Timestamp::from_second(17).unwrap();
+        assert_eq!(open.thumbnail(made_at).unwrap(), "/live/studio/thumb.jpg?v=17");
+        assert_eq!(link.thumbnail(made_at).unwrap(), format!("/t/{token}/live/studio/thumb.jpg?v=17"));
         // Another process of this site, on the same store, takes it.
         let other = PlaybackLinks::open(&PlaybackConfig::default(), &site.store).await.unwrap();
         assert_eq!(other.keys().verify(token, &studio, NOW_MS / 1000), Ok(300));

@@ -10,7 +10,7 @@ use millrace_http::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::channels::{Standing, no_such_channel, seen, with_standing};
+use super::channels::{Standing, may_watch, no_such_channel, seen, with_standing};
 use super::lists::{Asked, Page, cursor, limit_reached, private, time};
 use super::params::{AndPerson, OfChannel, Paging};
 use super::path::Path;
@@ -33,6 +33,10 @@ pub struct Followed {
     title: String,
     /// Whether it is live.
     live: bool,
+    /// Where the newest thumbnail of what is live is, as in a stream; absent if there is none, or one may not watch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/live/studio/thumb.jpg?v=1795233660")]
+    thumbnail_url: Option<String>,
     /// Whether one wants no notices of it.
     muted: bool,
     /// Since when.
@@ -174,18 +178,28 @@ pub(crate) async fn mine(
     let asked = Asked::parse(&uri)?;
     let page = state.studio().follows.of(person.user, asked.after, asked.limit).await?;
     let next_cursor = page.next.as_ref().map(cursor);
-    let items = page
-        .items
-        .into_iter()
-        .filter(|(_, channel)| channel.playback != Playback::Private || channel.owner == person.user)
-        .map(|(follow, channel)| Followed {
-            live: state.with_directory(|directory| directory.get(&channel.name).is_some()),
+    let mut items = Vec::new();
+    for (follow, channel) in page.items {
+        if channel.playback == Playback::Private && channel.owner != person.user {
+            continue;
+        }
+        let stream = state.with_directory(|directory| directory.get(&channel.name).cloned());
+        let mut thumbnail_url = None;
+        if let Some(made_at) = stream.as_ref().and_then(|stream| stream.thumbnail_at)
+            && may_watch(&state, Some(&person), &channel).await?
+        {
+            let link = state.playback().link(&channel.name, channel.playback.access(), state.now_ms());
+            thumbnail_url = link.thumbnail(made_at);
+        }
+        items.push(Followed {
+            live: stream.is_some(),
+            thumbnail_url,
             channel: channel.name,
             title: channel.title,
             muted: follow.muted,
             followed_at: time(follow.followed_at),
-        })
-        .collect();
+        });
+    }
     Ok(private(Json(Page { items, next_cursor })))
 }
 

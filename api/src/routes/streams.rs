@@ -70,6 +70,12 @@ pub struct Stream {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "date-time")]
     playback_expires_at: Option<Timestamp>,
+    /// Where the newest thumbnail is, a JPEG of at most 640 x 640 pixels; another picture has another address. `thumb.webp`,
+    /// and `thumb-320`, `thumb-640` and `thumb-1280` of both formats, are beside it. Stops working as `playback_url` does.
+    /// Absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/live/studio/thumb.jpg?v=1795233660")]
+    thumbnail_url: Option<String>,
     /// What is measured of it.
     health: Health,
 }
@@ -327,6 +333,7 @@ impl Stream {
             } else {
                 StreamState::Live
             },
+            thumbnail_url: stream.thumbnail_at.and_then(|made_at| link.thumbnail(made_at)),
             playback_url: link.url,
             playback_expires_at: link.expires_at,
             channel: stream.channel,
@@ -365,7 +372,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::tests::started;
+    use crate::directory::tests::{started, thumbnail};
     use axum::body::Body;
     use axum::http::Request;
     use http_body_util::BodyExt;
@@ -390,6 +397,7 @@ mod tests {
         for number in 1..=count {
             bus.publish(Topic::Streams, started(&format!("channel_{number}"), number)).await.unwrap();
         }
+        bus.publish(Topic::Streams, thumbnail("channel_2", 2)).await.unwrap();
         drop(bus);
         futures_util::future::join(follow, show).await;
         state
@@ -403,6 +411,8 @@ mod tests {
         assert_eq!(page["items"][0]["channel"], "channel_3");
         assert_eq!(page["items"][0]["state"], "live");
         assert_eq!(page["items"][0]["playback_url"], "/live/channel_3/index.m3u8");
+        assert_eq!(page["items"][0]["thumbnail_url"], serde_json::Value::Null);
+        assert_eq!(page["items"][1]["thumbnail_url"], "/live/channel_2/thumb.jpg?v=1795230245");
         let cursor = page["next_cursor"].as_str().unwrap();
         let (_, page) = ask(&state, &format!("/api/v1/streams?limit=2&cursor={cursor}")).await;
         assert_eq!(page["items"][0]["channel"], "channel_1");

@@ -2568,6 +2568,11 @@ export interface components {
             /** @description Whether one wants no notices of it. */
             muted: boolean;
             /**
+             * @description Where the newest thumbnail of what is live is, as in a stream; absent if there is none, or one may not watch.
+             * @example /live/studio/thumb.jpg?v=1795233660
+             */
+            thumbnail_url?: string | null;
+            /**
              * @description Of its next or running broadcast.
              * @example Building a boat, day 12
              */
@@ -3218,6 +3223,11 @@ export interface components {
                 live: boolean;
                 /** @description Whether one wants no notices of it. */
                 muted: boolean;
+                /**
+                 * @description Where the newest thumbnail of what is live is, as in a stream; absent if there is none, or one may not watch.
+                 * @example /live/studio/thumb.jpg?v=1795233660
+                 */
+                thumbnail_url?: string | null;
                 /** @description Of its next or running broadcast. */
                 title: string;
             }[];
@@ -4452,6 +4462,13 @@ export interface components {
             streamer?: components["schemas"]["Streamer"] | null;
             /** @description In lower case. */
             tags: string[];
+            /**
+             * @description Where the newest thumbnail is, a JPEG of at most 640 x 640 pixels; another picture has another address. `thumb.webp`,
+             *     and `thumb-320`, `thumb-640` and `thumb-1280` of both formats, are beside it. Stops working as `playback_url` does.
+             *     Absent if there is none.
+             * @example /live/studio/thumb.jpg?v=1795233660
+             */
+            thumbnail_url?: string | null;
             /**
              * @description What it is about; empty if not said.
              * @example Building a boat, day 12
