@@ -1,4 +1,4 @@
-import { act, render, screen, waitFor, within } from '@testing-library/react';
+import { act, fireEvent, render, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
 import { serve, streamNamed } from '@/testing/server';
@@ -29,6 +29,30 @@ describe('the list of live channels', () => {
     expect(links.map((link) => link.getAttribute('href'))).toEqual(['/@busy', '/@quiet']);
     expect(links[0]).toHaveTextContent('1.2K watching · 1080p60 · H.264');
     expect(screen.getByTestId('count')).toHaveTextContent('2 channels');
+  });
+
+  it('shows what a channel shows, and the picture before until the next one is here', async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const server = serve([streamNamed('studio', { thumbnail_url: '/t/one/live/studio/thumb.jpg?v=1' })]);
+    open('/');
+    const card = within(await screen.findByTestId('stream-studio'));
+    const named = () => card.queryByAltText('What studio shows right now');
+    const coming = () => card.getByRole('presentation');
+    expect(named()).toBeNull();
+    fireEvent.load(coming());
+    expect(named()).toHaveAttribute('src', '/t/one/live/studio/thumb.jpg?v=1');
+    expect(named()?.getAttribute('srcset')).toContain('/t/one/live/studio/thumb-1280.webp?v=1 1280w');
+    // The same picture by another token is not fetched again.
+    server.live = [streamNamed('studio', { thumbnail_url: '/t/two/live/studio/thumb.jpg?v=1' })];
+    await act(() => vi.advanceTimersByTimeAsync(6_000));
+    expect(named()).toHaveAttribute('src', '/t/one/live/studio/thumb.jpg?v=1');
+    expect(card.queryByRole('presentation')).toBeNull();
+    server.live = [streamNamed('studio', { thumbnail_url: '/t/three/live/studio/thumb.jpg?v=2' })];
+    await act(() => vi.advanceTimersByTimeAsync(6_000));
+    expect(named()).toHaveAttribute('src', '/t/one/live/studio/thumb.jpg?v=1');
+    fireEvent.load(coming());
+    expect(named()).toHaveAttribute('src', '/t/three/live/studio/thumb.jpg?v=2');
+    expect(card.queryByRole('presentation')).toBeNull();
   });
 
   it('explains how to go live when nobody is', async () => {

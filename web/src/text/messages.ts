@@ -49,6 +49,7 @@ export const MESSAGES = {
   'browse.viewers.one': '1 watching',
   'browse.viewers.many': '{count} watching',
   'browse.watch': 'Watch {channel}',
+  'browse.still': 'What {channel} shows right now',
   'browse.empty.title': 'Still water',
   'browse.empty.body': 'Nobody is live. The first broadcast appears here by itself.',
   'browse.error.title': 'The server does not answer',

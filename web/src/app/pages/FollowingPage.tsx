@@ -7,6 +7,7 @@ import { Avatar } from '@/components/Avatar';
 import { Button } from '@/components/Button';
 import { Confirm } from '@/components/Confirm';
 import { LiveBadge } from '@/components/LiveBadge';
+import { LiveStill } from '@/components/LiveStill';
 import { Notice } from '@/components/Notice';
 import rows from '@/components/Rows.module.css';
 import { date } from '@/lib/format';
@@ -50,11 +51,16 @@ function Following() {
   );
 }
 
-function Row({ followed: { channel, title, live, followed_at } }: { readonly followed: Followed }) {
+function Row({ followed: { channel, title, live, thumbnail_url, followed_at } }: { readonly followed: Followed }) {
   const queries = useQueryClient();
   return (
     <li className={rows.row}>
       <Avatar name={channel} live={live} />
+      {live && (
+        <span className={rows.still}>
+          <LiveStill channel={channel} url={thumbnail_url} sizes="112px" />
+        </span>
+      )}
       <div className={rows.about}>
         <strong>
           <Link to={`/@${channel}`}>{title || channel}</Link>

@@ -2,8 +2,8 @@ import { Eye } from 'lucide-react';
 import { Link } from 'react-router';
 import type { Stream } from '@/api/streams';
 import { Avatar } from '@/components/Avatar';
-import { ChannelArt } from '@/components/ChannelArt';
 import { LiveBadge } from '@/components/LiveBadge';
+import { LiveStill } from '@/components/LiveStill';
 import { clock, codecName, count, pictureName } from '@/lib/format';
 import { useNow } from '@/lib/useNow';
 import { t } from '@/text/t';
@@ -24,7 +24,7 @@ export function StreamCard({ stream }: { readonly stream: Stream }) {
       data-testid={`stream-${channel}`}
     >
       <span className={styles.still}>
-        <ChannelArt name={channel} />
+        <LiveStill channel={channel} url={stream.thumbnail_url} sizes="(min-width: 640px) 400px, 100vw" />
         <span className={styles.top}>
           {state === 'live' ? (
             <LiveBadge text={t('browse.live')} />
@@ -40,7 +40,7 @@ export function StreamCard({ stream }: { readonly stream: Stream }) {
         </span>
       </span>
       <span className={styles.about} id={`about-${channel}`}>
-        <Avatar name={channel} live={state === 'live'} />
+        <Avatar name={channel} picture={stream.streamer?.avatar_url} live={state === 'live'} />
         <span className={styles.words}>
           <span className={styles.name}>{stream.title || channel}</span>
           {stream.title && (

@@ -57,6 +57,11 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
   const fullscreen = useFullscreen(frame, video);
   const pip = usePictureInPicture(video);
   const kind = view?.state.kind ?? 'loading';
+  // Stands there while the broadcast starts. One for each: a newer one would only be fetched, not seen.
+  const [poster, setPoster] = useState<{ broadcast: string; url: string } | null>(null);
+  if (stream?.thumbnail_url && poster?.broadcast !== stream.broadcast) {
+    setPoster({ broadcast: stream.broadcast, url: stream.thumbnail_url });
+  }
   useBeats(channel, player, kind === 'playing' || kind === 'buffering' || kind === 'interrupted');
   const moving = kind === 'playing' || kind === 'buffering';
   const { awake, wake, sleep } = useAwake(!moving || menu || help);
@@ -156,6 +161,7 @@ export function PlayerFrame({ channel, stream, onTurned, autoplay = true, muted,
           <video
             ref={attach}
             className={styles.video}
+            poster={poster?.url}
             aria-label={t('player.video', { channel })}
             onPointerUp={handlePointerUp}
             onDoubleClick={() => fullscreen.toggle?.()}

@@ -5,6 +5,7 @@ import { search } from '@/api/search';
 import { Avatar } from '@/components/Avatar';
 import { Button } from '@/components/Button';
 import { LiveBadge } from '@/components/LiveBadge';
+import { LiveStill } from '@/components/LiveStill';
 import { Notice } from '@/components/Notice';
 import rows from '@/components/Rows.module.css';
 import type { Channel } from '@/api/channels';
@@ -67,6 +68,11 @@ function Found({ channel }: { readonly channel: Channel }) {
   return (
     <li className={rows.row}>
       <Avatar name={name} picture={owner.avatar_url} live={stream?.state === 'live'} />
+      {stream && (
+        <span className={rows.still}>
+          <LiveStill channel={name} url={stream.thumbnail_url} sizes="112px" />
+        </span>
+      )}
       <div className={rows.about}>
         <Link to={`/@${name}`} className={styles.link}>
           {title || name}
