@@ -73,6 +73,16 @@ impl Recipe {
         self
     }
 
+    /// A picture of a graph of ffmpeg's sources, with a keyframe every second, and a tone.
+    pub(crate) fn of(name: &'static str, graph: &str) -> Self {
+        let words = "-f lavfi -i GRAPH -f lavfi -i sine=frequency=440:sample_rate=48000 -shortest \
+            -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 700k -g 30 -keyint_min 30 -sc_threshold 0 \
+            -c:a aac -b:a 96k -ar 48000 -ac 2 -flags +global_header -f flv";
+        let arguments =
+            words.split_whitespace().map(|word| if word == "GRAPH" { graph } else { word }.to_owned());
+        Self { name, arguments: arguments.collect() }
+    }
+
     /// The file, encoded now if it is not there yet.
     pub(crate) async fn fixture(&self) -> Fixture {
         // One encoder at a time: each uses every core.

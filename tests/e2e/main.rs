@@ -47,6 +47,7 @@ mod rtmp_peer;
 mod scenarios;
 mod server;
 mod split;
+mod stills;
 mod store_away;
 mod streamer;
 mod tls;

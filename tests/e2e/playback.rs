@@ -76,6 +76,18 @@ async fn what_is_private_is_fetched_by_token_only_from_the_origin_and_from_the_c
         }
     }
 
+    // The thumbnail is at the same kind of address, and nowhere else.
+    let thumbnail = until("there is a thumbnail", SOON, || async {
+        ada.ask("GET", "/streams/studio", None).await.1["thumbnail_url"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert!(thumbnail.starts_with("/t/"), "{thumbnail}");
+    let bare = &thumbnail[thumbnail.find("/live/").unwrap()..];
+    for at in [&origin as &dyn Fn(&str) -> String, &|path: &str| edge.url(path)] {
+        assert_eq!(crate::http::get(at(&thumbnail)).await.unwrap().status(), 200);
+        assert_eq!(fetch(at(bare)).await.0, 404);
+    }
+
     // The cache is one for all tokens, and for nobody without one.
     let keys = PlaybackKeys::parse(SECRET).unwrap();
     let studio: ChannelName = "studio".parse().unwrap();

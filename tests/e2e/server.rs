@@ -211,6 +211,11 @@ impl Server {
         Self::start_in(Arc::new(TempDir::new().unwrap()), settings).await
     }
 
+    /// The numbers of its processes.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.processes.iter().map(Process::id).collect()
+    }
+
     /// Starts a server on an existing data folder.
     pub(crate) async fn start_in(data: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
         let processes = if topology::is_split() {

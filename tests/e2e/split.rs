@@ -97,6 +97,16 @@ async fn a_process_asks_once_for_all_its_viewers_what_another_one_has() {
     });
     futures_util::future::join_all(viewers).await;
     assert_eq!(asked(&ingest).await - before, PARTS as f64, "one request for each part");
+    // And a picture, of which the process of the API hears.
+    let thumbnail = until("the other one lists a thumbnail", SOON, || async {
+        stream(&api).await?["thumbnail_url"].as_str().map(str::to_owned)
+    })
+    .await;
+    let thumbnail = crate::http::get(api.url(&thumbnail)).await.unwrap();
+    assert_eq!(
+        (thumbnail.status().as_u16(), thumbnail.headers()["content-type"].to_str().unwrap()),
+        (200, "image/jpeg")
+    );
     let served = api.metric("millrace_hop_requests_total").await.unwrap();
     assert!(served >= (VIEWERS as u64 * PARTS) as f64, "{served}");
     ingest.kill().await;

@@ -345,14 +345,15 @@ async fn what_needs_a_token_is_not_there_without_one_through_another_node_either
         // First whoever may, so that what is kept is there to be taken.
         let may = seen(pair.near.get(&format!("{}{path}", by_token(600))).await).await;
         assert_eq!(may.0, if path.contains("maybe") { 400 } else { 200 }, "{path}");
-        for token in [String::new(), "/t/a.b.c".to_owned(), by_token(0)] {
+        let expired = by_token(0);
+        for token in [String::new(), "/t/a.b.c".to_owned(), expired.clone()] {
             let path = format!("{token}{path}");
             assert_eq!(
                 seen(pair.near.get(&path).await).await,
                 seen(pair.far.get(&path).await).await,
                 "{path}"
             );
-            let status = if token == by_token(0) { 403 } else { 404 };
+            let status = if token == expired { 403 } else { 404 };
             assert_eq!(pair.near.get(&path).await.status(), status);
         }
         // What is not live at all looks the same.
