@@ -23,8 +23,8 @@ pub(super) const MEDIA_KEPT: Duration = Duration::from_secs(30);
 /// was rendered then is true for ever, but later there is a newer one.
 pub(super) const PLAYLIST_KEPT: Duration = Duration::from_millis(100);
 
-/// How long a thumbnail or a storyboard is kept: there is another one every few seconds.
-pub(super) const STILL_KEPT: Duration = Duration::from_secs(1);
+/// How long a thumbnail is kept: there is another one every few seconds.
+pub(super) const THUMB_KEPT: Duration = Duration::from_secs(1);
 
 /// What a viewer wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub(in super::super) enum Want<'a> {
 /// Of which kind an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
-    /// A playlist.
-    Playlist,
+    /// A playlist, or a storyboard.
+    Text,
     /// What has a name that is never used again.
     Media,
-    /// A picture, or an index of pictures, that is replaced by newer ones.
-    Still,
+    /// A picture that is replaced by newer ones.
+    Thumb,
 }
 
 impl Want<'_> {
@@ -65,9 +65,9 @@ impl Want<'_> {
 
     fn shape(self) -> Shape {
         match self {
-            Self::Multivariant | Self::Playlist(_) => Shape::Playlist,
+            Self::Multivariant | Self::Playlist(_) | Self::Still(StillName::Storyboard(_)) => Shape::Text,
             Self::Media(..) | Self::Sprite(_) => Shape::Media,
-            Self::Still(_) => Shape::Still,
+            Self::Still(StillName::Thumb(_)) => Shape::Thumb,
         }
     }
 
@@ -76,7 +76,7 @@ impl Want<'_> {
         self.shape() == Shape::Media
     }
 
-    /// What it is sent as; of playlists that is known without it.
+    /// What it is sent as.
     pub(super) fn content_type(self) -> HeaderValue {
         match self {
             Self::Multivariant | Self::Playlist(_) => answer::PLAYLIST,
@@ -163,7 +163,7 @@ impl Ask {
             broadcast: owner.stream.broadcast,
             url: Arc::clone(&owner.url),
             path,
-            gzip: gzip && shape == Shape::Playlist,
+            gzip: gzip && shape == Shape::Text,
             shape,
         })
     }
@@ -212,8 +212,8 @@ pub(super) fn kept(shape: Shape, status: StatusCode, cache_control: Option<&Head
     // What is absent may be there in a moment: the next part, the playlist of a broadcast that begins.
     let longest = match (status, shape) {
         (StatusCode::OK, Shape::Media) => MEDIA_KEPT,
-        (StatusCode::OK, Shape::Playlist) => PLAYLIST_KEPT,
-        (StatusCode::OK, Shape::Still) => STILL_KEPT,
+        (StatusCode::OK, Shape::Text) => PLAYLIST_KEPT,
+        (StatusCode::OK, Shape::Thumb) => THUMB_KEPT,
         _ => Duration::ZERO,
     };
     freshness(cache_control).min(longest)
@@ -409,7 +409,7 @@ mod tests {
         let millis = |media, status, cache_control: &'static str| {
             let value = HeaderValue::from_static(cache_control);
             kept(
-                if media { Shape::Media } else { Shape::Playlist },
+                if media { Shape::Media } else { Shape::Text },
                 StatusCode::from_u16(status).unwrap(),
                 Some(&value),
             )
@@ -441,6 +441,6 @@ mod tests {
         }
         assert_eq!(kept(Shape::Media, StatusCode::OK, None), Duration::ZERO);
         let ten = HeaderValue::from_static("public, max-age=10");
-        assert_eq!(kept(Shape::Still, StatusCode::OK, Some(&ten)), STILL_KEPT);
+        assert_eq!(kept(Shape::Thumb, StatusCode::OK, Some(&ten)), THUMB_KEPT);
     }
 }

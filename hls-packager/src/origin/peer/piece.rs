@@ -26,9 +26,9 @@ pub(super) struct Piece {
 
 #[derive(Debug)]
 enum What {
-    Playlist { rendered: Rendered, gzip: bool, cache: HeaderValue },
+    Text { rendered: Rendered, gzip: bool, cache: HeaderValue },
     Media(Bytes),
-    Still { file: Rendered, cache: HeaderValue },
+    Thumb { file: Rendered, cache: HeaderValue },
     Refused { status: StatusCode, headers: HeaderMap, body: Bytes },
 }
 
@@ -80,8 +80,8 @@ impl Piece {
                 let gzip = head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
                 let rendered = Rendered { body: whole(body, limit).await?, etag };
                 match shape {
-                    Shape::Still => What::Still { file: rendered, cache },
-                    _ => What::Playlist { rendered, gzip, cache },
+                    Shape::Thumb => What::Thumb { file: rendered, cache },
+                    _ => What::Text { rendered, gzip, cache },
                 }
             }
             status if status.is_client_error() || status.is_server_error() => {
@@ -104,8 +104,8 @@ impl Piece {
 
     /// Bytes of its body.
     pub(super) fn bytes(&self) -> u64 {
-        let (What::Playlist { rendered: Rendered { body, .. }, .. }
-        | What::Still { file: Rendered { body, .. }, .. }
+        let (What::Text { rendered: Rendered { body, .. }, .. }
+        | What::Thumb { file: Rendered { body, .. }, .. }
         | What::Media(body)
         | What::Refused { body, .. }) = &self.what;
         body.len() as u64
@@ -131,11 +131,11 @@ impl Piece {
         now: Instant,
     ) -> Result<Made, Refusal> {
         let mut response = match &self.what {
-            What::Playlist { rendered, gzip, cache } => {
-                answer::playlist(wish, rendered, *gzip, cache.clone(), bytes)
+            What::Text { rendered, gzip, cache } => {
+                answer::text(wish, rendered, *gzip, cache.clone(), want.content_type(), bytes)
             }
             What::Media(body) => answer::media(wish, file, vec![body.clone()], want.content_type(), bytes)?,
-            What::Still { file, cache } => {
+            What::Thumb { file, cache } => {
                 answer::still(wish, file, cache.clone(), want.content_type(), bytes)
             }
             What::Refused { status, headers, body } => {
