@@ -38,6 +38,8 @@ pub(super) enum Mode {
     Source,
     /// Its own.
     Own,
+    /// Nobody's: it began without one. Its sound is the source's.
+    Sound,
     /// Nobody's.
     Gap,
 }
@@ -190,8 +192,8 @@ impl Lane {
     }
 
     /// Whose pictures the segment shows that began: its own, of which the first is decoded at `from`, or not. Those of the source can only be shown from a sync sample on to who saw
-    /// its own before.
-    pub(super) fn decide(&mut self, from: Option<i64>, sync: bool) {
+    /// its own before. `first` is whether the first picture is a sync sample, if the segment begins with one.
+    pub(super) fn decide(&mut self, from: Option<i64>, first: Option<bool>) {
         let before = self.steps.iter().rev().filter_map(|step| match step {
             Step::Start { mode, .. } if *mode != Mode::Undecided => Some(*mode),
             _ => None,
@@ -200,16 +202,19 @@ impl Lane {
         let decided = match before {
             _ if from.is_some() => Mode::Own,
             Mode::Source | Mode::Undecided => Mode::Source,
-            Mode::Own | Mode::Gap if sync => Mode::Source,
-            Mode::Own | Mode::Gap => Mode::Gap,
+            _ if first == Some(true) => Mode::Source,
+            _ if first.is_none() => Mode::Sound,
+            _ => Mode::Gap,
         };
         if let Some(from) = from.filter(|_| before != Mode::Own) {
             self.pictures.clear();
             self.from = from;
         }
         for step in &mut self.steps {
-            if let Step::Start { mode: mode @ Mode::Undecided, independent, .. } = step {
-                (*mode, *independent) = (decided, sync);
+            if let Step::Start { mode: mode @ Mode::Undecided, independent, discontinuity, .. } = step {
+                // Behind a discontinuity nobody misses a picture that was before.
+                *independent = first == Some(true) || (first.is_none() && *discontinuity);
+                *mode = if *independent && decided != Mode::Own { Mode::Source } else { decided };
             }
         }
     }
@@ -272,7 +277,7 @@ impl Lane {
                 Step::Start { program_date_time, discontinuity, gap, mode, init, at, .. } => {
                     let init = match (&self.video, mode) {
                         (Some(video), Mode::Own) => source.init_of(video),
-                        (_, Mode::Gap) => self.init.clone(),
+                        (_, Mode::Gap | Mode::Sound) => self.init.clone(),
                         _ => init,
                     };
                     let init =
@@ -324,9 +329,10 @@ impl Lane {
                 }
                 None => gap(part),
             },
-            (Mode::Gap | Mode::Undecided, _) => gap(part),
+            (Mode::Gap | Mode::Undecided, _) | (Mode::Sound, Some(_)) => gap(part),
             // Sound alone is the same in both.
-            (Mode::Own | Mode::Source, _) => shared(&part, rendition),
+            (Mode::Own | Mode::Sound, _) => shared(&Part { independent: false, ..part }, rendition),
+            (Mode::Source, _) => shared(&part, rendition),
         }
     }
 

@@ -175,6 +175,10 @@ impl Ladder {
             Output::Part(part) => {
                 if part.rendition == RenditionId(0) {
                     let tapped = self.tapped.take();
+                    if tapped.is_none() {
+                        // Its segment began without a picture.
+                        self.decide(now, None);
+                    }
                     for lane in &mut self.lanes {
                         let step =
                             StepPart { part: part.clone(), tapped: tapped.clone(), at: now, last: false };
@@ -326,7 +330,7 @@ impl Ladder {
             let can = ready && (fresh || lane.is_made());
             let made = rung.filter(|_| can && lane.is_possible(now) && lane.is_wanted(now, &self.config));
             let from = first.map(|(dts, _)| dts).filter(|_| made.is_some());
-            lane.decide(from, first.is_some_and(|(_, sync)| sync));
+            lane.decide(from, first.map(|(_, sync)| sync));
             asked.extend(made);
         }
         if let Some(child) = self.child.as_mut().filter(|child| ready && child.asked != asked) {

@@ -517,3 +517,28 @@ fn after_an_hour_sound_and_picture_of_every_rung_are_where_the_sources_are() {
     assert_eq!(show.notices, []);
     show.end();
 }
+
+#[test]
+fn a_rung_goes_on_with_the_sound_when_the_pictures_stop() {
+    let encoder = Encoder::new(30, 1);
+    let mut show = Show::new(config(LadderMode::Always));
+    show.start_transcoder(40);
+    show.join(&encoder);
+    show.play(&encoder, 0, 5_000);
+    let origin = show.now;
+    for (millis, tag) in encoder.media(5_000, 25_000) {
+        if tag.kind == millrace_core::flv::TagKind::Audio {
+            show.advance_to(origin + Duration::from_millis(u64::try_from(millis - 5_000).unwrap()));
+            show.packager.handle_tag(show.now, show.now, tag).unwrap();
+            show.drain();
+        }
+    }
+    let behind = show.segments(RenditionId(0)).len() - show.segments(LOW).len();
+    assert!(behind <= 1, "{behind} segments behind");
+    let heard = |rendition: RenditionId| {
+        let samples = show.segments(rendition).iter().flat_map(|s| &s.parts).flat_map(|part| &part.samples);
+        samples.filter(|sample| sample.track == 2).count()
+    };
+    assert!(heard(LOW) + 400 > heard(RenditionId(0)), "{} of {}", heard(LOW), heard(RenditionId(0)));
+    show.end();
+}
