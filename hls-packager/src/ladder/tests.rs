@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use millrace_core::transcode::{LadderOrder, LadderReport, Rung, RungId};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::packager::tests::encoder::{Encoder, record};
 use crate::packager::{Packager, PackagerConfig, PackagerStart};
@@ -541,4 +543,121 @@ fn a_rung_goes_on_with_the_sound_when_the_pictures_stop() {
     };
     assert!(heard(LOW) + 400 > heard(RenditionId(0)), "{} of {}", heard(LOW), heard(RenditionId(0)));
     show.end();
+}
+
+/// What may happen to a broadcast with rungs.
+#[derive(Debug, Clone)]
+enum Deed {
+    Play(i64),
+    Sound(i64),
+    Pictures(i64),
+    Wait(u64),
+    Leave,
+    Join,
+    Start(u64),
+    Kill,
+    Hang,
+    Lag(u64),
+    Ask(usize),
+    Overload,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (200i64..6_000).prop_map(Deed::Play),
+        1 => (200i64..8_000).prop_map(Deed::Sound),
+        1 => (200i64..6_000).prop_map(Deed::Pictures),
+        1 => (100u64..8_000).prop_map(Deed::Wait),
+        1 => Just(Deed::Leave),
+        1 => Just(Deed::Join),
+        2 => (5u64..400).prop_map(Deed::Start),
+        1 => Just(Deed::Kill),
+        1 => Just(Deed::Hang),
+        1 => (5u64..3_000).prop_map(Deed::Lag),
+        1 => (0usize..6).prop_map(Deed::Ask),
+        1 => Just(Deed::Overload),
+    ]
+}
+
+proptest! {
+    /// The checker holds every output to the contract; here is what it does not see.
+    #[test]
+    fn whatever_happens_rungs_have_the_segments_of_the_source_and_are_soon_there(
+        b_frames in any::<bool>(), gop in 20i64..200, always in any::<bool>(), deeds in prop::collection::vec(deed(), 1..14),
+    ) {
+        let mut encoder = Encoder::new(30, 1);
+        // Closed groups of pictures.
+        (encoder.b_frames, encoder.gop) = (b_frames, gop * 3 + 1);
+        let mode = if always { LadderMode::Always } else { LadderMode::OnDemand };
+        let mut show = Show::new(config(mode));
+        show.join(&encoder);
+        show.play(&encoder, 0, 300);
+        let (mut at, mut there) = (300, true);
+        for deed in deeds {
+            let mut send = |show: &mut Show, length: i64, kind: Option<millrace_core::flv::TagKind>| {
+                let origin = show.now;
+                for (millis, tag) in encoder.media(at, at + length) {
+                    if there && kind.is_none_or(|kind| kind == tag.kind) {
+                        show.advance_to(origin + Duration::from_millis(u64::try_from((millis - at).max(0)).unwrap()));
+                        show.packager.handle_tag(show.now, show.now, tag).unwrap();
+                        show.drain();
+                    }
+                }
+                show.advance_to(origin + Duration::from_millis(u64::try_from(length).unwrap()));
+                at += length;
+            };
+            match deed {
+                Deed::Play(millis) => send(&mut show, millis, None),
+                Deed::Sound(millis) => send(&mut show, millis, Some(millrace_core::flv::TagKind::Audio)),
+                Deed::Pictures(millis) => send(&mut show, millis, Some(millrace_core::flv::TagKind::Video)),
+                Deed::Wait(millis) => show.wait(millis),
+                Deed::Leave => {
+                    there = false;
+                    show.leave();
+                }
+                Deed::Join => {
+                    (there, at) = (true, 0);
+                    show.join(&encoder);
+                }
+                Deed::Start(lag) if show.transcoder.is_none() && show.ladder.wants_child(show.now) => {
+                    show.start_transcoder(lag);
+                }
+                Deed::Start(_) => {}
+                Deed::Kill => show.kill_transcoder(),
+                Deed::Hang => {
+                    if let Some(transcoder) = &mut show.transcoder {
+                        transcoder.hangs = true;
+                    }
+                }
+                Deed::Lag(lag) => {
+                    if let Some(transcoder) = &mut show.transcoder {
+                        transcoder.lag = Duration::from_millis(lag);
+                    }
+                }
+                Deed::Ask(rendition) => show.ladder.handle_demand(show.now, RenditionId(rendition)),
+                Deed::Overload => {
+                    show.ladder.handle_overload(show.now);
+                    show.drain();
+                }
+            }
+            if show.notices.contains(&Notice::Stuck) {
+                show.notices.clear();
+                show.kill_transcoder();
+            }
+            // As late as a rung may be, at the most.
+            for rung in [LOW, LOWER] {
+                let late = show.ladder.lanes[rung.0 - 2].steps.len();
+                prop_assert!(late < 40, "{late} steps late");
+            }
+        }
+        show.end();
+        for rung in [LOW, LOWER] {
+            let (source, rung) = (show.segments(RenditionId(0)), show.segments(rung));
+            prop_assert_eq!(source.len(), rung.len());
+            for (of, made) in source.iter().zip(rung) {
+                prop_assert_eq!(of.duration(), made.duration());
+                prop_assert_eq!(of.parts.len(), made.parts.len());
+            }
+        }
+    }
 }
