@@ -99,6 +99,8 @@ pub(super) struct Lane {
     init: Bytes,
     /// Where its last picture ends, while it shows its own.
     end: Option<i64>,
+    /// Where that is decoded.
+    last: i64,
     fragments: u32,
     /// Its own pictures are decoded from here on; older ones belong to what was made before.
     from: i64,
@@ -124,6 +126,7 @@ impl Lane {
             done: i64::MIN,
             init: Bytes::new(),
             end: None,
+            last: i64::MIN,
             fragments: 0,
             from: i64::MIN,
             asked_at: None,
@@ -355,7 +358,9 @@ impl Lane {
         let count = self.pictures.iter().take_while(|picture| all || picture.dts < end - SAME).count();
         let mut samples: Vec<Sample> = Vec::with_capacity(count);
         let (mut first, mut last) = (0, i64::MIN);
-        for Picture { dts, pts, sync, data } in self.pictures.drain(..count) {
+        for (left, Picture { dts, pts, sync, data }) in (1..=count).rev().zip(self.pictures.drain(..count)) {
+            // Those that should have waited for others have a place before the end all the same.
+            let dts = dts.min(end.saturating_sub(i64::try_from(left).unwrap_or(i64::MAX)));
             let at = match samples.last_mut() {
                 Some(previous) => {
                     let at = dts.max(last + 1);
@@ -363,7 +368,7 @@ impl Lane {
                     at
                 }
                 None => {
-                    first = self.end.unwrap_or_else(|| dts.max(start));
+                    first = self.end.unwrap_or_else(|| dts.max(start)).max(self.last.saturating_add(1));
                     first
                 }
             };
@@ -375,7 +380,7 @@ impl Lane {
         if let Some(previous) = samples.last_mut() {
             let until = end.max(last + 1);
             previous.duration = u32::try_from(until - last).unwrap_or(u32::MAX);
-            self.end = Some(until);
+            (self.end, self.last) = (Some(until), last);
         }
         if samples.is_empty() && audio.is_none() {
             return None;

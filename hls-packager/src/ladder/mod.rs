@@ -50,7 +50,7 @@ const BEHIND: Duration = Duration::from_millis(700);
 /// No rung is begun while a picture is older than this.
 const FRESH: Duration = Duration::from_millis(300);
 /// The transcoder hangs when it says nothing for this long though it has pictures. One that is slow says something.
-const STUCK: Duration = Duration::from_secs(2);
+const STUCK: Duration = Duration::from_secs(5);
 /// Pictures that a decoder may hold back until later ones come: as many as H.264 can reorder.
 const REORDERED: usize = 16;
 /// How long after a rung was shed the next one may be: time for the first to show an effect.
@@ -127,6 +127,9 @@ pub struct Ladder {
     shed_at: Option<Instant>,
     /// The end of the source waits until the rungs have theirs.
     ending: bool,
+    ended: bool,
+    /// The latest instant that was seen.
+    now: Option<Instant>,
     outputs: VecDeque<Output>,
     orders: VecDeque<LadderOrder>,
     notices: VecDeque<Notice>,
@@ -155,6 +158,8 @@ impl Ladder {
             tapped: None,
             shed_at: None,
             ending: false,
+            ended: false,
+            now: None,
             outputs: VecDeque::new(),
             orders: VecDeque::new(),
             notices: VecDeque::new(),
@@ -163,6 +168,7 @@ impl Ladder {
 
     /// Takes the packager's next output.
     pub fn handle_output(&mut self, now: Instant, output: Output) {
+        self.now = self.now.max(Some(now));
         match output {
             Output::Opened(opened) => self.open(opened),
             Output::Renditions(infos) => {
@@ -217,7 +223,7 @@ impl Ladder {
     }
 
     fn describe(&mut self) {
-        if self.sources == 0 {
+        if self.sources == 0 || self.ended {
             return;
         }
         let infos = self.all_infos();
@@ -365,6 +371,7 @@ impl Ladder {
 
     /// The transcoder started. It is handed the running segment, so that it can decode what comes.
     pub fn handle_child_started(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
         let child =
             Running { configured: false, asked: Vec::new(), sent: VecDeque::new(), heard: now, stuck: false };
         self.child = Some(child);
@@ -387,6 +394,7 @@ impl Ladder {
 
     /// The transcoder ended, or was ended.
     pub fn handle_child_gone(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
         self.child = None;
         self.orders.clear();
         self.drain();
@@ -401,6 +409,7 @@ impl Ladder {
 
     /// Takes what the transcoder says.
     pub fn handle_report(&mut self, now: Instant, report: LadderReport) {
+        self.now = self.now.max(Some(now));
         let Some(child) = &mut self.child else { return };
         (child.heard, child.stuck) = (now, false);
         match report {
@@ -488,12 +497,14 @@ impl Ladder {
 
     /// Makes this many fewer rungs, the most expensive first: the machine needs its processors for something else.
     pub fn handle_overload(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
         self.shed(now);
         self.drain();
     }
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(Some(now));
         let age = self.child.as_ref().map_or(Duration::ZERO, |child| child.age(now));
         let late = self.lanes.iter().any(|lane| lane.due(PATIENCE).is_some_and(|due| due <= now));
         let again = self.shed_at.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_SHEDS);
@@ -526,7 +537,7 @@ impl Ladder {
             let made = self.lanes.iter().any(Lane::is_made);
             let stuck = (!child.stuck).then(|| child.heard.max(oldest) + STUCK);
             // One that says nothing is not slow: it will say something, or it is stuck.
-            let speaks = again < child.heard.max(oldest) + FRESH;
+            let speaks = self.now.map_or(again, |now| now.max(again)) < child.heard.max(oldest) + FRESH;
             Some(again).filter(|_| made && speaks).into_iter().chain(stuck).min()
         });
         let pauses = self.lanes.iter().filter_map(|lane| lane.shed_until).min();
@@ -539,7 +550,7 @@ impl Ladder {
             lane.drain(rendition, &self.source, &mut self.outputs);
         }
         if self.ending && self.lanes.iter().all(|lane| lane.steps.is_empty()) {
-            self.ending = false;
+            (self.ending, self.ended) = (false, true);
             self.outputs.push_back(Output::Ended);
         }
     }
