@@ -30,11 +30,22 @@ async fn fetch(url: String) -> Option<String> {
 }
 
 /// The transcoders that the server started for a channel, oldest first.
-fn started(server: &Server) -> Vec<u64> {
+fn started(server: &Server, channel: &str) -> Vec<u64> {
     let log = server.log();
+    let message = format!("the rungs of {channel} are made");
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let made = lines.filter(|line| line["fields"]["message"] == "the rungs of studio are made");
+    let made = lines.filter(|line| line["fields"]["message"] == message);
     made.filter_map(|line| line["fields"]["pid"].as_u64()).collect()
+}
+
+/// Waits for the `nth` transcoder of a channel, and lets it be no nicer than what is built or tested beside: rungs that are shed
+/// because of that are another test's.
+async fn transcoder(server: &Server, channel: &str, nth: usize) -> u64 {
+    let what = format!("transcoder {nth} of {channel} is started");
+    let pid = until(&what, SOON, || async { started(server, channel).get(nth - 1).copied() }).await;
+    // Its group has all its threads. Only root may; without, the machine should have nothing else to do.
+    let _ = std::process::Command::new("renice").args(["-n", "0", "-g", &pid.to_string()]).output();
+    pid
 }
 
 fn signal(pid: u64, name: &str) {
@@ -75,7 +86,6 @@ async fn rungs_play_by_the_rules_and_lose_no_frame() {
     };
     let recipes = [
         ("bframes", video("bframes", "30", 60, 3)),
-        ("film", video("film", "24000/1001", 48, 0)),
         // Segments that begin without a keyframe of the source have one in the rungs.
         ("gop250", video("gop250", "30", 250, 0)),
         ("fast", video("fast", "60000/1001", 120, 0)),
@@ -97,7 +107,9 @@ async fn rungs_play_by_the_rules_and_lose_no_frame() {
             ..Options::new(server.playlist(channel))
         };
         let mut publisher = Ffmpeg::publish(&fixture.path, &server.publish_url(channel));
-        let report = millrace_hls_checker::run(options).await.unwrap();
+        let watched = millrace_hls_checker::run(options);
+        let (report, _) = tokio::join!(watched, transcoder(&server, channel, 1));
+        let report = report.unwrap();
         publisher.finished(Duration::from_secs(20)).await;
         (*channel, report, flv::read(&fixture.path))
     });
@@ -130,15 +142,15 @@ async fn a_rung_is_made_while_somebody_watches_it() {
     let list = until("the broadcast runs", SOON, || fetch(server.playlist("studio"))).await;
     assert!(list.contains("RESOLUTION=426x240") && list.contains("\n240p/index.m3u8"), "{list}");
     assert_eq!(height(&server, "main").await.unwrap_or(360), 360);
-    assert_eq!(started(&server), [0u64; 0], "nobody asked for a rung");
+    assert_eq!(started(&server, "studio"), [0u64; 0], "nobody asked for a rung");
 
     // Whoever asks first gets the source until the rung is there.
     shows(&server, "240p", 240).await;
-    assert_eq!(started(&server).len(), 1);
+    assert_eq!(started(&server, "studio").len(), 1);
     let gone = || async { server.logged("no rungs of studio are made now") };
     until("it is made no more when nobody asks", SOON, gone).await;
     shows(&server, "144p", 144).await;
-    assert_eq!(started(&server).len(), 2);
+    assert_eq!(started(&server, "studio").len(), 2);
     server.assert_calm();
 }
 
@@ -148,9 +160,9 @@ async fn a_transcoder_that_is_killed_or_stopped_costs_rungs_for_a_moment_and_the
     let _share = share().await;
     let server = Server::start(&[RUNGS, ALWAYS]).await;
     let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
-    until("the rungs are made", SOON, || async { (started(&server).len() == 1).then_some(()) }).await;
+    let mut pid = transcoder(&server, "studio", 1).await;
     let options = Options {
-        watch: Duration::from_secs(35),
+        watch: Duration::from_secs(45),
         wait: Duration::from_secs(15),
         probes: false,
         ..Options::new(server.playlist("studio"))
@@ -159,9 +171,8 @@ async fn a_transcoder_that_is_killed_or_stopped_costs_rungs_for_a_moment_and_the
     let watching = tokio::spawn(millrace_hls_checker::run(options));
     shows(&server, "240p", 240).await;
     for (name, nth) in [("KILL", 2), ("STOP", 3)] {
-        signal(*started(&server).last().unwrap(), name);
-        until("another one is started", SOON, || async { (started(&server).len() == nth).then_some(()) })
-            .await;
+        signal(pid, name);
+        pid = transcoder(&server, "studio", nth).await;
         shows(&server, "240p", 240).await;
         shows(&server, "144p", 144).await;
     }
@@ -184,6 +195,7 @@ async fn the_player_goes_down_and_up_with_the_line() {
     let server = Server::start(&[RUNGS, ALWAYS]).await;
     let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
     until("the broadcast runs", SOON, || fetch(server.playlist("studio"))).await;
+    transcoder(&server, "studio", 1).await;
     let (origin, shots) = (server.url(""), std::env::var("MILLRACE_TEST_SHOTS").unwrap_or_default());
     // The source has 0.8 Mbit/s and its sound; how soon is for `make bench`.
     let arguments = ["--origin", &origin, "--channel", "studio", "--slow", "450000", "--shots", &shots];
