@@ -52,7 +52,15 @@ function line(to) {
     server.on('close', () => servers.delete(server));
     server.on('error', () => client.destroy());
     client.on('error', () => server.destroy());
-    client.on('close', () => server.destroy());
+    client.on('close', () => {
+      server.destroy();
+      // What nobody wants any more is not sent any more: a real sender has most of it yet.
+      for (let at = waiting.length - 1; at >= 0; at -= 1) {
+        if (waiting[at].client !== client) continue;
+        queued -= waiting[at].bytes.length;
+        waiting.splice(at, 1);
+      }
+    });
     client.pipe(server);
   });
   setInterval(send, STEP);
