@@ -186,6 +186,10 @@ impl Lane {
         if self.shed.is_some_and(|(at, _)| now.saturating_duration_since(at) < BLAMELESS) {
             (self.shed, self.shed_until) = (None, None);
         }
+    }
+
+    /// What the transcoder said is no more of use.
+    pub(super) fn forget_transcoder(&mut self) {
         (self.video, self.done) = (None, i64::MIN);
     }
 

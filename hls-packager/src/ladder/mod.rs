@@ -392,16 +392,21 @@ impl Ladder {
         }
     }
 
-    /// The transcoder ended, or was ended.
-    pub fn handle_child_gone(&mut self, now: Instant) {
+    /// The transcoder died, or was killed because it hung: the machine was not what was too slow.
+    pub fn handle_child_died(&mut self, now: Instant) {
+        self.lanes.iter_mut().for_each(|lane| lane.forgive(now));
+        self.handle_child_stopped(now);
+    }
+
+    /// The transcoder was stopped because no rung is made.
+    pub fn handle_child_stopped(&mut self, now: Instant) {
         self.now = self.now.max(Some(now));
         self.child = None;
         self.orders.clear();
         self.drain();
         for index in 0..self.lanes.len() {
             self.give_up(index);
-            // It was not the machine that was too slow.
-            self.lanes[index].forgive(now);
+            self.lanes[index].forget_transcoder();
         }
         self.drain();
         self.describe();

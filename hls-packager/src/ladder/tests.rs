@@ -138,7 +138,7 @@ impl Show {
 
     fn kill_transcoder(&mut self) {
         self.transcoder = None;
-        self.ladder.handle_child_gone(self.now);
+        self.ladder.handle_child_died(self.now);
         self.drain();
     }
 
@@ -380,6 +380,26 @@ fn a_machine_that_cannot_keep_up_sheds_the_most_expensive_rung_first() {
     show.end();
     assert_aligned(&show, LOW);
     assert_aligned(&show, LOWER);
+}
+
+#[test]
+fn a_machine_that_makes_no_rung_in_time_is_left_alone_for_a_while() {
+    let encoder = Encoder::new(30, 1);
+    let mut show = Show::new(config(LadderMode::Always));
+    show.start_transcoder(30);
+    show.join(&encoder);
+    show.play(&encoder, 0, 6_500);
+    show.ladder.handle_overload(show.now);
+    show.ladder.handle_overload(show.now);
+    show.drain();
+    assert!(!show.ladder.wants_child(show.now) && !show.ladder.is_made());
+    show.transcoder = None;
+    show.ladder.handle_child_stopped(show.now);
+    show.play(&encoder, 6_500, 35_000);
+    assert!(!show.ladder.wants_child(show.now), "not before half a minute is over");
+    show.play(&encoder, 35_000, 37_000);
+    assert!(show.ladder.wants_child(show.now));
+    show.end();
 }
 
 #[test]

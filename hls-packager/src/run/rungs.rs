@@ -103,7 +103,8 @@ impl Rungs {
                 let now = Instant::now();
                 let next = self.back_off.ended(now);
                 self.pause = Some(next);
-                self.forget_child(now);
+                self.forget_child();
+                self.ladder.handle_child_died(now);
                 metrics::counter!("millrace_transcoder_ends_total").increment(1);
                 warn!(
                     stream.id = %self.channel, err = ?end,
@@ -114,10 +115,9 @@ impl Rungs {
         }
     }
 
-    fn forget_child(&mut self, now: Instant) {
+    fn forget_child(&mut self) {
         self.child = None;
         self.cpu.forget();
-        self.ladder.handle_child_gone(now);
     }
 
     /// Starts and stops the transcoder as it is wanted, and hands it its orders.
@@ -128,7 +128,8 @@ impl Rungs {
             self.start(now);
         } else if !wanted && self.child.is_some() && !self.ladder.is_made() {
             info!(stream.id = %self.channel, "no rungs of {} are made now", self.channel);
-            self.forget_child(now);
+            self.forget_child();
+            self.ladder.handle_child_stopped(now);
         }
         while let Some(order) = self.ladder.poll_order() {
             let Some(child) = &self.child else { continue };
