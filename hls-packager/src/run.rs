@@ -39,7 +39,7 @@ use crate::transcode::stills::{BroadcastStills, StillsService};
 use crate::window::{Window, WindowStart, first_msn};
 use cpu::{CpuBudget, CpuShare};
 use rungs::{Rungs, Said, Transcoding};
-use sound::Sound;
+use sound::{LAST_SOUND, Sound};
 
 /// Refusals that may wait for ingest: a publisher is refused once.
 const REPLIES: usize = 4;
@@ -226,6 +226,8 @@ struct BroadcastTask {
     stills: Option<StillsTurn>,
     published: Option<Arc<Broadcast>>,
     publisher: Option<Publisher>,
+    /// The publisher has gone; until then its last sound may come, and nothing else is taken.
+    leaving: Option<Instant>,
     reports: u32,
     viewers: u64,
     /// When a request last waited for the main rendition, and for the one of audio alone.
@@ -311,6 +313,7 @@ impl BroadcastTask {
             prefix,
             published: None,
             publisher: None,
+            leaving: None,
             reports: 0,
             viewers: 0,
             awaited: [None; 2],
@@ -390,7 +393,7 @@ impl BroadcastTask {
         report.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let rungs_due = self.rungs.as_ref().and_then(Rungs::poll_timeout);
-            let due = self.packager.poll_timeout().into_iter().chain(rungs_due).min();
+            let due = [self.packager.poll_timeout(), rungs_due, self.leaving].into_iter().flatten().min();
             // A deadline that moves back with every tag is only looked at when the old one is reached.
             if let Some(at) = due
                 && armed.is_none_or(|armed| at < armed)
@@ -409,7 +412,7 @@ impl BroadcastTask {
                 said = next_of(&mut self.rungs) => self.hear(said),
                 said = next_sound(&mut self.sound) => self.hear_sound(said),
                 _ = report.tick() => self.report(),
-                item = self.feed.recv() => {
+                item = self.feed.recv(), if self.leaving.is_none() => {
                     let Some(item) = item else { return self.end() };
                     if let Some(end) = self.take_in_a_row(item) {
                         return end;
@@ -423,6 +426,9 @@ impl BroadcastTask {
     }
 
     fn handle_timeout(&mut self) {
+        if self.leaving.is_some_and(|until| until <= Instant::now()) {
+            self.publisher_left();
+        }
         self.packager.handle_timeout(Instant::now());
         if let Some(rungs) = &mut self.rungs {
             rungs.handle_timeout();
@@ -464,7 +470,7 @@ impl BroadcastTask {
     fn take_in_a_row(&mut self, first: FeedItem) -> Option<End> {
         let mut end = self.take(first);
         for _ in 1..ITEMS_IN_A_ROW {
-            if end.is_some() {
+            if end.is_some() || self.leaving.is_some() {
                 break;
             }
             self.publish();
@@ -490,13 +496,21 @@ impl BroadcastTask {
                 self.packager.handle_publisher_joined(now);
             }
             FeedItem::PublisherLeft => {
-                self.publisher = None;
-                self.forget_sound();
-                self.packager.handle_publisher_left(now);
+                if self.sound.as_mut().is_some_and(Sound::finish) {
+                    self.leaving = Some(now + LAST_SOUND);
+                } else {
+                    self.publisher_left();
+                }
             }
             FeedItem::Tag { tag, arrived } => self.take_tag(arrived, tag),
         }
         None
+    }
+
+    fn publisher_left(&mut self) {
+        (self.publisher, self.leaving) = (None, None);
+        self.forget_sound();
+        self.packager.handle_publisher_left(Instant::now());
     }
 
     fn end(&self) -> End {
@@ -535,8 +549,9 @@ impl BroadcastTask {
             Some(sound) if !is_refused => sound.take(tag),
             _ => Some(tag),
         };
-        if let Some(tag) = tag {
-            self.package_tag(arrived, tag);
+        match tag {
+            Some(tag) => self.package_tag(arrived, tag),
+            None => self.packager.expect_audio(),
         }
     }
 
@@ -551,9 +566,13 @@ impl BroadcastTask {
 
     fn hear_sound(&mut self, said: sound::Said) {
         let Some(sound) = &mut self.sound else { return };
+        let was_last = matches!(said, sound::Said::End(_));
         match sound.hear(said) {
             Ok(tags) => tags.into_iter().for_each(|tag| self.package_tag(Instant::now(), tag)),
             Err(refusal) => self.refuse(&refusal),
+        }
+        if was_last && self.leaving.is_some() {
+            self.publisher_left();
         }
     }
 

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use millrace_test_services::free_port;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
@@ -57,8 +58,9 @@ pub(crate) fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
         .current_dir(data)
         .env_clear()
         .env("MILLRACE_DATA_DIR", data)
-        .env("MILLRACE_HTTP_ADDR", "127.0.0.1:0")
-        .env("MILLRACE_RTMP_ADDR", "127.0.0.1:0")
+        // Tests that start it again on the same ports find them free.
+        .env("MILLRACE_HTTP_ADDR", free_address())
+        .env("MILLRACE_RTMP_ADDR", free_address())
         .env("MILLRACE_METRICS_ADDR", "127.0.0.1:0")
         .env("MILLRACE_PUBLISH_AUTH", "open")
         .env("MILLRACE_LOG_FORMAT", "json")
@@ -359,9 +361,13 @@ pub(crate) fn with_roles(data: &Path, settings: &[(&str, &str)], roles: &str) ->
     let mut command = command(data, settings);
     command.args(["--roles", roles]);
     if !roles.contains("api") {
-        command.env("MILLRACE_HTTP_ADDR", "127.0.0.1:0").env_remove("MILLRACE_HTTPS_ADDR");
+        command.env("MILLRACE_HTTP_ADDR", free_address()).env_remove("MILLRACE_HTTPS_ADDR");
     }
     command
+}
+
+fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// A folder for what a test keeps while it runs.

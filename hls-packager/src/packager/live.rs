@@ -14,6 +14,7 @@ use millrace_core::time::Timescale;
 
 use super::audio_part::{AudioPart, AudioSample, audio_run};
 use super::program::{Program, Segment};
+use super::publisher::Ready;
 use super::silence::Silence;
 use super::{PackagerConfig, Watched};
 use crate::cmaf::fragment::{Run, Sample, write_fragment};
@@ -152,22 +153,21 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Goes live where the program's line ends; `first` is the time on the publisher's line that this is, and `seen`
-    /// when its unit arrived.
+    /// Goes live where the program's line ends, with what the publisher is ready with.
     pub(super) fn begin(
         tracks: Tracks,
-        first: i64,
-        (seen, now): (Instant, Instant),
+        ready: &Ready,
+        now: Instant,
         config: &PackagerConfig,
         program: &mut Program,
         out: &mut VecDeque<Output>,
     ) -> Self {
         tracks.tap(config.tap, out);
-        program.start_segment(Some(seen), true, Some(tracks.inits()), out);
+        program.start_segment(Some(ready.seen), true, Some(tracks.inits()), out);
         let start = program.end();
-        let silence = tracks.audio.clone().map(|audio| Silence::new(audio, start, seen));
+        let silence = tracks.audio.clone().map(|audio| Silence::new(audio, start, ready.sound_since));
         Self {
-            shift: program.end().saturating_sub(first),
+            shift: program.end().saturating_sub(ready.first),
             tracks,
             part: VideoPart::default(),
             video_end: None,

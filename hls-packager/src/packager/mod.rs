@@ -166,6 +166,13 @@ impl Packager {
         self.publisher = (!self.ended).then(|| Publisher::new(&self.config));
     }
 
+    /// The current publisher has sound that is made into something else first: its sequence header comes later than an encoder's.
+    pub fn expect_audio(&mut self) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.expect_audio();
+        }
+    }
+
     /// Takes one tag of the current publisher. `arrived` is when its last byte was read.
     ///
     /// # Errors
@@ -271,8 +278,7 @@ impl Packager {
             self.open(&tracks);
         }
         let Some(program) = &mut self.program else { return };
-        let live =
-            Live::begin(tracks, ready.first, (ready.seen, now), &self.config, program, &mut self.outputs);
+        let live = Live::begin(tracks, &ready, now, &self.config, program, &mut self.outputs);
         self.live = Some(live);
         self.announce_renditions();
         for unit in queue {

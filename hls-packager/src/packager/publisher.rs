@@ -11,6 +11,8 @@ use crate::timeline::{AudioClock, FrameGrid, FrameRate, Timeline, Track};
 
 /// How long to wait for the second track's sequence header, or for enough frames to measure their rate.
 const WAIT_FOR_TRACKS: Duration = Duration::from_millis(500);
+/// The same for a track that a process makes first, which a busy machine takes a while to start.
+const WAIT_FOR_MADE_TRACK: Duration = Duration::from_secs(3);
 /// How long to wait for a first keyframe before audio goes on air alone.
 const WAIT_FOR_SYNC: Duration = Duration::from_secs(3);
 /// Pictures that must be there to go on air without a frame rate.
@@ -57,6 +59,8 @@ pub(super) struct Ready {
     pub(super) first: i64,
     /// When that unit arrived.
     pub(super) seen: Instant,
+    /// Since when both that unit and the audio track are here.
+    pub(super) sound_since: Instant,
 }
 
 /// A publisher.
@@ -70,8 +74,12 @@ pub(super) struct Publisher {
     clock: Option<AudioClock>,
     video: Option<Arc<VideoConfig>>,
     audio: Option<Arc<AudioConfig>>,
+    /// When that came.
+    audio_since: Option<Instant>,
     /// What `onMetaData` announced: video, audio.
     announced: Option<(bool, bool)>,
+    /// Whether audio is on its way although nothing of it is here.
+    expects_audio: bool,
     nominal: Option<FrameRate>,
     /// When the first configuration came (or the first unit after a silence); the wait counts from there.
     since: Option<Instant>,
@@ -92,7 +100,9 @@ impl Publisher {
             clock: None,
             video: None,
             audio: None,
+            audio_since: None,
             announced: None,
+            expects_audio: false,
             nominal: None,
             since: None,
             impatient: false,
@@ -113,7 +123,12 @@ impl Publisher {
     pub(super) fn set_audio(&mut self, now: Instant, config: Arc<AudioConfig>) {
         self.clock = Some(AudioClock::new(config.scale, config.frame_samples));
         self.audio = Some(config);
+        self.audio_since = Some(now);
         self.since.get_or_insert(now);
+    }
+
+    pub(super) fn expect_audio(&mut self) {
+        self.expects_audio = true;
     }
 
     pub(super) fn set_metadata(&mut self, video: bool, audio: bool, frame_rate: Option<f64>) {
@@ -233,10 +248,12 @@ impl Publisher {
     /// Whether it is time to go on air, and with what. A program that is open already needs no frame rate.
     pub(super) fn ready(&self, now: Instant, open: bool) -> Option<Ready> {
         let waited = now.saturating_duration_since(self.since?);
-        let late = self.impatient || waited >= WAIT_FOR_TRACKS;
+        let audio_is_made = self.expects_audio && self.audio.is_none();
+        let patience = if audio_is_made { WAIT_FOR_MADE_TRACK } else { WAIT_FOR_TRACKS };
+        let late = self.impatient || waited >= patience;
         let (video_announced, audio_announced) = self.announced.unwrap_or((true, true));
-        let complete =
-            (self.video.is_some() || !video_announced) && (self.audio.is_some() || !audio_announced);
+        let has_audio = self.audio.is_some() || !(audio_announced || audio_is_made);
+        let complete = (self.video.is_some() || !video_announced) && has_audio;
         if !complete && !late {
             return None;
         }
@@ -250,6 +267,7 @@ impl Publisher {
                 audio,
                 first: picture.dts,
                 seen: picture.arrived,
+                sound_since: self.audio_since.map_or(picture.arrived, |since| since.max(picture.arrived)),
             });
         }
         if self.video.is_some() && !self.impatient && waited < WAIT_FOR_SYNC {
@@ -258,7 +276,8 @@ impl Publisher {
         let first = self.waiting.front()?;
         match first {
             Unit::Audio(unit) => {
-                Some(Ready { video: false, audio: true, first: unit.at(), seen: unit.arrived })
+                let (first, seen) = (unit.at(), unit.arrived);
+                Some(Ready { video: false, audio: true, first, seen, sound_since: seen })
             }
             Unit::Video(_) => None,
         }
@@ -267,6 +286,9 @@ impl Publisher {
     /// When [`Self::ready`] may change its mind without another unit.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let since = self.since?;
-        [WAIT_FOR_TRACKS, WAIT_FOR_SYNC].into_iter().map(|wait| since + wait).find(|due| *due > now)
+        [WAIT_FOR_TRACKS, WAIT_FOR_SYNC, WAIT_FOR_MADE_TRACK]
+            .into_iter()
+            .map(|wait| since + wait)
+            .find(|due| *due > now)
     }
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "shell: reads the clock")]
 
 use std::future::pending;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use millrace_core::flv::{FlvTag, TagKind};
@@ -15,8 +15,11 @@ use crate::demux::mp3_frames;
 use crate::transcode::back_off::BackOff;
 use crate::transcode::child::{self, Child, ChildEnd, NotSent, Program};
 
-/// Frames that may wait for the transcoder: more than a second. One that is further behind does not work.
-const ORDERS: usize = 64;
+/// Frames that may wait for the transcoder: those of more than six seconds, for a busy machine takes some to start it. One that
+/// is further behind does not work.
+const ORDERS: usize = 256;
+/// How long the last sound of a publisher who has gone is waited for.
+pub(super) const LAST_SOUND: Duration = Duration::from_secs(1);
 /// Frames that may wait for the broadcast's task.
 const REPORTS: usize = 256;
 /// Ticks of the transcoder in a millisecond.
@@ -40,13 +43,15 @@ pub(super) struct Sound {
     back_off: BackOff,
     /// Not before then is a process started.
     pause: Option<Instant>,
+    /// Whether the process was told that nothing more comes.
+    finishing: bool,
     made: Made,
 }
 
 impl Sound {
     pub(super) fn new(channel: ChannelName, program: Program) -> Self {
         let (back_off, made) = (BackOff::default(), Made::default());
-        Self { channel, program, child: None, back_off, pause: None, made }
+        Self { channel, program, child: None, back_off, pause: None, finishing: false, made }
     }
 
     /// Takes a tag of MP3. Any other is handed back.
@@ -89,9 +94,18 @@ impl Sound {
         }
     }
 
+    /// The publisher sends no more. Answers whether sound of what it sent may still come: until [`Said::End`] is heard, or
+    /// for [`LAST_SOUND`].
+    pub(super) fn finish(&mut self) -> bool {
+        let Some(child) = &mut self.child else { return false };
+        child.close();
+        self.finishing = true;
+        true
+    }
+
     /// The publisher has gone: nothing of its sound comes any more.
     pub(super) fn forget(&mut self) {
-        self.child = None;
+        (self.child, self.finishing) = (None, false);
         self.made = Made::default();
     }
 
@@ -110,6 +124,10 @@ impl Sound {
     pub(super) fn hear(&mut self, said: Said) -> Result<Vec<FlvTag>, String> {
         match said {
             Said::Report(report) => self.made.tags(report),
+            Said::End(_) if self.finishing => {
+                self.forget();
+                Ok(Vec::new())
+            }
             Said::End(end) => {
                 let now = Instant::now();
                 let next = self.back_off.ended(now);

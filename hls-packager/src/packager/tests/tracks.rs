@@ -64,6 +64,42 @@ fn without_metadata_the_second_track_is_waited_for_but_not_long() {
 }
 
 #[test]
+fn sound_that_is_made_late_is_all_there_and_that_which_never_is_costs_three_seconds() {
+    let encoder = Encoder::new(30, 1);
+    let mut run = Run::new(PackagerConfig::default());
+    let mut headers = encoder.headers();
+    let sequence_header = headers.pop().unwrap();
+    run.packager.handle_publisher_joined(run.now);
+    headers.into_iter().for_each(|tag| run.tag(tag).unwrap());
+    let (sounds, pictures): (Vec<_>, Vec<_>) =
+        encoder.media(0, 2_500).into_iter().partition(|(_, tag)| tag.kind == TagKind::Audio);
+    run.packager.expect_audio();
+    run.play_tags(0, 2_500, pictures);
+    assert!(run.checker.opened.is_none(), "it is waited for");
+    run.tag(sequence_header).unwrap();
+    sounds.into_iter().for_each(|(_, tag)| run.tag(tag).unwrap());
+    run.play(&encoder, 2_500, 10_000);
+    run.end();
+    assert_eq!(names(&run)[0].1, ["avc1.64001e", "mp4a.40.2"]);
+    assert_eq!(run.checker.inits.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    for rendition in [0, 1] {
+        count(0, &numbers(&run, rendition, 2));
+        assert_eq!(numbers(&run, rendition, 2).len(), 469);
+        assert!(silence(&run, rendition).is_empty());
+    }
+    count(0, &numbers(&run, 0, 1));
+
+    let encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
+    let mut run = Run::new(PackagerConfig::default());
+    run.join(&encoder);
+    run.packager.expect_audio();
+    run.play(&encoder, 0, 5_000);
+    run.end();
+    assert_eq!(run.part_times[0], Duration::from_secs(3));
+    assert_eq!(numbers(&run, 0, 1).len(), 150);
+}
+
+#[test]
 fn sound_that_starts_later_joins_the_picture_at_a_keyframe() {
     let mut encoder = Encoder { audio: None, ..Encoder::new(30, 1) };
     let mut run = Run::new(PackagerConfig::default());
