@@ -394,6 +394,7 @@ async fn people(
             rtmps_port: addresses.rtmps.or(config.rtmps_addr).map(|addr| addr.port()),
         },
         playback,
+        ladder: config.transcode.ladder.plan(),
     };
     let state = millrace_api::ApiState::new(setup).await.context("failed to prepare accounts")?;
     Ok(state.with_studio(studio))
@@ -423,7 +424,9 @@ impl PublishAuthority for Keys {
     fn authorise(&self, attempt: PublishAttempt) -> Authorising<'_> {
         Box::pin(async move {
             match self.0.authorise(attempt.key.expose(), attempt.peer.ip()).await {
-                Ok(Granted { channel, key, access }) => Ok(PublishGrant { channel, key: Some(key), access }),
+                Ok(Granted { channel, key, access, ladder }) => {
+                    Ok(PublishGrant { channel, key: Some(key), access, ladder })
+                }
                 Err(refused) => {
                     Err(PublishRefusal { reason: refused.label(), sentence: refused.to_string() })
                 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use millrace_core::bus::{Bus, Topic, traced};
 use millrace_core::event::{EventBody, KeyRevoked};
 use millrace_core::ids::{ChannelName, StreamKeyId};
+use millrace_core::ladder::ChannelLadder;
 use millrace_core::places::subscriber;
 use millrace_core::playback::Access;
 use millrace_store::{Store, StoreError};
@@ -49,6 +50,8 @@ pub struct Granted {
     pub key: StreamKeyId,
     /// Whether what is published needs a playback token.
     pub access: Access,
+    /// What the channel wants of rungs.
+    pub ladder: ChannelLadder,
 }
 
 /// Why a key may not publish. `Display` is the sentence for the person at the encoder.
@@ -299,7 +302,12 @@ impl KeyAuthority {
         if owner.role < Role::Streamer {
             return Ok(Err(Refused::NotAllowed));
         }
-        let granted = Granted { channel: channel.name, key: key.id, access: channel.playback.access() };
+        let granted = Granted {
+            channel: channel.name,
+            key: key.id,
+            access: channel.playback.access(),
+            ladder: channel.ladder,
+        };
         let keys = self.keys.clone();
         // The publish does not wait for the note of its use, and does not need it.
         tokio::spawn(async move {
@@ -350,12 +358,14 @@ impl KeyAuthority {
 mod tests {
     use super::*;
     use crate::channels::testing::Site;
+    use crate::channels::{ChannelEdit, LadderChoice, LadderEdit};
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     fn granted(number: u128) -> Granted {
         let key = StreamKeyId(uuid::Uuid::from_u128(number));
-        Granted { channel: "studio".parse().unwrap(), key, access: Access::Open }
+        let channel = "studio".parse().unwrap();
+        Granted { channel, key, access: Access::Open, ladder: ChannelLadder::default() }
     }
 
     #[test]
@@ -419,11 +429,20 @@ mod tests {
         let authority = KeyAuthority::new(site.store.clone(), 100);
         let ada = site.person("ada").await;
         let studio = site.channel("studio", &ada).await;
+        let rungs = LadderEdit { mode: LadderChoice::Off, rungs: None };
+        let edit = ChannelEdit { ladder: Some(rungs), ..ChannelEdit::default() };
+        let studio = site.channels.update(studio.id, &edit).await.unwrap();
+        assert!(!studio.ladder.is_default());
         let key = site.key(&studio, 1).await;
         let revoked = site.key(&studio, 2).await;
         site.keys.revoke(studio.id, revoked.id, 1).await.unwrap();
         let ask = async |key: &str| authority.authorise(key, HOME).await;
-        let granted = Granted { channel: studio.name.clone(), key: key.id, access: Access::Open };
+        let granted = Granted {
+            channel: studio.name.clone(),
+            key: key.id,
+            access: Access::Open,
+            ladder: studio.ladder.clone(),
+        };
         assert_eq!(ask("secret-1").await, Ok(granted));
         assert_eq!(ask("").await, Err(Refused::NoKey));
         assert_eq!(ask("secret-9").await, Err(Refused::UnknownKey));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use millrace_core::bus::{Bus, Subscriptions, Topic, traced};
 use millrace_core::event::{Event, EventBody, STREAM_UPDATE_INTERVAL, SessionRevoked, StoppedBy};
 use millrace_core::ids::{ChannelName, SessionId, UserId};
+use millrace_core::ladder::LadderPlan;
 use millrace_core::viewers::ViewerSketch;
 use millrace_store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -78,6 +79,8 @@ pub struct Setup {
     pub ingest: IngestAddress,
     /// Hands out addresses of broadcasts.
     pub playback: PlaybackLinks,
+    /// The rungs of broadcasts whose channels say nothing else.
+    pub ladder: LadderPlan,
 }
 
 /// What the handlers share. Clones share it.
@@ -354,6 +357,12 @@ impl ApiState {
         &self.shared.setup.playback
     }
 
+    /// The rungs that the site makes.
+    #[must_use]
+    pub fn ladder(&self) -> &LadderPlan {
+        &self.shared.setup.ladder
+    }
+
     /// Whether cookies are for https only.
     #[must_use]
     pub fn secure(&self) -> bool {
@@ -572,6 +581,7 @@ pub(crate) mod testing {
                 site: SiteConfig::default(),
                 ingest: IngestAddress::default(),
                 playback,
+                ladder: LadderPlan::default(),
             };
             change(&mut setup);
             let mut state = Self::new(setup).await.unwrap();

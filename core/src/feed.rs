@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::flv::FlvTag;
 use crate::ids::{BroadcastId, ChannelName, ConnectionId};
+use crate::ladder::ChannelLadder;
 use crate::playback::Access;
 use crate::time::RtmpMillis;
 use crate::trace::Cause;
@@ -80,6 +81,8 @@ pub struct BroadcastStart {
     pub channel: ChannelName,
     /// Whether its media needs a playback token when it begins; `channel.updated.v1` says when that changes.
     pub access: Access,
+    /// What its channel wants of rungs. It stays until the broadcast is over.
+    pub ladder: ChannelLadder,
 }
 
 /// Takes new broadcasts from ingest. The packager's shell implements it, and so do tests.

@@ -19,6 +19,7 @@ pub mod event;
 pub mod feed;
 pub mod flv;
 pub mod ids;
+pub mod ladder;
 pub mod nodes;
 pub mod places;
 pub mod playback;

@@ -19,6 +19,7 @@ use millrace_core::feed::{
 };
 use millrace_core::flv::FlvTag;
 use millrace_core::ids::{ChannelName, ConnectionId, NodeName};
+use millrace_core::ladder::LadderMode;
 use millrace_core::playback::Access;
 use millrace_core::trace::{Cause, Span};
 use tokio::sync::mpsc;
@@ -28,7 +29,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::demux::{Demuxer, mp3_frames};
-use crate::ladder::LadderMode;
+use crate::ladder::LadderConfig;
 use crate::model::{Output, Part, RenditionId};
 use crate::origin::{Broadcast, Origin};
 use crate::packager::{Packager, PackagerConfig, PackagerError, PackagerStart, Watched};
@@ -69,7 +70,9 @@ struct Shared {
     source: String,
     /// One part in so many has a span.
     trace_parts: u32,
-    /// `None` where no rungs are made.
+    /// What the site makes of rungs.
+    ladder: LadderConfig,
+    /// `None` where no rungs can be made.
     transcoding: Option<Transcoding>,
     /// What makes AAC of MP3, where there is a transcoder.
     transcoder: Option<Program>,
@@ -106,7 +109,8 @@ impl PackagerService {
         Self(Arc::new(Shared {
             stills,
             trace_parts: config.trace_parts,
-            transcoding: program.as_ref().and_then(|program| transcoding(transcode, program)),
+            transcoding: program.as_ref().map(|program| transcoding(&transcode.ladder, program)),
+            ladder: transcode.ladder.clone(),
             transcoder: program,
             began: tokio::time::Instant::now(),
             config,
@@ -284,11 +288,7 @@ impl BroadcastTask {
             first_msn: first_msn(unix_seconds, remembered.next_msn),
         };
         let updates = spawn_reporter(&shared.bus, 1);
-        let rungs = shared.transcoding.as_ref().map(|transcoding| {
-            let Transcoding { ladder, program, cpu } = transcoding;
-            let cpu = CpuShare::new(Arc::clone(cpu));
-            Rungs::new(start.channel.clone(), ladder.clone(), program.clone(), cpu)
-        });
+        let rungs = rungs_of(&shared, &start);
         let sound =
             shared.transcoder.as_ref().map(|program| Sound::new(start.channel.clone(), program.clone()));
         let packager_config = PackagerConfig { tap: rungs.is_some(), ..shared.config.packager() };
@@ -766,14 +766,36 @@ fn transcoder(config: &TranscodeConfig) -> Option<Program> {
     }
 }
 
-/// What makes rungs, if they are wanted.
-fn transcoding(config: &TranscodeConfig, program: &Program) -> Option<Transcoding> {
-    if config.ladder.mode == LadderMode::Off {
-        return None;
-    }
+/// What makes rungs.
+fn transcoding(config: &LadderConfig, program: &Program) -> Transcoding {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let cpu = Arc::new(CpuBudget::new(config.ladder.max_cpu_percent, processors));
-    Some(Transcoding { ladder: config.ladder.clone(), program: program.clone(), cpu })
+    let cpu = Arc::new(CpuBudget::new(config.max_cpu_percent, processors));
+    Transcoding { program: program.clone(), cpu }
+}
+
+/// The rungs of a broadcast, if its channel has some.
+fn rungs_of(shared: &Shared, start: &BroadcastStart) -> Option<Rungs> {
+    let BroadcastStart { channel, ladder, .. } = start;
+    let gone = ladder.wish.gone(&shared.ladder.plan()).join(", ");
+    if !gone.is_empty() {
+        warn!(
+            stream.id = %channel, rungs = gone,
+            "{channel} wants rungs that this site does not have: {gone}. It goes without them; choose others in its settings"
+        );
+    }
+    let config = shared.ladder.of_channel(ladder)?;
+    let Some(Transcoding { program, cpu }) = &shared.transcoding else {
+        // Of what the site makes it was said at the start.
+        if shared.ladder.mode == LadderMode::Off {
+            warn!(
+                stream.id = %channel,
+                "{channel} wants rungs, and there is no transcoder. Install millrace-transcoder beside the server, or say where \
+                 it is in transcode.program"
+            );
+        }
+        return None;
+    };
+    Some(Rungs::new(channel.clone(), config, program.clone(), CpuShare::new(Arc::clone(cpu))))
 }
 
 /// Publishes reports, of which `waiting` may wait, so that a slow bus holds up neither media nor the reports of others. Ends

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use millrace_core::ids::{ChannelName, StreamKey, StreamKeyId};
+use millrace_core::ladder::ChannelLadder;
 use millrace_core::playback::Access;
 
 /// Somebody wants to publish.
@@ -29,6 +30,8 @@ pub struct PublishGrant {
     pub key: Option<StreamKeyId>,
     /// Whether what is published needs a playback token.
     pub access: Access,
+    /// What the channel wants of rungs; where channels have no settings, what the site makes.
+    pub ladder: ChannelLadder,
 }
 
 /// Why not.
@@ -62,7 +65,10 @@ impl PublishAuthority for OpenAuthority {
                     .to_owned(),
             }),
             key => match key.parse() {
-                Ok(channel) => Ok(PublishGrant { channel, key: None, access: Access::Open }),
+                Ok(channel) => {
+                    let (access, ladder) = (Access::Open, ChannelLadder::default());
+                    Ok(PublishGrant { channel, key: None, access, ladder })
+                }
                 Err(_) => Err(PublishRefusal {
                     reason: "bad_key",
                     sentence:

@@ -15,6 +15,7 @@ use millrace_core::event::{
 };
 use millrace_core::feed::{BroadcastSink, BroadcastStart, FeedHandle, FeedItem, FeedReply, FeedSender};
 use millrace_core::ids::{BroadcastId, ChannelName, ConnectionId, NodeName};
+use millrace_core::ladder::ChannelLadder;
 use millrace_core::nodes::Elsewhere;
 use millrace_core::playback::Access;
 use millrace_core::trace::Cause;
@@ -64,6 +65,8 @@ struct Connection {
     link: Link,
     /// What a broadcast that it begins needs to be fetched.
     access: Access,
+    /// The rungs of a broadcast that it begins.
+    ladder: ChannelLadder,
 }
 
 /// What reaches the task.
@@ -197,8 +200,8 @@ impl Broadcasts {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(ToBroadcasts::Publish { connection, grant, link }) => {
-                        let PublishGrant { channel, key, access } = grant;
-                        self.connections.insert(connection, Connection { link, access });
+                        let PublishGrant { channel, key, access, ladder } = grant;
+                        self.connections.insert(connection, Connection { link, access, ladder });
                         let publish = Command::Publish { connection, channel, key };
                         self.registry.handle_command(Instant::now(), publish);
                     }
@@ -328,7 +331,8 @@ impl Broadcasts {
         // What the sink starts runs beside the connection: a tag wakes no other thread.
         let _beside = publisher.map(|publisher| publisher.link.runtime.enter());
         let access = publisher.map(|publisher| publisher.access).unwrap_or_default();
-        let start = BroadcastStart { id: broadcast, channel, access };
+        let ladder = publisher.map(|publisher| publisher.ladder.clone()).unwrap_or_default();
+        let start = BroadcastStart { id: broadcast, channel, access, ladder };
         let FeedHandle { items, replies } = self.deps.sink.open(start);
         let (end, ended) = oneshot::channel();
         self.deps.tasks.spawn(attend(items.clone(), replies, ended, self.commands.clone()));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use millrace_core::event::{EventBody, KeyRevoked, StoppedBy, StreamStop};
 use millrace_core::ids::StreamKeyId;
+use millrace_core::ladder::ChannelLadder;
 use millrace_core::playback::Access;
 use millrace_ingest::{Authorising, Config, PublishAttempt, PublishAuthority, PublishGrant};
 use server::{Publisher, Server};
@@ -29,6 +30,7 @@ impl PublishAuthority for NumberedKeys {
             channel: channel.parse().expect("a name"),
             key: Some(key(number.parse().expect("a number"))),
             access: Access::Open,
+            ladder: ChannelLadder::default(),
         };
         Box::pin(std::future::ready(Ok(grant)))
     }

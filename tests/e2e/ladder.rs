@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use millrace_hls_checker::Options;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::decode::decode;
 use crate::fixtures::{PLAIN, Recipe, Video};
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::flv;
 use crate::server::{Server, scratch};
+use crate::streamer::{KEYS, Streamer};
 use crate::wait::{quiet, share, until};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -151,6 +152,52 @@ async fn a_rung_is_made_while_somebody_watches_it() {
     until("it is made no more when nobody asks", SOON, gone).await;
     shows(&server, "144p", 144).await;
     assert_eq!(started(&server, "studio").len(), 2);
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_with_a_ladder_of_its_own_is_beside_one_with_that_of_the_site() {
+    let fixture = crate::browser::looped().fixture().await;
+    let _share = share().await;
+    let no_window = ("MILLRACE_INGEST__RECONNECT_WINDOW", "0s");
+    let ada = Streamer::new(&[KEYS, &[RUNGS, ON_DEMAND, no_window]].concat()).await;
+    let server = &ada.server;
+    let mut publishers = Vec::new();
+    let mut keys = Vec::new();
+    for channel in ["studio", "garage"] {
+        assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": channel }))).await.0, 201);
+        keys.push(ada.key_of(channel).await.1);
+    }
+    let edit =
+        async |ladder: Value| ada.ask("PATCH", "/channels/studio", Some(json!({ "ladder": ladder }))).await;
+    assert_eq!(edit(json!({ "mode": "off" })).await.0, 200);
+    let (status, refusal) = edit(json!({ "mode": "always" })).await;
+    assert!(status == 403 && refusal["detail"].as_str().unwrap().contains("admin"), "{status} {refusal}");
+    for key in &keys {
+        publishers.push(Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url(key)));
+    }
+    let rungs = async |channel: &str| {
+        let what = format!("{channel} runs");
+        let list = until(&what, SOON, || fetch(server.playlist(channel))).await;
+        let names = list.lines().filter_map(|line| line.strip_suffix("p/index.m3u8"));
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(rungs("studio").await, [""; 0]);
+    assert_eq!(rungs("garage").await, ["240", "144"]);
+
+    // The broadcast that runs keeps what it has; the next one has what was chosen.
+    let (status, channel) = edit(json!({ "mode": "site", "rungs": ["144p"] })).await;
+    let effective = json!({ "mode": "on_demand", "rungs": ["144p"] });
+    assert_eq!((status, &channel["ladder"]["effective"]), (200, &effective));
+    assert_eq!(rungs("studio").await, [""; 0]);
+    drop(publishers.remove(0));
+    ada.over().await;
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url(&keys[0]));
+    ada.live().await;
+    assert_eq!(rungs("studio").await, ["144"]);
+    tokio::join!(shows(server, "144p", 144), transcoder(server, "studio", 1));
+    assert_eq!(rungs("garage").await, ["240", "144"]);
+    assert_eq!(started(server, "garage"), [0u64; 0], "nobody asked for one of that");
     server.assert_calm();
 }
 

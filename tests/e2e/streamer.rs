@@ -102,8 +102,13 @@ impl Streamer {
 
     /// A new key: its id and its secret.
     pub(crate) async fn key(&self) -> (String, String) {
-        let (status, key) =
-            self.ask("POST", "/channels/studio/keys", Some(json!({ "name": "ffmpeg" }))).await;
+        self.key_of("studio").await
+    }
+
+    /// The same of another channel.
+    pub(crate) async fn key_of(&self, channel: &str) -> (String, String) {
+        let path = format!("/channels/{channel}/keys");
+        let (status, key) = self.ask("POST", &path, Some(json!({ "name": "ffmpeg" }))).await;
         assert_eq!(status, 201, "{key}");
         (key["id"].as_str().unwrap().to_owned(), key["secret"].as_str().unwrap().to_owned())
     }

@@ -42,7 +42,9 @@ async fn fill(store: &Store) -> (User, Channel) {
     let ada = User { email: Some("ada@example.org".parse().unwrap()), ..person("ada") };
     store.insert(&ada).await.unwrap();
     let title = "Ships $ . \u{0} \u{1f6a2}".to_owned();
-    let studio = Channel { title, tags: vec!["wood".into()], ..channel("studio", ada.id) };
+    let rungs = json!({ "mode": "on_demand", "rungs": ["360p"] });
+    let ladder = serde_json::from_value(json!({ "wish": rungs, "allowed": { "mode": "always" } })).unwrap();
+    let studio = Channel { title, tags: vec!["wood".into()], ladder, ..channel("studio", ada.id) };
     store.insert(&studio).await.unwrap();
     let (user, of) = (ada.id, studio.id);
     keep::<Identity>(store, json!({ "provider": "google", "subject": "1", "user": user, "linked_at": 1 }))

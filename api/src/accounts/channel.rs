@@ -1,6 +1,7 @@
 //! Channels, their stream keys, their broadcasts, and who follows them.
 
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName, StreamKeyId, UserId};
+use millrace_core::ladder::ChannelLadder;
 use millrace_core::playback::Access;
 use millrace_store::{Collection, Document, Index};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Channel {
     /// Who may watch.
     #[serde(default)]
     pub playback: Playback,
+    /// Its rungs, where they are not as the site says.
+    #[serde(default, skip_serializing_if = "ChannelLadder::is_default")]
+    pub ladder: ChannelLadder,
     /// How many follow it; grows and shrinks with [`Follow`] in the same commit.
     #[serde(default)]
     pub followers: i64,

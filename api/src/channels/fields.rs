@@ -4,6 +4,7 @@ use millrace_http::problem::FieldProblem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::ladder::LadderEdit;
 use crate::accounts::{Channel, Playback};
 
 /// Most characters of a title.
@@ -23,7 +24,7 @@ const LANGUAGE_MAX: usize = 11;
 
 /// What is to change; what is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ChannelEdit {
     /// At most 140 characters.
     #[schema(example = "Building a boat, day 12")]
@@ -41,6 +42,11 @@ pub struct ChannelEdit {
     pub description: Option<String>,
     /// Who may watch.
     pub playback: Option<Playback>,
+    /// Its rungs, from the next broadcast on. More than the site makes only an admin of the site may choose.
+    pub ladder: Option<LadderEdit>,
+    /// Whether an admin of the site says so. Its owner then may have as much later.
+    #[serde(skip)]
+    pub by_admin: bool,
 }
 
 impl ChannelEdit {
@@ -64,7 +70,7 @@ impl ChannelEdit {
             keep(self.description.map(|text| paragraphs("/description", &text, DESCRIPTION_MAX)).transpose());
         let tags = self.tags.map(|given| tags(given, &mut wrong));
         if wrong.is_empty() {
-            Ok(Self { title, category, tags, language, description, playback: self.playback })
+            Ok(Self { title, category, tags, language, description, ..self })
         } else {
             Err(wrong)
         }
@@ -84,6 +90,9 @@ impl ChannelEdit {
         put(&mut channel.language, self.language.as_ref());
         put(&mut channel.description, self.description.as_ref());
         put(&mut channel.playback, self.playback.as_ref());
+        let wish = self.ladder.as_ref().map(LadderEdit::wish);
+        put(&mut channel.ladder.wish, wish.as_ref());
+        put(&mut channel.ladder.allowed, wish.as_ref().filter(|_| self.by_admin));
         channel
     }
 }
@@ -175,13 +184,17 @@ fn tags(given: Vec<String>, wrong: &mut Vec<FieldProblem>) -> Vec<String> {
     tags
 }
 
-fn problem(pointer: &str, detail: String) -> FieldProblem {
+pub(super) fn problem(pointer: &str, detail: String) -> FieldProblem {
     FieldProblem { pointer: pointer.to_owned(), detail }
 }
 
 #[cfg(test)]
 mod tests {
+    use millrace_core::ids::UserId;
+
     use super::*;
+    use crate::channels::LadderChoice;
+    use crate::channels::testing::channel;
 
     fn pointers(edit: ChannelEdit) -> Vec<String> {
         edit.cleaned().err().unwrap_or_default().into_iter().map(|problem| problem.pointer).collect()
@@ -195,7 +208,7 @@ mod tests {
             tags: Some(vec!["Wood".into(), " wood".into(), "日本-1".into()]),
             language: Some("ZH-hant-tw".into()),
             description: Some("one\r\ntwo\n".into()),
-            playback: None,
+            ..ChannelEdit::default()
         };
         let cleaned = edit.cleaned().unwrap();
         assert_eq!(cleaned.title.as_deref(), Some("Día 12 — boat"));
@@ -213,7 +226,7 @@ mod tests {
             tags: Some(vec!["fine".into(), String::new(), "two words".into(), "x".repeat(TAG_MAX + 1)]),
             language: Some("english".into()),
             description: Some("\u{202e}".into()),
-            playback: None,
+            ..ChannelEdit::default()
         };
         let expected = ["/title", "/category", "/language", "/description", "/tags/1", "/tags/2", "/tags/3"];
         assert_eq!(pointers(edit), expected);
@@ -222,6 +235,21 @@ mod tests {
         let long =
             ChannelEdit { description: Some("x".repeat(DESCRIPTION_MAX + 1)), ..ChannelEdit::default() };
         assert_eq!(pointers(long), ["/description"]);
+    }
+
+    #[test]
+    fn what_an_admin_says_of_rungs_its_owner_may_have_later() {
+        let rungs = |mode| Some(LadderEdit { mode, rungs: Some(vec!["360p".into()]) });
+        let edit = |mode, by_admin| ChannelEdit { ladder: rungs(mode), by_admin, ..ChannelEdit::default() };
+        let channel = channel("studio", UserId(uuid::Uuid::nil()));
+        let given = edit(LadderChoice::Always, true).applied_to(channel);
+        assert_eq!(given.ladder.wish, rungs(LadderChoice::Always).unwrap().wish());
+        assert_eq!(given.ladder.allowed, given.ladder.wish);
+        let less = edit(LadderChoice::Off, false).applied_to(given.clone());
+        assert_eq!(less.ladder.wish, rungs(LadderChoice::Off).unwrap().wish());
+        assert_eq!(less.ladder.allowed, given.ladder.allowed);
+        let title = ChannelEdit { by_admin: true, ..ChannelEdit::default() };
+        assert_eq!(title.applied_to(less.clone()), less);
     }
 
     #[test]
@@ -238,7 +266,15 @@ mod tests {
 
     #[test]
     fn no_edit_can_change_what_it_must_not() {
-        for body in [r#"{"owner":"x"}"#, r#"{"followers":9}"#, r#"{"title":{"$ne":1}}"#, r#"{"tags":[{}]}"#] {
+        for body in [
+            r#"{"owner":"x"}"#,
+            r#"{"followers":9}"#,
+            r#"{"title":{"$ne":1}}"#,
+            r#"{"tags":[{}]}"#,
+            r#"{"by_admin":true}"#,
+            r#"{"ladder":{"mode":"always","allowed":{"mode":"always"}}}"#,
+            r#"{"ladder":{}}"#,
+        ] {
             assert!(serde_json::from_str::<ChannelEdit>(body).is_err(), "{body} was taken");
         }
     }

@@ -6,6 +6,7 @@ mod follows;
 mod history;
 mod keeper;
 mod keys;
+mod ladder;
 mod recorder;
 mod search;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use follows::{FollowError, Follows};
 pub use history::History;
 pub use keeper::{Owners, keep_history};
 pub use keys::{KeyError, NewKey, StreamKeys};
+pub use ladder::{LadderChoice, LadderEdit, LadderView};
 pub use recorder::{Note, Recorder};
 pub use search::{Place, live_found};
 

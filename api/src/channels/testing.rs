@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make ids")]
 
 use millrace_core::ids::{ChannelId, StreamKeyId, UserId};
+use millrace_core::ladder::ChannelLadder;
 use millrace_store::Store;
 
 use super::{Channels, Follows, History, NewKey, StreamKeys};
@@ -75,6 +76,7 @@ pub(crate) fn channel(name: &str, owner: UserId) -> Channel {
         language: String::new(),
         description: String::new(),
         playback: Playback::Public,
+        ladder: ChannelLadder::default(),
         followers: 0,
         planned: 0,
         moderators: Vec::new(),

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use millrace_core::event::StoppedBy;
 use millrace_core::ids::{BroadcastId, ChannelId, ChannelName};
+use millrace_core::ladder::{ChannelLadder, LadderMode, LadderPlan};
 use millrace_core::playback::Access;
 use millrace_http::problem::{FieldProblem, Problem};
 use millrace_store::Words;
@@ -27,8 +28,9 @@ use super::streams::NotLive;
 use super::streams::{Stream, not_live};
 use crate::ApiState;
 use crate::accounts::{Broadcast, Channel, Playback, Role, User};
+use crate::auth::audit::Audit;
 use crate::auth::{Input, Person, Scope, forbidden, not_signed_in};
-use crate::channels::{ChannelEdit, ChannelError, live_found};
+use crate::channels::{ChannelEdit, ChannelError, LadderEdit, LadderView, live_found};
 use crate::chat::Rooms;
 use crate::error::ApiError;
 
@@ -58,6 +60,9 @@ pub struct ChannelView {
     description: String,
     /// Who may watch.
     playback: Playback,
+    /// Its rungs; for its owner and admins of the site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ladder: Option<LadderView>,
     /// How many follow it.
     followers: i64,
     /// Whether who asks follows it; absent for somebody who is not signed in.
@@ -114,8 +119,12 @@ pub(super) enum Standing {
     Owner,
 }
 
+fn is_admin(person: &Person) -> bool {
+    person.role == Role::Admin && person.scopes.contains(Scope::Admin)
+}
+
 pub(super) fn standing(person: &Person, channel: &Channel) -> Standing {
-    if person.user == channel.owner || person.role == Role::Admin && person.scopes.contains(Scope::Admin) {
+    if person.user == channel.owner || is_admin(person) {
         Standing::Owner
     } else if channel.moderators.contains(&person.user) {
         Standing::Moderator
@@ -198,6 +207,9 @@ async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Re
         None
     };
     let stream = stream.map(|stream| Stream::of(state, stream, channel.playback));
+    let owner_or_admin = person.filter(|person| standing(person, &channel) == Standing::Owner);
+    let ladder =
+        owner_or_admin.map(|person| LadderView::of(&channel.ladder, state.ladder(), is_admin(person)));
     Ok(ChannelView {
         id: channel.id,
         owner,
@@ -205,6 +217,7 @@ async fn view(state: &ApiState, person: Option<&Person>, channel: Channel) -> Re
         muted: follow.map(|follow| follow.muted),
         moderating: person.map(|person| standing(person, &channel) >= Standing::Moderator),
         stream,
+        ladder,
         name: channel.name,
         title: channel.title,
         category: channel.category,
@@ -264,6 +277,7 @@ pub(crate) async fn create(
         language: state.site().known().values.language.clone(),
         description: String::new(),
         playback: Playback::Public,
+        ladder: ChannelLadder::default(),
         followers: 0,
         planned: 0,
         moderators: Vec::new(),
@@ -345,11 +359,56 @@ pub(crate) async fn edit(
         *category =
             known.values.category("/category", category).map_err(|problem| invalid_fields(vec![problem]))?;
     }
+    if let Some(ladder) = &edit.ladder {
+        edit.by_admin = is_admin(&person);
+        may_have(&state, &person, &channel, ladder)?;
+    }
     let studio = state.studio();
     let channel =
         studio.channels.update(channel.id, &edit).await.map_err(|error| refused(error, "channels"))?;
+    if edit.ladder.is_some() && edit.by_admin {
+        note_ladder(&state, &person, &channel).await?;
+    }
     studio.updated(&channel.name, channel.playback.access()).await;
     Ok(private(Json(view(&state, Some(&person), channel).await?)))
+}
+
+/// Whether somebody may have such rungs made. What is not changed may stay, whatever the site makes now.
+fn may_have(
+    state: &ApiState,
+    person: &Person,
+    channel: &Channel,
+    ladder: &LadderEdit,
+) -> Result<(), ApiError> {
+    let (site, before) = (state.ladder(), &channel.ladder);
+    ladder.check(site, &before.wish).map_err(invalid_fields)?;
+    let wish = ladder.wish();
+    if !is_admin(person) && wish != before.wish && before.takes_admin(&wish, site) {
+        let detail = "This is more than the site makes, and takes the processors of its machines: only an admin of the site \
+            may choose it. Ask one, or choose less.";
+        return Err(forbidden(detail).into());
+    }
+    Ok(())
+}
+
+/// Admins of the site see what admins allowed.
+async fn note_ladder(state: &ApiState, person: &Person, channel: &Channel) -> Result<(), ApiError> {
+    let LadderPlan { mode, rungs } = channel.ladder.comes_to(state.ladder());
+    let detail = match mode {
+        LadderMode::Off => "off".to_owned(),
+        LadderMode::OnDemand => format!("on demand: {}", rungs.join(", ")),
+        LadderMode::Always => format!("always: {}", rungs.join(", ")),
+    };
+    let entry = Audit {
+        id: state.new_id(),
+        at: state.now_ms(),
+        by: Some(person.user),
+        action: "channel.ladder".to_owned(),
+        target: channel.name.to_string(),
+        detail,
+        scope: "site".to_owned(),
+    };
+    Ok(state.store().insert(&entry).await?)
 }
 
 /// Removes a channel with its keys, follows and history; its broadcast ends.

@@ -22,7 +22,9 @@ async fn every_route_knows_who_may() {
     let name = Some(json!({ "name": "OBS" }));
     let title = Some(json!({ "title": "Boat" }));
     // For nobody, a stranger, a moderator, the owner, an admin; the least of them first.
-    let table: [(&str, &str, Option<Value>, [u16; 5]); 24] = [
+    let less = Some(json!({ "ladder": { "mode": "off" } }));
+    let more = Some(json!({ "ladder": { "mode": "always" } }));
+    let table: [(&str, &str, Option<Value>, [u16; 5]); 26] = [
         ("GET", "/api/v1/channels?q=studio", None, [200; 5]),
         ("GET", "/api/v1/channels/studio", None, [200; 5]),
         ("GET", "/api/v1/channels/studio/broadcasts", None, [200; 5]),
@@ -40,6 +42,8 @@ async fn every_route_knows_who_may() {
         ("DELETE", key, None, [401, 403, 403, 404, 404]),
         ("POST", &rotate, None, [401, 403, 403, 404, 404]),
         ("PATCH", "/api/v1/channels/studio", title, [401, 403, 403, 200, 200]),
+        ("PATCH", "/api/v1/channels/studio", less, [401, 403, 403, 200, 200]),
+        ("PATCH", "/api/v1/channels/studio", more, [401, 403, 403, 403, 200]),
         ("PUT", "/api/v1/channels/studio/moderators/bob", None, [401, 403, 403, 204, 204]),
         ("DELETE", "/api/v1/channels/studio/moderators/eve", None, [401, 403, 403, 204, 204]),
         ("POST", "/api/v1/channels/studio/stream/stop", None, [401, 403, 403, 202, 202]),
@@ -57,6 +61,83 @@ async fn every_route_knows_who_may() {
     }
     let viewer = world.ask("POST", "/api/v1/channels", &world.eve, Some(json!({ "name": "mine" }))).await;
     assert_eq!(viewer.0, 403, "{}", viewer.1);
+}
+
+#[tokio::test]
+async fn the_owner_chooses_fewer_rungs_and_an_admin_more() {
+    let mut world = World::new().await;
+    let show = async |world: &World, who: &str| {
+        world.ask("GET", "/api/v1/channels/studio", who, None).await.1["ladder"].clone()
+    };
+    let all = json!(["720p", "480p", "360p"]);
+    let site = json!({ "mode": "on_demand", "rungs": all });
+    let choices = json!([
+        { "mode": "site", "rungs": all }, { "mode": "off", "rungs": [] }, { "mode": "on_demand", "rungs": all },
+    ]);
+    let untouched =
+        json!({ "mode": "site", "rungs": null, "effective": site, "site": site, "choices": choices });
+    assert_eq!(show(&world, &world.ada).await, untouched);
+    for other in ["", &world.eve, &world.bob] {
+        assert_eq!(show(&world, other).await, Value::Null, "it is not theirs");
+    }
+    let edit = async |world: &World, who: &str, ladder: Value| {
+        world.ask("PATCH", "/api/v1/channels/studio", who, Some(json!({ "ladder": ladder }))).await
+    };
+    let fewer = edit(&world, &world.ada, json!({ "mode": "site", "rungs": ["360p", "720p"] })).await;
+    assert_eq!((fewer.0, &fewer.1["ladder"]["rungs"]), (200, &json!(["360p", "720p"])));
+    let effective = json!({ "mode": "on_demand", "rungs": ["720p", "360p"] });
+    assert_eq!(fewer.1["ladder"]["effective"], effective);
+    assert!(matches!(world.order().await, EventBody::ChannelUpdated(_)), "who grants publishes hears of it");
+    world.ask("PATCH", "/api/v1/channels/studio", &world.ada, Some(json!({ "title": "Boat" }))).await;
+    assert_eq!(show(&world, &world.ada).await["effective"], effective, "what is absent stays");
+
+    let always = json!({ "mode": "always", "rungs": ["480p", "360p"] });
+    let (status, refusal) = edit(&world, &world.ada, always.clone()).await;
+    assert_eq!((status, &refusal["type"]), (403, &json!("/problems/forbidden")), "{refusal}");
+    assert!(refusal["detail"].as_str().unwrap().contains("admin of the site"), "{refusal}");
+    assert_eq!(show(&world, &world.ada).await["effective"], effective);
+    assert_eq!(edit(&world, &world.root, always.clone()).await.0, 200);
+    let audit = world.ask("GET", "/api/v1/admin/audit", &world.root, None).await.1;
+    let entry = &audit["items"][0];
+    assert_eq!((&entry["action"], &entry["target"]), (&json!("channel.ladder"), &json!("studio")));
+    assert_eq!(entry["detail"], "always: 480p, 360p");
+    assert_eq!(show(&world, &world.ada).await["choices"][3], always, "now the owner may, too");
+    // To and fro within what was allowed.
+    for (ladder, status) in [
+        (json!({ "mode": "off" }), 200),
+        (json!({ "mode": "always", "rungs": ["360p"] }), 200),
+        (json!({ "mode": "always", "rungs": ["720p"] }), 403),
+        (json!({ "mode": "always" }), 403),
+        (json!({ "mode": "site" }), 200),
+    ] {
+        let answer = edit(&world, &world.ada, ladder.clone()).await;
+        assert_eq!(answer.0, status, "{ladder}: {}", answer.1);
+    }
+    assert_eq!(show(&world, &world.ada).await["effective"], site);
+}
+
+#[tokio::test]
+async fn a_ladder_that_is_none_is_refused_with_its_place() {
+    let world = World::new().await;
+    for (ladder, pointer) in [
+        (json!({ "mode": "on_demand", "rungs": [] }), "/ladder/rungs"),
+        (json!({ "mode": "on_demand", "rungs": vec!["360p"; 7] }), "/ladder/rungs"),
+        (json!({ "mode": "off", "rungs": ["360p", "1080p"] }), "/ladder/rungs/1"),
+        (json!({ "mode": "site", "rungs": ["\u{0}"] }), "/ladder/rungs/0"),
+    ] {
+        for who in [&world.ada, &world.root] {
+            let edit = Some(json!({ "ladder": ladder }));
+            let (status, problem) = world.ask("PATCH", "/api/v1/channels/studio", who, edit).await;
+            assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)), "{problem}");
+        }
+    }
+    for ladder in
+        [json!({}), json!({ "mode": "sometimes" }), json!({ "mode": null }), json!("off"), json!([])]
+    {
+        let edit = Some(json!({ "ladder": ladder }));
+        let (status, problem) = world.ask("PATCH", "/api/v1/channels/studio", &world.root, edit).await;
+        assert!((400..=422).contains(&status), "{ladder}: {problem}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use millrace_core::bus::memory::MemoryBus;
 use millrace_core::bus::{Bus, Subscription, Topic};
 use millrace_core::event::EventBody;
+use millrace_core::ladder::{LadderMode, LadderPlan};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -40,7 +41,9 @@ impl World {
         let pictures = tempfile::tempdir().unwrap();
         let bus = MemoryBus::new();
         let orders = bus.subscribe(Topic::Commands);
-        let (state, clock) = ApiState::for_tests_with(|_| {}).await;
+        let rungs = ["720p", "480p", "360p"].map(str::to_owned).to_vec();
+        let ladder = LadderPlan { mode: LadderMode::OnDemand, rungs };
+        let (state, clock) = ApiState::for_tests_with(|setup| setup.ladder = ladder).await;
         let studio = Studio::new(state.store().clone(), bus.clone(), "test".parse().unwrap(), config);
         let state = state.with_studio(Arc::new(studio.with_folder(pictures.path())));
         let ada = state.sign_in_for_tests("ada", Role::Streamer).await.1;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use millrace_core::config::duration;
+use millrace_core::ladder::{ChannelLadder, LadderMode, LadderPlan, MAX_RUNGS};
 use millrace_core::transcode::VideoEncoder;
 use serde::{Deserialize, Serialize};
 
@@ -18,25 +19,10 @@ const NAMES: [(u16, &str); 9] = [
     (240, "240p"),
     (144, "144p"),
 ];
-/// Most rungs of a ladder.
-const MAX_RUNGS: usize = 6;
 /// Bits per second of a rung, least and most.
 const BITRATES: std::ops::RangeInclusive<u32> = 100_000..=50_000_000;
 /// Longest time a rung goes on without viewers.
 const MAX_LINGER: Duration = Duration::from_secs(3600);
-
-/// When rungs are made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LadderMode {
-    /// Never: viewers get what the encoder sends.
-    #[default]
-    Off,
-    /// While somebody watches them.
-    OnDemand,
-    /// As long as the broadcast is live.
-    Always,
-}
 
 /// One rung: an entry of `[[transcode.ladder.rungs]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +54,8 @@ impl RungConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct LadderConfig {
     /// `off` (the default), `on_demand` or `always`. On demand a rung that nobody watched begins with the next segment, a
-    /// keyframe interval later; until then whoever chose it gets the source's pictures.
+    /// keyframe interval later; until then whoever chose it gets the source's pictures. A channel may have less, and more if
+    /// an admin says so.
     pub mode: LadderMode,
     /// The rungs, at most six; those that are not below the source are not made. Default 1080p with 5 Mbit/s, 720p with 2.8,
     /// 480p with 1.4 and 360p with 0.8 Mbit/s, the last two with 30 frames per second at most.
@@ -107,6 +94,24 @@ impl Default for LadderConfig {
 }
 
 impl LadderConfig {
+    /// The rungs of the site, those with most lines first, and when they are made.
+    #[must_use]
+    pub fn plan(&self) -> LadderPlan {
+        let mut rungs: Vec<_> = self.rungs.iter().collect();
+        rungs.sort_by_key(|rung| std::cmp::Reverse(rung.height));
+        let rungs = rungs.into_iter().map(|rung| rung.name().to_owned()).collect();
+        LadderPlan { mode: self.mode, rungs }
+    }
+
+    /// The same for a channel that wants this; `None` if it has no rungs.
+    #[must_use]
+    pub fn of_channel(&self, channel: &ChannelLadder) -> Option<Self> {
+        let LadderPlan { mode, rungs: names } = channel.comes_to(&self.plan());
+        let is_made = |rung: &RungConfig| names.iter().any(|name| name == rung.name());
+        let rungs = self.rungs.iter().filter(|rung| is_made(rung)).cloned().collect();
+        (mode != LadderMode::Off).then(|| Self { mode, rungs, ..self.clone() })
+    }
+
     /// Every problem, each with the key, the value and the remedy.
     #[must_use]
     pub fn validate(&self) -> Vec<String> {
@@ -154,11 +159,28 @@ impl LadderConfig {
 
 #[cfg(test)]
 mod tests {
+    use millrace_core::ladder::LadderWish;
+
     use super::*;
 
     #[test]
     fn the_defaults_are_valid() {
         assert_eq!(LadderConfig::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_channel_has_the_rungs_of_the_site_that_it_wants() {
+        let site = LadderConfig { mode: LadderMode::OnDemand, ..LadderConfig::default() };
+        assert_eq!(site.of_channel(&ChannelLadder::default()), Some(site.clone()));
+        let wish = |mode, rungs: &[&str]| {
+            let rungs = Some(rungs.iter().map(ToString::to_string).collect());
+            ChannelLadder { wish: LadderWish { mode, rungs }, ..ChannelLadder::default() }
+        };
+        let two = site.of_channel(&wish(None, &["480p", "1080p", "999p"])).unwrap();
+        assert_eq!(two.rungs, [site.rungs[0].clone(), site.rungs[2].clone()]);
+        assert_eq!(site.of_channel(&wish(Some(LadderMode::Off), &["480p"])), None);
+        assert_eq!(site.of_channel(&wish(None, &["240p"])), None);
+        assert_eq!(LadderConfig::default().of_channel(&ChannelLadder::default()), None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use millrace_core::ladder::LadderMode;
 use millrace_core::transcode::RungId;
 
-use super::config::{LadderConfig, LadderMode, RungConfig};
+use super::config::{LadderConfig, RungConfig};
 use super::plan::Source;
 use super::shared;
 use crate::cmaf::fragment::{Run, Sample, write_fragment};

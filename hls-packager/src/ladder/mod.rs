@@ -35,9 +35,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use millrace_core::ladder::LadderMode;
 use millrace_core::transcode::{LadderOrder, LadderReport, Rung, RungId};
 
-pub use config::{LadderConfig, LadderMode, RungConfig};
+pub use config::{LadderConfig, RungConfig};
 use lane::{Lane, Mode, Step, StepPart};
 use plan::Source;
 

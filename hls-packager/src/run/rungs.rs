@@ -197,7 +197,6 @@ impl Rungs {
 
 /// What all ladders of a process share.
 pub(super) struct Transcoding {
-    pub(super) ladder: LadderConfig,
     pub(super) program: Program,
     pub(super) cpu: Arc<super::cpu::CpuBudget>,
 }

@@ -11,12 +11,14 @@ use millrace_core::bus::memory::MemoryBus;
 use millrace_core::feed::{FeedSender, PublisherInfo};
 use millrace_core::flv::TagKind;
 use millrace_core::ids::BroadcastId;
+use millrace_core::ladder::{ChannelLadder, LadderWish};
 use millrace_core::playback::Access;
 use millrace_core::time::RtmpMillis;
 use tower::ServiceExt;
 
 use super::*;
 use crate::demux::avc::tests::RECORD;
+use crate::ladder::RungConfig;
 use crate::origin::OriginConfig;
 
 /// How long anything here may take.
@@ -30,20 +32,28 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        Self::with(TranscodeConfig::default())
+    }
+
+    fn with(transcode: TranscodeConfig) -> Self {
         let bus = MemoryBus::new();
         let events = bus.subscribe(Topic::Streams);
         let config = Config { latency: crate::config::Latency::Ultra, ..Config::default() };
         let origin = Origin::new(OriginConfig::default());
         let node = "test".parse().unwrap();
-        let transcode = TranscodeConfig { thumbnails: false, ..TranscodeConfig::default() };
+        let transcode = TranscodeConfig { thumbnails: false, ..transcode };
         let service =
             PackagerService::new(config, &transcode, origin.clone(), bus, &node, &CancellationToken::new());
         Self { service, origin, events }
     }
 
     fn publisher(&self) -> Encoder {
+        self.publisher_with(ChannelLadder::default())
+    }
+
+    fn publisher_with(&self, ladder: ChannelLadder) -> Encoder {
         let id = BroadcastId(uuid::Uuid::now_v7());
-        let start = BroadcastStart { id, channel: "studio".parse().unwrap(), access: Access::Open };
+        let start = BroadcastStart { id, channel: "studio".parse().unwrap(), access: Access::Open, ladder };
         let FeedHandle { items, replies } = self.service.open(start);
         Encoder { items, replies, frame: 0 }
     }
@@ -230,6 +240,42 @@ async fn a_tag_alone_tells_what_can_never_be_packaged() {
     ] {
         let sentence = check(kind, body).unwrap_err();
         assert!(sentence.contains(named), "{named}: {sentence}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_has_the_rungs_that_its_channel_wants() {
+    let rung = |height| RungConfig { height, bitrate: 200_000, max_frame_rate: 60 };
+    let ladder = |mode| {
+        let rungs = [1080, 720, 240, 144].map(rung).to_vec();
+        // Nobody asks for one, so it is never started.
+        let program = Some("/bin/false".into());
+        TranscodeConfig {
+            program,
+            ladder: LadderConfig { mode, rungs, ..LadderConfig::default() },
+            ..TranscodeConfig::default()
+        }
+    };
+    let wish = |mode, rungs: Option<&[&str]>| {
+        let rungs = rungs.map(|rungs| rungs.iter().map(ToString::to_string).collect());
+        LadderWish { mode, rungs }
+    };
+    let allowed = wish(Some(LadderMode::OnDemand), None);
+    for (site, wish, allowed, made) in [
+        (LadderMode::OnDemand, wish(None, None), LadderWish::default(), &["240p", "144p"][..]),
+        (LadderMode::OnDemand, wish(Some(LadderMode::Off), None), LadderWish::default(), &[]),
+        (LadderMode::OnDemand, wish(None, Some(&["144p", "1080p", "99p"])), LadderWish::default(), &["144p"]),
+        (LadderMode::Off, wish(Some(LadderMode::OnDemand), None), LadderWish::default(), &[]),
+        (LadderMode::Off, wish(Some(LadderMode::OnDemand), Some(&["240p"])), allowed, &["240p"]),
+    ] {
+        let server = Server::with(ladder(site));
+        let mut encoder = server.publisher_with(ChannelLadder { wish: wish.clone(), allowed });
+        encoder.join().await;
+        encoder.frames(33).await;
+        let playlist = server.until("/live/studio/index.m3u8", |status, _| status == 200).await;
+        let rungs: Vec<_> = playlist.lines().filter_map(|line| line.strip_suffix("p/index.m3u8")).collect();
+        let expected: Vec<_> = made.iter().map(|name| name.trim_end_matches('p')).collect();
+        assert_eq!(rungs, expected, "{site:?} {wish:?}");
     }
 }
 

@@ -124,6 +124,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
         site: SiteConfig::default(),
         ingest: IngestAddress { public_url: None, rtmp_port: 1935, rtmps_port: None },
         playback,
+        ladder: millrace_core::ladder::LadderPlan::default(),
     };
     let state = ApiState::new(setup).await.expect("it can be prepared").with_studio(Arc::new(studio));
     tokio::spawn(state.follow(bus.as_ref(), CancellationToken::new()));
@@ -151,6 +152,7 @@ async fn site(location: &Location, folder: &Path) -> ApiState {
             language: "en".to_owned(),
             description: String::new(),
             playback: Playback::Public,
+            ladder: millrace_core::ladder::ChannelLadder::default(),
             followers: 0,
             planned: 0,
             moderators: Vec::new(),

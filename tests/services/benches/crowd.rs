@@ -54,6 +54,7 @@ fn channel(number: usize) -> Channel {
         language: "en".to_owned(),
         description: String::new(),
         playback: Playback::Public,
+        ladder: millrace_core::ladder::ChannelLadder::default(),
         followers: i64::try_from(number * 7919 % 10_007).unwrap(),
         planned: 0,
         moderators: Vec::new(),
@@ -202,6 +203,7 @@ async fn main() {
         site: millrace_api::site::SiteConfig::default(),
         ingest: millrace_api::site::IngestAddress::default(),
         playback,
+        ladder: millrace_core::ladder::LadderPlan::default(),
     };
     let state = ApiState::new(setup).await.unwrap();
     // `notices` alone, or both.

@@ -14,6 +14,12 @@ export type Profile = components['schemas']['Profile'];
 /** A channel, live or not. */
 export type Channel = components['schemas']['ChannelView'];
 
+/** The rungs of a channel, for its owner and admins of the site. */
+export type Ladder = components['schemas']['LadderView'];
+
+export const editLadder = (name: string, ladder: components['schemas']['LadderEdit']) =>
+  unwrap(api.PATCH('/api/v1/channels/{name}', { params: { path: { name } }, body: { ladder } }));
+
 /** A channel as everybody sees it; `null` if there is none. */
 export const channelNamed = (name: string) =>
   queryOptions({

@@ -2103,39 +2103,34 @@ export interface components {
         ChannelEdit: {
             /**
              * @description At most 50 characters; empty for none.
-             * @default null
              * @example Crafts
              */
-            category: string | null;
+            category?: string | null;
             /**
              * @description At most 2,000 characters.
-             * @default null
              * @example Wooden boats, from the keel up.
              */
-            description: string | null;
+            description?: string | null;
+            ladder?: components["schemas"]["LadderEdit"] | null;
             /**
              * @description BCP 47: a language and perhaps a script and a region, `en`, `pt-BR`, `zh-Hant-TW`; empty for none.
-             * @default null
              * @example en
              */
-            language: string | null;
-            /** @default null */
-            playback: components["schemas"]["Playback"] | null;
+            language?: string | null;
+            playback?: components["schemas"]["Playback"] | null;
             /**
              * @description At most 10, of 1 to 25 letters, digits, `-` and `_`; kept in lower case, each once.
-             * @default null
              * @example [
              *       "wood",
              *       "beginners"
              *     ]
              */
-            tags: string[] | null;
+            tags?: string[] | null;
             /**
              * @description At most 140 characters.
-             * @default null
              * @example Building a boat, day 12
              */
-            title: string | null;
+            title?: string | null;
         };
         /** @description A channel, live or not. */
         ChannelView: {
@@ -2166,6 +2161,7 @@ export interface components {
              * @description Its id (UUIDv7).
              */
             id: string;
+            ladder?: components["schemas"]["LadderView"] | null;
             /**
              * @description BCP 47; empty for none.
              * @example en
@@ -2692,6 +2688,77 @@ export interface components {
             password: boolean;
         };
         /**
+         * @description When the rungs of a channel are made.
+         * @enum {string}
+         */
+        LadderChoice: "site" | "off" | "on_demand" | "always";
+        /** @description What a channel's ladder is to be, as a whole. */
+        LadderEdit: {
+            /** @description When rungs are made. */
+            mode: components["schemas"]["LadderChoice"];
+            /**
+             * @description Which of the site's rungs, by name; null or absent: all of them.
+             * @example [
+             *       "720p",
+             *       "360p"
+             *     ]
+             */
+            rungs?: string[] | null;
+        };
+        /** @description What may be chosen. */
+        LadderOption: {
+            /** @description When rungs are made. */
+            mode: components["schemas"]["LadderChoice"];
+            /**
+             * @description The rungs from which may be chosen then.
+             * @example [
+             *       "720p",
+             *       "360p"
+             *     ]
+             */
+            rungs: string[];
+        };
+        /** @description Rungs, and when they are made. */
+        LadderRungs: {
+            /** @description When. */
+            mode: components["schemas"]["LadderWhen"];
+            /**
+             * @description By name, those with most lines first.
+             * @example [
+             *       "720p",
+             *       "360p"
+             *     ]
+             */
+            rungs: string[];
+        };
+        /** @description The ladder of a channel. What is changed holds from the next broadcast on. */
+        LadderView: {
+            /** @description What whoever asks may choose. */
+            choices: components["schemas"]["LadderOption"][];
+            /**
+             * @description What the next broadcast gets of it: no more than the site makes, or than an admin allowed, and what is below what the
+             *     encoder sends.
+             */
+            effective: components["schemas"]["LadderRungs"];
+            /** @description When rungs are made. */
+            mode: components["schemas"]["LadderChoice"];
+            /**
+             * @description Which of the site's rungs; null: all of them. The site may have some of them no more.
+             * @example [
+             *       "720p",
+             *       "360p"
+             *     ]
+             */
+            rungs: string[] | null;
+            /** @description What the site makes. */
+            site: components["schemas"]["LadderRungs"];
+        };
+        /**
+         * @description When rungs are made.
+         * @enum {string}
+         */
+        LadderWhen: "off" | "on_demand" | "always";
+        /**
          * @description Who may send links.
          * @enum {string}
          */
@@ -3092,6 +3159,7 @@ export interface components {
                  * @description Its id (UUIDv7).
                  */
                 id: string;
+                ladder?: components["schemas"]["LadderView"] | null;
                 /** @description BCP 47; empty for none. */
                 language: string;
                 /** @description Whether who asks moderates it or owns it; absent for somebody who is not signed in. */

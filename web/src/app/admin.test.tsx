@@ -2,7 +2,8 @@ import { render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
-import { personNamed, problem, serve, siteNamed } from '@/testing/server';
+import type { Ladder } from '@/api/channels';
+import { channelNamed, personNamed, problem, serve, siteNamed } from '@/testing/server';
 import { Providers } from './App';
 import { AppRoutes } from './routes';
 
@@ -50,6 +51,43 @@ describe('the pages of admins', () => {
     await user.type(await panel.findByLabelText('Whom to ban'), 'eve');
     await user.type(panel.getByLabelText('Why'), 'spam{Enter}');
     expect(await panel.findByText(/^eve · .* · spam$/)).toBeVisible();
+  });
+
+  it('find a channel and have more smaller pictures made than the site does', async () => {
+    const { server, user } = open();
+    const rungs = ['720p', '360p'];
+    let ladder: Ladder = {
+      mode: 'site',
+      rungs: null,
+      effective: { mode: 'off', rungs: [] },
+      site: { mode: 'off', rungs },
+      choices: [
+        { mode: 'site', rungs: [] },
+        { mode: 'off', rungs: [] },
+        { mode: 'on_demand', rungs },
+        { mode: 'always', rungs },
+      ],
+    };
+    server.routes['GET /channels/studio'] = () => channelNamed('studio', { ladder });
+    server.routes['PATCH /channels/studio'] = () => {
+      ladder = { ...ladder, mode: 'always', rungs: ['360p'], effective: { mode: 'always', rungs: ['360p'] } };
+      return channelNamed('studio', { ladder });
+    };
+    server.routes['GET /channels/nowhere'] = () => problem(404, 'no-such-channel', 'There is no channel of this name.');
+    const panel = within(await screen.findByRole('region', { name: 'Smaller pictures of a channel' }));
+    await user.type(panel.getByLabelText('Channel'), 'nowhere{Enter}');
+    expect(await panel.findByRole('alert')).toHaveTextContent('There is no channel of this name.');
+    await user.clear(panel.getByLabelText('Channel'));
+    await user.type(panel.getByLabelText('Channel'), 'Studio{Enter}');
+    const when = await panel.findByLabelText('When they are made');
+    expect(panel.getByText('The next broadcast has none.')).toBeVisible();
+    expect(panel.queryByRole('checkbox')).not.toBeInTheDocument();
+    await user.selectOptions(when, 'As long as you are live');
+    await user.click(panel.getByRole('checkbox', { name: '720p' }));
+    await user.click(panel.getByRole('button', { name: 'Save' }));
+    expect(await panel.findByText('The next broadcast has 360p, as long as a channel is live.')).toBeVisible();
+    const edits = server.asked.filter(({ method }) => method === 'PATCH').map(({ body }) => body);
+    expect(edits).toEqual([{ ladder: { mode: 'always', rungs: ['360p'] } }]);
   });
 
   it('find a person, set the role, ban and help back in', async () => {

@@ -1,7 +1,8 @@
-import { render, screen, waitFor, within } from '@testing-library/react';
+import { cleanup, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryRouter } from 'react-router';
+import type { Ladder } from '@/api/channels';
 import { channelNamed, personNamed, problem, serve, streamNamed } from '@/testing/server';
 import { Providers } from './App';
 import { AppRoutes } from './routes';
@@ -266,6 +267,72 @@ describe('the dashboard', () => {
       description: '',
       playback: 'public',
     });
+  });
+
+  it('offers the smaller pictures that one may choose, and says what comes of it', async () => {
+    const server = studio('studio');
+    const rungs = ['720p', '480p'];
+    let ladder: Ladder = {
+      mode: 'site',
+      rungs: ['720p'],
+      effective: { mode: 'on_demand', rungs: ['720p'] },
+      site: { mode: 'on_demand', rungs },
+      choices: [
+        { mode: 'site', rungs },
+        { mode: 'off', rungs: [] },
+        { mode: 'on_demand', rungs },
+      ],
+    };
+    server.routes['GET /me/channels'] = () => page(channelNamed('studio', { ladder }));
+    let refuse = true;
+    server.routes['PATCH /channels/studio'] = () => {
+      if (refuse) return problem(422, 'invalid-fields', 'Some fields are wrong.', { '/ladder/rungs': 'has 0 rungs' });
+      ladder = { ...ladder, mode: 'off', rungs: null, effective: { mode: 'off', rungs: [] } };
+      return channelNamed('studio', { ladder });
+    };
+    const user = open();
+    const panel = within(await screen.findByRole('region', { name: 'Smaller pictures for slow lines' }));
+    expect(panel.getByText('The next broadcast has 720p, while somebody watches them.')).toBeVisible();
+    const when = panel.getByLabelText('When they are made');
+    expect(within(when).getAllByRole('option').map((option) => option.textContent)).toEqual([
+      'As the site does: while somebody watches them',
+      'Never',
+      'While somebody watches them',
+    ]);
+    expect(panel.getByRole('checkbox', { name: '720p' })).toBeChecked();
+    expect(panel.getByRole('checkbox', { name: '480p' })).not.toBeChecked();
+    await user.click(panel.getByRole('checkbox', { name: '720p' }));
+    await user.click(panel.getByRole('button', { name: 'Save' }));
+    expect(await panel.findByText(/has 0 rungs/)).toBeVisible();
+    await user.click(panel.getByRole('checkbox', { name: '720p' }));
+    await user.click(panel.getByRole('checkbox', { name: '480p' }));
+    refuse = false;
+    await user.click(panel.getByRole('button', { name: 'Save' }));
+    await user.selectOptions(when, 'Never');
+    await user.click(panel.getByRole('button', { name: 'Save' }));
+    expect(await panel.findByText('The next broadcast has none.')).toBeVisible();
+    const edits = server.asked.filter(({ method }) => method === 'PATCH').map(({ body }) => body);
+    expect(edits).toEqual([
+      { ladder: { mode: 'site', rungs: [] } },
+      { ladder: { mode: 'site', rungs: null } },
+      { ladder: { mode: 'off', rungs: null } },
+    ]);
+  });
+
+  it('says nothing of smaller pictures where there are none, nor where the server knows none', async () => {
+    const server = studio('studio', 'garage');
+    const choices: Ladder['choices'] = [
+      { mode: 'site', rungs: [] },
+      { mode: 'off', rungs: [] },
+    ];
+    const ladder: Ladder = { mode: 'site', rungs: null, effective: { mode: 'off', rungs: [] }, site: { mode: 'off', rungs: ['720p'] }, choices };
+    server.routes['GET /me/channels'] = () => page(channelNamed('studio', { ladder }), channelNamed('garage'));
+    for (const name of ['studio', 'garage']) {
+      open(`/dashboard?channel=${name}`);
+      expect(await screen.findByRole('region', { name: 'About the broadcast' })).toBeVisible();
+      expect(screen.queryByText('Smaller pictures for slow lines')).not.toBeInTheDocument();
+      cleanup();
+    }
   });
 
   it('lists past broadcasts, and more on request', async () => {

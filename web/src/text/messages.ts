@@ -2,6 +2,7 @@ import { ACCOUNT_MESSAGES } from './account';
 import { ADMIN_MESSAGES } from './admin';
 import { CHANNEL_MESSAGES } from './channel';
 import { CHAT_MESSAGES } from './chat';
+import { LADDER_MESSAGES } from './ladder';
 import { REFERENCE_MESSAGES } from './reference';
 import { SCHEDULE_MESSAGES } from './schedule';
 import { SEARCH_MESSAGES } from './search';
@@ -20,6 +21,7 @@ export const MESSAGES = {
   ...ADMIN_MESSAGES,
   ...CHANNEL_MESSAGES,
   ...CHAT_MESSAGES,
+  ...LADDER_MESSAGES,
   ...REFERENCE_MESSAGES,
   ...SCHEDULE_MESSAGES,
   ...SEARCH_MESSAGES,

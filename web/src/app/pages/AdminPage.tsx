@@ -2,6 +2,7 @@ import { Notice } from '@/components/Notice';
 import { AccountOf } from '@/features/admin/components/AccountOf';
 import { AuditLog } from '@/features/admin/components/AuditLog';
 import { Invitations } from '@/features/admin/components/Invitations';
+import { LadderOf } from '@/features/admin/components/LadderOf';
 import { Reports } from '@/features/admin/components/Reports';
 import { SiteBans } from '@/features/admin/components/SiteBans';
 import { SiteEmotes } from '@/features/admin/components/SiteEmotes';
@@ -25,6 +26,7 @@ export function AdminPage() {
             <Invitations />
             <Reports />
             <SiteSettings />
+            <LadderOf />
             <SiteBans />
             <SiteEmotes />
             <SiteHistory />

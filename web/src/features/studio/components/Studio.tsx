@@ -15,6 +15,7 @@ import { Connect } from './Connect';
 import { CreateChannel } from './CreateChannel';
 import { DeleteChannel } from './DeleteChannel';
 import { History } from './History';
+import { LadderPanel } from './LadderPanel';
 import { OnAir } from './OnAir';
 import { Followers, Moderators } from './People';
 import { RaidPanel } from './RaidPanel';
@@ -86,6 +87,7 @@ export function Studio({ person, preview }: Props) {
         <div className={styles.column}>
           <OnAir channel={channel.name} preview={preview} />
           <ChannelDetails channel={channel} />
+          <LadderPanel channel={channel} />
           <RaidPanel channel={channel.name} />
           <Schedule channel={channel.name} />
         </div>
