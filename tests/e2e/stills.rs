@@ -163,3 +163,22 @@ async fn a_process_of_thumbnails_that_is_killed_or_stopped_costs_nothing_but_tim
     assert!(!playlist.contains("EXT-X-DISCONTINUITY\n") && !playlist.contains("GAP=YES"), "{playlist}");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_of_thumbnails_ends_when_nobody_is_live_and_another_one_serves_who_comes_then() {
+    let fixture = looped().fixture().await;
+    let server = Server::start(OFTEN).await;
+    let publish = || Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    let mut publisher = publish();
+    let newest = until("there is a thumbnail", SOON, || tag(&server)).await;
+    let first = stills_process(&server).unwrap();
+    publisher.kill().await;
+    // The minute, and a keyframe that was offered last.
+    let gone = || async { stills_process(&server).is_none().then_some(()) };
+    until("it ends", Duration::from_secs(75), gone).await;
+    assert!(!server.log().contains("makes no thumbnails"), "nothing went wrong");
+    let _publisher = publish();
+    another(&server, &newest, SOON).await;
+    assert_ne!(stills_process(&server), Some(first));
+    server.stop().await;
+}

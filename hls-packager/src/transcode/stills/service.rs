@@ -2,7 +2,7 @@
 //!
 //! It has one order at a time. What waits for it is bounded ([`super::queue`]); an order that takes longer than
 //! [`DEADLINE`] or that the process dies of costs its broadcast a while ([`super::strikes`]) and everybody the time until
-//! the next process is started ([`BackOff`]).
+//! the next process is started ([`BackOff`]). A process without orders is ended after [`IDLE`].
 #![expect(clippy::disallowed_methods, reason = "shell: runs a process, waits, reads clocks, makes ids")]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,9 @@ use crate::transcode::config::TranscodeConfig;
 
 /// How long an order may take: a picture of 4K takes a tenth of a second on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// A process that had nothing to do for so long is ended: nobody is live, or hardly ever sends a keyframe. The next one starts in a
+/// fraction of a second.
+const IDLE: Duration = Duration::from_secs(60);
 const SPRITE_JPEG_QUALITY: u8 = 70;
 const SPRITE_WEBP_QUALITY: u8 = 65;
 
@@ -143,7 +146,7 @@ impl Worker {
         }
     }
 
-    /// The next keyframe; `None` if the process ended while it had nothing to do.
+    /// The next keyframe; `None` if the process ended by itself while it had nothing to do. We end it when that lasts.
     async fn next(&mut self) -> Option<(Arc<BroadcastStills>, Keyframe)> {
         loop {
             let next = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -159,9 +162,17 @@ impl Worker {
                 said = child.next() => if let Err(end) = said {
                     self.lose(&end);
                     return None;
-                }
+                },
+                () = tokio::time::sleep(IDLE) => self.rest(),
             }
         }
+    }
+
+    /// Ends the process, which did what it should.
+    fn rest(&mut self) {
+        debug!("nobody needs thumbnails: the transcoder that makes them ends");
+        self.child = None;
+        self.back_off = BackOff::default();
     }
 
     fn start_child(&mut self) -> bool {
