@@ -36,6 +36,8 @@ pub struct LiveStream {
     pub requesting: u64,
     /// When its newest thumbnail was made, by the clock of its node.
     pub thumbnail_at: Option<Timestamp>,
+    /// Whether it has a storyboard.
+    pub has_storyboard: bool,
 }
 
 /// The live broadcasts of all nodes.
@@ -70,6 +72,7 @@ impl Directory {
                 viewers: 0,
                 requesting: 0,
                 thumbnail_at: None,
+                has_storyboard: false,
             }),
             EventBody::StreamUpdated(updated) => {
                 if let Some(stream) = self.current(channel, updated.broadcast) {
@@ -81,6 +84,7 @@ impl Directory {
             EventBody::ThumbnailUpdated(updated) => {
                 if let Some(stream) = self.current(channel, updated.broadcast) {
                     stream.thumbnail_at = Some(event.time);
+                    stream.has_storyboard = updated.storyboard_url.is_some();
                 }
             }
             EventBody::StreamInterrupted(interrupted) => {
@@ -137,6 +141,7 @@ impl Directory {
                 viewers: 0,
                 requesting: 0,
                 thumbnail_at: None,
+                has_storyboard: false,
             });
         }
         if lease.streams.len() < LEASED_STREAMS_MAX {
@@ -199,9 +204,11 @@ pub(crate) mod tests {
         event(channel, EventBody::StreamStarted(StreamStarted { broadcast: id(broadcast), encoder: None }))
     }
 
-    pub(crate) fn thumbnail(channel: &str, broadcast: u128) -> Event {
+    pub(crate) fn thumbnail(channel: &str, broadcast: u128, storyboard: bool) -> Event {
         let url = format!("/live/{channel}/thumb.jpg");
-        event(channel, EventBody::ThumbnailUpdated(ThumbnailUpdated { broadcast: id(broadcast), url }))
+        let storyboard_url = storyboard.then(|| format!("/live/{channel}/storyboard.vtt"));
+        let broadcast = id(broadcast);
+        event(channel, EventBody::ThumbnailUpdated(ThumbnailUpdated { broadcast, url, storyboard_url }))
     }
 
     fn ended(channel: &str, broadcast: u128) -> Event {
@@ -234,9 +241,9 @@ pub(crate) mod tests {
         directory.apply(&event("studio", EventBody::StreamUpdated(fewer)));
         assert_eq!(directory.get(&studio).unwrap().viewers, 12);
         assert_eq!(directory.get(&studio).unwrap().thumbnail_at, None);
-        directory.apply(&thumbnail("studio", 2));
+        directory.apply(&thumbnail("studio", 2, true));
         assert_eq!(directory.get(&studio).unwrap().thumbnail_at, None);
-        let made = thumbnail("studio", 1);
+        let made = thumbnail("studio", 1, true);
         directory.apply(&made);
         assert_eq!(directory.get(&studio).unwrap().thumbnail_at, Some(made.time));
         directory.apply(&ended("studio", 1));

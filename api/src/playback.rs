@@ -96,8 +96,18 @@ impl PlaybackLink {
     /// whoever has the picture of this address has the newest.
     #[must_use]
     pub fn thumbnail(&self, made_at: Timestamp) -> Option<String> {
-        let channel = self.url.strip_suffix("index.m3u8")?;
-        Some(format!("{channel}thumb.jpg?v={}", made_at.as_second()))
+        Some(format!("{}thumb.jpg?v={}", self.channel()?, made_at.as_second()))
+    }
+
+    /// Where the storyboard is, for whom the address is.
+    #[must_use]
+    pub fn storyboard(&self) -> Option<String> {
+        Some(format!("{}storyboard.vtt", self.channel()?))
+    }
+
+    /// What the addresses of a channel begin with.
+    fn channel(&self) -> Option<&str> {
+        self.url.strip_suffix("index.m3u8")
     }
 }
 
@@ -164,6 +174,8 @@ mod tests {
         let made_at = Timestamp::from_second(17).unwrap();
         assert_eq!(open.thumbnail(made_at).unwrap(), "/live/studio/thumb.jpg?v=17");
         assert_eq!(link.thumbnail(made_at).unwrap(), format!("/t/{token}/live/studio/thumb.jpg?v=17"));
+        assert_eq!(open.storyboard().unwrap(), "/live/studio/storyboard.vtt");
+        assert_eq!(link.storyboard().unwrap(), format!("/t/{token}/live/studio/storyboard.vtt"));
         // Another process of this site, on the same store, takes it.
         let other = PlaybackLinks::open(&PlaybackConfig::default(), &site.store).await.unwrap();
         assert_eq!(other.keys().verify(token, &studio, NOW_MS / 1000), Ok(300));

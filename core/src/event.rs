@@ -376,6 +376,9 @@ pub struct ThumbnailUpdated {
     pub broadcast: BroadcastId,
     /// The path of the newest thumbnail; where a playback token is needed, without it.
     pub url: String,
+    /// The same of its storyboard, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storyboard_url: Option<String>,
 }
 
 /// Data of `stream.interrupted.v1`.

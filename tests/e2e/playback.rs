@@ -46,7 +46,9 @@ async fn what_is_private_is_fetched_by_token_only_from_the_origin_and_from_the_c
     let (_folder, folder) = scratch("millrace-playback");
     let secrets = folder.join("secrets");
     std::fs::write(&secrets, SECRET).unwrap();
-    let settings = [KEYS, &[("MILLRACE_PLAYBACK__SECRET_FILE", secrets.to_str().unwrap())]].concat();
+    let often = [("MILLRACE_TRANSCODE__THUMBNAIL_INTERVAL", "2s")];
+    let secret_file = [("MILLRACE_PLAYBACK__SECRET_FILE", secrets.to_str().unwrap())];
+    let settings = [KEYS, &secret_file, &often].concat();
     let ada = Streamer::new(&settings).await;
     let edge = Nginx::start(ada.server.http, &secrets).await;
     assert_eq!(ada.ask("POST", "/channels", Some(json!({ "name": "studio" }))).await.0, 201);
@@ -76,16 +78,25 @@ async fn what_is_private_is_fetched_by_token_only_from_the_origin_and_from_the_c
         }
     }
 
-    // The thumbnail is at the same kind of address, and nowhere else.
-    let thumbnail = until("there is a thumbnail", SOON, || async {
-        ada.ask("GET", "/streams/studio", None).await.1["thumbnail_url"].as_str().map(str::to_owned)
-    })
-    .await;
-    assert!(thumbnail.starts_with("/t/"), "{thumbnail}");
-    let bare = &thumbnail[thumbnail.find("/live/").unwrap()..];
-    for at in [&origin as &dyn Fn(&str) -> String, &|path: &str| edge.url(path)] {
-        assert_eq!(crate::http::get(at(&thumbnail)).await.unwrap().status(), 200);
-        assert_eq!(fetch(at(bare)).await.0, 404);
+    // The thumbnail and the storyboard with its pictures are at the same kind of address, and nowhere else.
+    let told = async |field: &str| {
+        until(&format!("there is a {field}"), SOON, || async {
+            ada.ask("GET", "/streams/studio", None).await.1[field].as_str().map(str::to_owned)
+        })
+        .await
+    };
+    let (thumbnail, storyboard) = (told("thumbnail_url").await, told("storyboard_url").await);
+    let (status, index) = fetch(origin(&storyboard)).await;
+    assert!(status == 200 && index.starts_with("WEBVTT\n"), "{status} {index}");
+    let sprite = index.lines().find_map(|line| line.split_once('#')).unwrap().0;
+    let sprite = storyboard.replace("storyboard.vtt", sprite);
+    for still in [thumbnail, storyboard, sprite] {
+        assert!(still.starts_with("/t/"), "{still}");
+        let bare = &still[still.find("/live/").unwrap()..];
+        for at in [&origin as &dyn Fn(&str) -> String, &|path: &str| edge.url(path)] {
+            assert_eq!(crate::http::get(at(&still)).await.unwrap().status(), 200, "{still}");
+            assert_eq!(fetch(at(bare)).await.0, 404, "{bare}");
+        }
     }
 
     // The cache is one for all tokens, and for nobody without one.

@@ -76,6 +76,11 @@ pub struct Stream {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/live/studio/thumb.jpg?v=1795233660")]
     thumbnail_url: Option<String>,
+    /// Where its storyboard is, a WebVTT file whose cues name parts of pictures by `#xywh=`, with times from the beginning of the
+    /// broadcast; with `?format=webp` they are WebP. Stops working as `playback_url` does. Absent until there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/live/studio/storyboard.vtt")]
+    storyboard_url: Option<String>,
     /// What is measured of it.
     health: Health,
 }
@@ -334,6 +339,7 @@ impl Stream {
                 StreamState::Live
             },
             thumbnail_url: stream.thumbnail_at.and_then(|made_at| link.thumbnail(made_at)),
+            storyboard_url: stream.has_storyboard.then(|| link.storyboard()).flatten(),
             playback_url: link.url,
             playback_expires_at: link.expires_at,
             channel: stream.channel,
@@ -397,7 +403,8 @@ mod tests {
         for number in 1..=count {
             bus.publish(Topic::Streams, started(&format!("channel_{number}"), number)).await.unwrap();
         }
-        bus.publish(Topic::Streams, thumbnail("channel_2", 2)).await.unwrap();
+        bus.publish(Topic::Streams, thumbnail("channel_2", 2, true)).await.unwrap();
+        bus.publish(Topic::Streams, thumbnail("channel_1", 1, false)).await.unwrap();
         drop(bus);
         futures_util::future::join(follow, show).await;
         state
@@ -413,9 +420,13 @@ mod tests {
         assert_eq!(page["items"][0]["playback_url"], "/live/channel_3/index.m3u8");
         assert_eq!(page["items"][0]["thumbnail_url"], serde_json::Value::Null);
         assert_eq!(page["items"][1]["thumbnail_url"], "/live/channel_2/thumb.jpg?v=1795230245");
+        assert_eq!(page["items"][0]["storyboard_url"], serde_json::Value::Null);
+        assert_eq!(page["items"][1]["storyboard_url"], "/live/channel_2/storyboard.vtt");
         let cursor = page["next_cursor"].as_str().unwrap();
         let (_, page) = ask(&state, &format!("/api/v1/streams?limit=2&cursor={cursor}")).await;
         assert_eq!(page["items"][0]["channel"], "channel_1");
+        assert!(page["items"][0]["thumbnail_url"].is_string(), "{page}");
+        assert_eq!(page["items"][0]["storyboard_url"], serde_json::Value::Null);
         assert_eq!(page["next_cursor"], serde_json::Value::Null);
     }
 

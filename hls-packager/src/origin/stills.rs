@@ -118,10 +118,10 @@ impl Origin {
                 Ok(opened.finish(answer::still(wish, &file, cache, name.content_type(), bytes)))
             }
             StillName::Storyboard(format) => {
-                let (storyboard, gzip) = (stills.storyboard(), wish.gzip());
-                if storyboard.model().version() == 0 {
+                if !stills.has_storyboard() {
                     return Err(none());
                 }
+                let (storyboard, gzip) = (stills.storyboard(), wish.gzip());
                 let index = storyboard.index(prefix, format, gzip);
                 Ok(opened.finish(answer::text(wish, index, gzip, cache, name.content_type(), bytes)))
             }

@@ -4527,6 +4527,12 @@ export interface components {
             started_at: string;
             /** @description Whether media arrives right now. */
             state: components["schemas"]["StreamState"];
+            /**
+             * @description Where its storyboard is, a WebVTT file whose cues name parts of pictures by `#xywh=`, with times from the beginning of the
+             *     broadcast; with `?format=webp` they are WebP. Stops working as `playback_url` does. Absent until there is one.
+             * @example /live/studio/storyboard.vtt
+             */
+            storyboard_url?: string | null;
             streamer?: components["schemas"]["Streamer"] | null;
             /** @description In lower case. */
             tags: string[];

@@ -160,6 +160,11 @@ impl BroadcastStills {
         self.storyboard.load_full()
     }
 
+    /// Whether there is a storyboard yet.
+    pub(crate) fn has_storyboard(&self) -> bool {
+        self.storyboard.load().model().version() > 0
+    }
+
     /// How often what is here is renewed.
     pub(crate) fn interval(&self) -> Duration {
         self.interval

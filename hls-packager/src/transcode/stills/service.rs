@@ -229,13 +229,14 @@ impl Worker {
             }
             making.board.as_mut().zip(tile).and_then(|(board, tile)| board.add(at, tile))
         };
+        let drawn = match sprite {
+            Some(sprite) => self.draw(of, sprite).await,
+            None => Ok(()),
+        };
         if !of.is_over() {
             self.tell(of, taken);
         }
-        match sprite {
-            Some(sprite) => self.draw(of, sprite).await,
-            None => Ok(()),
-        }
+        drawn
     }
 
     async fn draw(&mut self, of: &Arc<BroadcastStills>, mut sprite: SpriteOrder) -> Result<(), Lost> {
@@ -290,7 +291,9 @@ impl Worker {
     }
 
     fn tell(&self, of: &BroadcastStills, taken: Timestamp) {
-        let url = format!("/live/{}/thumb.jpg", of.channel);
+        let at = |file: &str| format!("/live/{}/{file}", of.channel);
+        let url = at("thumb.jpg");
+        let storyboard_url = of.has_storyboard().then(|| at("storyboard.vtt"));
         let event = Event {
             specversion: SpecVersion::V1,
             id: uuid::Uuid::now_v7(),
@@ -298,7 +301,11 @@ impl Worker {
             subject: of.channel.clone().into(),
             time: taken,
             cause: Cause::default(),
-            body: EventBody::ThumbnailUpdated(ThumbnailUpdated { broadcast: of.broadcast, url }),
+            body: EventBody::ThumbnailUpdated(ThumbnailUpdated {
+                broadcast: of.broadcast,
+                url,
+                storyboard_url,
+            }),
         };
         // The bus is behind: the next thumbnail says the same.
         let _ = self.shared.events.try_send(event);
