@@ -379,6 +379,72 @@ async fn viewers_of_a_private_channel_share_what_is_kept_and_others_get_no_byte(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_storyboard_is_asked_of_the_origin_once_a_second_and_its_pictures_once() {
+    let fixture = looped().fixture().await;
+    let often = ("MILLRACE_TRANSCODE__THUMBNAIL_INTERVAL", "2s");
+    let server = Server::start(&[SETTINGS, &[often]].concat()).await;
+    let _publisher = Ffmpeg::publish_for_ever(&fixture.path, &server.publish_url("studio"));
+    let (_folder, secrets) = secrets();
+    let edge = Nginx::start(server.http, &secrets).await;
+    let client = crate::http::client().build().unwrap();
+    let get = async |url: &str, coding: &str| {
+        let answer = client.get(url).header(ACCEPT_ENCODING, coding).send().await.unwrap();
+        let header =
+            |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let kept =
+            [header("cache-control"), header("content-type"), header("x-cache"), header("content-encoding")];
+        (answer.status().as_u16(), kept, answer.bytes().await.unwrap())
+    };
+    let index = edge.url("/live/studio/storyboard.vtt");
+    until("there is a storyboard", SOON, || async { (get(&index, "").await.0 == 200).then_some(()) }).await;
+
+    // The index: one entry for all codings and whatever else is asked, another one for the other format.
+    let mut sprites = Vec::new();
+    for (query, extension) in [("", ".jpg"), ("?format=webp", ".webp"), ("?nonsense=1", ".jpg")] {
+        let (status, [cache, kind, _, _], text) = get(&format!("{index}{query}"), "").await;
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert_eq!((status, cache.as_str()), (200, "public, max-age=2"), "{query}");
+        assert!(kind.starts_with("text/vtt") && text.starts_with("WEBVTT\n"), "{kind} {text}");
+        let named: BTreeSet<_> = text.lines().filter_map(|line| line.split_once('#')).collect();
+        assert!(named.iter().all(|(name, _)| name.ends_with(extension)) && named.len() >= 5, "{text}");
+        sprites.push((named.first().unwrap().0.to_owned(), text));
+    }
+    let (status, [_, _, _, coding], packed) = get(&index, "gzip").await;
+    assert_eq!((status, coding.as_str(), &packed[..2]), (200, "gzip", &[0x1f, 0x8b][..]));
+    let began = Instant::now();
+    let before = asked(&edge)["storyboard.vtt"].1;
+    for answer in join_all((0..50).map(|_| get(&index, ""))).await {
+        assert_eq!(answer.0, 200);
+    }
+    let counts = until("nginx has logged everything", SOON, || async {
+        Some(asked(&edge)).filter(|counts| counts["storyboard.vtt"].0 >= 52)
+    })
+    .await;
+    let fetched = (counts["storyboard.vtt"].1 - before) as f64;
+    assert!(fetched <= began.elapsed().as_secs_f64() + 2.0, "{fetched} in {:?}", began.elapsed());
+
+    // Pictures: names that are never used again.
+    for (sprite, index) in &sprites[..2] {
+        let url = edge.url(&format!("/live/studio/{sprite}"));
+        let (status, [cache, kind, found, _], first) = get(&url, "").await;
+        assert_eq!(
+            (status, cache.as_str(), found.as_str()),
+            (200, "public, max-age=86400, immutable", "MISS"),
+            "{index}"
+        );
+        assert_eq!(kind, if sprite.ends_with("webp") { "image/webp" } else { "image/jpeg" });
+        assert!(first.starts_with(&[0xff, 0xd8]) || first.starts_with(b"RIFF"), "{sprite}");
+        let (status, [_, _, found, _], again) = get(&url, "gzip").await;
+        assert_eq!((status, found.as_str(), again == first), (200, "HIT", true), "{sprite}");
+        let (_, _, straight) = get(&server.url(&format!("/live/studio/{sprite}")), "").await;
+        assert!(straight == first, "{sprite}");
+    }
+    let unknown = edge.url(&format!("/live/studio/{}", sprites[0].0.replace("-b", "-b9999")));
+    assert_eq!(get(&unknown, "").await.0, 404);
+    server.assert_calm();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn viewers_go_on_when_an_edge_is_killed_and_started_again() {
     let fixture = looped().fixture().await;
     let _share = share().await;
