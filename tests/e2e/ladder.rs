@@ -1,5 +1,6 @@
 //! Rungs: what viewers of slower lines get, by the same strict rules, and what becomes of it when its transcoder dies.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,24 +15,24 @@ use crate::server::{Server, scratch};
 use crate::streamer::{KEYS, Streamer};
 use crate::wait::{quiet, share, until};
 
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// Below the fixtures' 640x360 and 480x270.
-const RUNGS: (&str, &str) = (
+pub(crate) const RUNGS: (&str, &str) = (
     "MILLRACE_TRANSCODE__LADDER__RUNGS",
     "[{height=240,bitrate=400000},{height=144,bitrate=200000,max_frame_rate=60}]",
 );
-const ALWAYS: (&str, &str) = ("MILLRACE_TRANSCODE__LADDER__MODE", "always");
+pub(crate) const ALWAYS: (&str, &str) = ("MILLRACE_TRANSCODE__LADDER__MODE", "always");
 const ON_DEMAND: (&str, &str) = ("MILLRACE_TRANSCODE__LADDER__MODE", "on_demand");
 /// Seconds of media of those that the checker watches.
 const SECONDS: u32 = 34;
 
-async fn fetch(url: String) -> Option<String> {
+pub(crate) async fn fetch(url: String) -> Option<String> {
     let answer = crate::http::get(url).await.ok()?;
     if answer.status().as_u16() == 200 { answer.text().await.ok() } else { None }
 }
 
 /// The transcoders that the server started for a channel, oldest first.
-fn started(server: &Server, channel: &str) -> Vec<u64> {
+pub(crate) fn started(server: &Server, channel: &str) -> Vec<u64> {
     let log = server.log();
     let message = format!("the rungs of {channel} are made");
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -41,7 +42,7 @@ fn started(server: &Server, channel: &str) -> Vec<u64> {
 
 /// Waits for the `nth` transcoder of a channel, and lets it be no nicer than what is built or tested beside: rungs that are shed
 /// because of that are another test's.
-async fn transcoder(server: &Server, channel: &str, nth: usize) -> u64 {
+pub(crate) async fn transcoder(server: &Server, channel: &str, nth: usize) -> u64 {
     let what = format!("transcoder {nth} of {channel} is started");
     let pid = until(&what, SOON, || async { started(server, channel).get(nth - 1).copied() }).await;
     // Its group has all its threads. Only root may; without, the machine should have nothing else to do.
@@ -54,28 +55,51 @@ fn signal(pid: u64, name: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// Width and height of the newest pictures of a rendition, by what ffprobe reads of its newest segment.
-async fn height(server: &Server, rendition: &str) -> Option<u32> {
+/// The newest segments of a rendition, at most so many, as a file: those of its newest init segment.
+pub(crate) async fn media(server: &Server, rendition: &str, most: usize) -> Option<Vec<u8>> {
     let at = |file: &str| server.url(&format!("/live/studio/{rendition}/{file}"));
     let list = fetch(at("index.m3u8")).await?;
-    let segment = list.lines().rfind(|line| line.ends_with(".m4s") && !line.starts_with('#'))?;
-    let (before, _) = list.split_once(segment)?;
-    let init = before.lines().rev().find_map(|line| line.strip_prefix("#EXT-X-MAP:URI=\""))?;
-    let mut media = crate::http::get(at(init.trim_end_matches('"'))).await.ok()?.bytes().await.ok()?.to_vec();
-    media.extend(crate::http::get(at(segment)).await.ok()?.bytes().await.ok()?);
+    let (mut init, mut segments, mut gap) = (None, Vec::new(), false);
+    for line in list.lines() {
+        if let Some(uri) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+            (init, segments) = (Some(uri.trim_end_matches('"')), Vec::new());
+        }
+        gap |= line == "#EXT-X-GAP";
+        if !line.starts_with('#') && line.ends_with(".m4s") && !std::mem::take(&mut gap) {
+            segments.push(line);
+        }
+    }
+    let newest = segments.len().saturating_sub(most);
+    let mut media = Vec::new();
+    for file in
+        std::iter::once(init?).chain(segments.get(newest..).filter(|all| !all.is_empty())?.iter().copied())
+    {
+        media.extend(crate::http::get(at(file)).await.ok()?.bytes().await.ok()?);
+    }
+    Some(media)
+}
+
+/// Height of the newest pictures of a rendition, by what ffprobe reads of its newest segment.
+pub(crate) async fn height(server: &Server, rendition: &str) -> Option<u32> {
+    let media = media(server, rendition, 1).await?;
     let (_folder, kept) = scratch("millrace-rung");
     let file = kept.join("newest.mp4");
     std::fs::write(&file, media).ok()?;
+    height_of(&file).await
+}
+
+/// Lines of the pictures of a file.
+pub(crate) async fn height_of(file: &Path) -> Option<u32> {
     let output = tokio::process::Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "v", "-show_entries", "stream=height", "-of", "csv=p=0"])
-        .arg(&file)
+        .arg(file)
         .output()
         .await
         .ok()?;
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-async fn shows(server: &Server, rendition: &str, wanted: u32) {
+pub(crate) async fn shows(server: &Server, rendition: &str, wanted: u32) {
     let what = format!("{rendition} shows pictures of {wanted} lines");
     until(&what, SOON, || async { (height(server, rendition).await == Some(wanted)).then_some(()) }).await;
 }

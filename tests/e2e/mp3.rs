@@ -1,7 +1,5 @@
 //! Publishers whose sound is MP3: it becomes AAC by the transcoder, and is refused where there is none.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +10,7 @@ use crate::fixtures::{PLAIN, Recipe};
 use crate::publisher::Ffmpeg;
 use crate::rtmp_peer::Peer;
 use crate::server::{Server, scratch};
+use crate::slowed;
 use crate::wait::{share, until};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -29,16 +28,11 @@ async fn mp3_is_heard_as_aac_beside_its_picture() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_transcoder_takes_long_to_start_and_behaves_as_on_a_busy_machine() {
-    let (_folder, path) = scratch("millrace-slow-start");
-    let slow = path.join("slow");
-    let transcoder = Path::new(env!("CARGO_BIN_EXE_millrace")).with_file_name("millrace-transcoder");
     // A second until it is there, and what it says comes half a second late.
-    let script = format!(
-        "#!/bin/sh\nsleep 1\n{transcoder:?} \"$@\" | exec perl -e \
-        'while (sysread(STDIN, $chunk, 65536)) {{ select(undef, undef, undef, 0.5); syswrite(STDOUT, $chunk) }}'\n"
+    let (_folder, slow) = slowed::transcoder(
+        "sleep 1",
+        "while (sysread(STDIN, $chunk, 65536)) { select(undef, undef, undef, 0.5); syswrite(STDOUT, $chunk) }",
     );
-    tokio::fs::write(&slow, script).await.unwrap();
-    tokio::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).await.unwrap();
     all_is_heard(&[("MILLRACE_TRANSCODE__PROGRAM", slow.to_str().unwrap())]).await;
 }
 

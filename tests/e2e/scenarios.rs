@@ -225,14 +225,7 @@ async fn publish(
     };
     let mut peer = Peer::connect(server.rtmp).await.map_err(|e| e.to_string())?;
     peer.publish("live", channel).await.map_err(|refused| format!("{refused:?}"))?;
-    let mut before = 0;
-    for tags in tags {
-        let tags: Vec<_> =
-            tags.iter().map(|tag| flv::Tag { timestamp: tag.timestamp + before, ..tag.clone() }).collect();
-        peer.send(&tags, |tag| written(tag.timestamp)).await.map_err(|e| format!("sending: {e}"))?;
-        // Sound goes on without a hole: 1,024 samples at 48 kHz per frame.
-        let sound = tags.iter().filter(|tag| tag.kind == 8 && !tag.is_header()).count();
-        before += u32::try_from(sound * 1024 / 48).unwrap();
-    }
+    let tags = flv::joined(tags);
+    peer.send(&tags, |tag| written(tag.timestamp)).await.map_err(|e| format!("sending: {e}"))?;
     peer.unpublish(channel).await.map_err(|e| e.to_string())
 }

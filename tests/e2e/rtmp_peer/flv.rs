@@ -46,3 +46,15 @@ pub(crate) fn read(path: &Path) -> Vec<Tag> {
     }
     tags
 }
+
+/// Recordings one after the other, as one broadcast: sound goes on without a hole.
+pub(crate) fn joined(recordings: &[Vec<Tag>]) -> Vec<Tag> {
+    let (mut all, mut before) = (Vec::new(), 0);
+    for tags in recordings {
+        all.extend(tags.iter().map(|tag| Tag { timestamp: tag.timestamp + before, ..tag.clone() }));
+        // 1,024 samples at 48 kHz per frame.
+        let sound = tags.iter().filter(|tag| tag.kind == 8 && !tag.is_header()).count();
+        before += u32::try_from(sound * 1024 / 48).unwrap();
+    }
+    all
+}
