@@ -43,6 +43,7 @@ mod objects;
 mod obs;
 mod playback;
 mod publisher;
+mod quality;
 mod reconnect;
 mod rtmp_peer;
 mod scenarios;
