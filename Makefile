@@ -7,6 +7,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) web/index.html web/package.json \
 	web/package-lock.json web/tsconfig.json web/vite.config.ts
 FUZZ_SECONDS ?= 60
+# Of the hour in `make soak`; empty is all of it.
+SYNC_SECONDS ?=
 
 .PHONY: help run dev build fmt lint test test-unit test-web test-e2e test-split soak test-services test-api test-deploy fuzz bench generate docs docker release up down logs clean
 
@@ -54,8 +56,9 @@ test-e2e: setup-test web/dist/index.html tests/browser/node_modules/.package-loc
 test-split: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## The black-box tests with a process for each role, on MongoDB and Kafka
 	MILLRACE_TEST_TOPOLOGY=split cargo test --workspace --locked --test e2e -- --test-threads=3 --skip cluster::
 
-soak: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## What dies in tests/cluster, with real windows, 20 broadcasts and 200 viewers (15 minutes; nothing else should run)
-	MILLRACE_TEST_WINDOWS=real cargo test --workspace --locked --test e2e -- --test-threads=1 --nocapture cluster::
+soak: setup-test web/dist/index.html tests/browser/node_modules/.package-lock.json ## What dies in tests/cluster, with real windows, 20 broadcasts and 200 viewers, and an hour of rungs (75 minutes, SYNC_SECONDS=300: 20; nothing else should run)
+	MILLRACE_TEST_WINDOWS=real MILLRACE_TEST_SYNC_SECONDS=$(SYNC_SECONDS) cargo test --workspace --locked --test e2e -- \
+		--test-threads=1 --nocapture cluster:: sync::
 
 test-services: setup-test ## Tests of what talks to MongoDB, Kafka and S3, with real ones
 	cargo test --workspace --locked --test 'e2e_*'

@@ -15,4 +15,4 @@ mod ledger;
 mod nodes;
 mod talker;
 mod viewer;
-mod windows;
+pub(crate) mod windows;

@@ -16,6 +16,8 @@ pub(crate) struct Windows {
     pub(crate) viewers: usize,
     /// How long a viewer may be without a new part when nothing is to be noticed.
     pub(crate) late: Duration,
+    /// How long sound and picture of rungs must stay together.
+    pub(crate) sync: Duration,
 }
 
 const SHORT: Windows = Windows {
@@ -26,6 +28,7 @@ const SHORT: Windows = Windows {
     viewers: 40,
     // Beside compilers.
     late: Duration::from_secs(4),
+    sync: Duration::from_secs(40),
 };
 
 const REAL: Windows = Windows {
@@ -35,12 +38,16 @@ const REAL: Windows = Windows {
     broadcasts: 20,
     viewers: 200,
     late: Duration::from_secs(2),
+    sync: Duration::from_secs(3600),
 };
 
 impl Windows {
-    /// Those of this run.
+    /// Those of this run. `MILLRACE_TEST_SYNC_SECONDS` is for who has less than an hour.
     pub(crate) fn of_this_run() -> Self {
         let real = std::env::var("MILLRACE_TEST_WINDOWS").is_ok_and(|windows| windows == "real");
-        if real { REAL } else { SHORT }
+        let windows = if real { REAL } else { SHORT };
+        let sync = std::env::var("MILLRACE_TEST_SYNC_SECONDS").ok().filter(|seconds| !seconds.is_empty());
+        let sync = sync.map(|seconds| Duration::from_secs(seconds.parse().expect("seconds")));
+        Self { sync: sync.unwrap_or(windows.sync), ..windows }
     }
 }

@@ -83,6 +83,21 @@ impl Recipe {
         Self { name, arguments: arguments.collect() }
     }
 
+    /// A moving test picture that is white for a tenth of a second, and a beep that begins then, every two seconds.
+    pub(crate) fn flashes_and_beeps(name: &'static str, seconds: u32) -> Self {
+        // Half a frame earlier than the frame that is meant.
+        let white = "drawbox=c=white:t=fill:enable='between(mod(t\\,2)\\,0.685\\,0.785)'";
+        let picture = format!("testsrc2=s=640x360:r=30:d={seconds},{white}");
+        let beep = "if(between(mod(t\\,2)\\,0.7\\,0.8)\\,0.8*sin(2*PI*1000*t)\\,0)";
+        let mut recipe = Self::of(name, &picture);
+        for word in &mut recipe.arguments {
+            if word.starts_with("sine=") {
+                *word = format!("aevalsrc={beep}:s=48000:d={seconds}");
+            }
+        }
+        recipe
+    }
+
     /// The file, encoded now if it is not there yet.
     pub(crate) async fn fixture(&self) -> Fixture {
         // One encoder at a time: each uses every core.

@@ -53,6 +53,7 @@ mod split;
 mod stills;
 mod store_away;
 mod streamer;
+mod sync;
 mod tls;
 mod topology;
 mod traces;
