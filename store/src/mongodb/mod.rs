@@ -34,6 +34,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the way to one server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the database is prepared until that is an error, and how long after the try before: an election takes some seconds.
+const PREPARE_TRIES: u32 = 5;
+const PREPARE_AGAIN: Duration = Duration::from_secs(2);
 /// Connections at once to each server, unless the URI says otherwise (`maxPoolSize`).
 const CONNECTIONS: u32 = 32;
 /// The database, unless the URI names one.
@@ -105,7 +108,18 @@ impl Drop for MongoDb {
 #[async_trait]
 impl Engine for MongoDb {
     async fn prepare(&self, collections: &[&'static Collection]) -> Result<(), StoreError> {
-        lease::hold(&self.0, schema::prepare(&self.0, collections)).await
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match lease::hold(&self.0, schema::prepare(&self.0, collections)).await {
+                // The driver does most calls again by itself when the primary is another, but those for collections and indexes.
+                Err(StoreError::Unavailable(err)) if tries < PREPARE_TRIES => {
+                    tracing::warn!(%err, "could not prepare the database; trying again");
+                    tokio::time::sleep(PREPARE_AGAIN).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     async fn get(&self, collection: &'static Collection, id: &str) -> Result<Option<Stored>, StoreError> {

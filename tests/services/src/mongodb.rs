@@ -260,11 +260,15 @@ impl ReplicaSet {
     pub async fn step_down(&self, seconds: i32) {
         let primary = self.primary().await.expect("a primary");
         let down = doc! { "replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 1 };
-        // It may close the connection that told it.
-        let _ = self.0[primary].client().database("admin").run_command(down).await;
         let other = async {
-            while self.primary().await.is_none_or(|now| now == primary) {
+            let mut now = Some(primary);
+            while now.is_none_or(|now| now == primary) {
+                if now.is_some() {
+                    // It may close the connection that told it, or refuse while nobody could take its place.
+                    let _ = self.0[primary].client().database("admin").run_command(down.clone()).await;
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
+                now = self.primary().await;
             }
         };
         self.0[primary].within(tokio::time::timeout(READY, other).await);

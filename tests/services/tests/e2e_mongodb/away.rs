@@ -8,7 +8,7 @@ use ::mongodb::Client;
 use ::mongodb::bson::{self, doc};
 use millrace_store::suite::{self, Pet};
 use millrace_store::{Changes, Document, Location, Store, StoreError};
-use millrace_test_services::mongodb::{self, Mongod};
+use millrace_test_services::mongodb::{self, Mongod, ReplicaSet};
 
 use super::engine;
 
@@ -59,6 +59,26 @@ async fn is_back(store: &Store) {
     assert_eq!(read.map(|pet| pet.id()), Some("1".to_owned()));
     let changes = Changes::new().insert(&suite::pet("2", "ada")).increment::<Pet>("1", "tricks", 1);
     store.commit(changes).await.expect("it takes writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_starts_while_the_members_elect_another_primary_has_a_database_all_the_same() {
+    let set = ReplicaSet::start(Duration::from_secs(1)).await;
+    let elections = async {
+        for _ in 0..4 {
+            set.step_down(2).await;
+        }
+    };
+    let starts = async {
+        for number in 0.. {
+            let store = suite::store(engine(set.uri(&format!("live_{number}"))).await).await;
+            store.insert(&suite::pet("1", "ada")).await.expect("it takes writes");
+        }
+    };
+    tokio::select! {
+        () = elections => {}
+        () = starts => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
