@@ -152,6 +152,14 @@ pub enum LadderOrder {
         /// The access unit.
         data: Bytes,
     },
+    /// The first picture of each rung that is presented at this time or later decodes alone.
+    Key {
+        /// Presentation time.
+        pts: i64,
+        /// Whether it is a cut, as that of a picture is: where what begins with it in the order of decoding is not what does in the
+        /// order of presentation.
+        cut: bool,
+    },
 }
 
 /// What a ladder answers. Per rung, pictures come in the order of their presentation times and without reordering:

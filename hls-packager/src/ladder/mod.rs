@@ -60,6 +60,9 @@ const BETWEEN_SHEDS: Duration = Duration::from_secs(1);
 const MAX_BACKLOG_BYTES: usize = 16 << 20;
 /// Decode times of the source that are remembered: more than are on their way through a transcoder that is not late.
 const MAX_SLOTS: usize = 1024;
+/// How often a rung has a keyframe within a segment, in ticks of 90 kHz: at the first part that begins so long after the last one.
+/// Who changes to it while their line becomes slow has to load from one, and no second to spare.
+const KEY_EVERY: i64 = 90_000;
 /// Changes of the distance between decode and presentation time that are remembered: as many as are on their way.
 const MAX_OFFSETS: usize = 16;
 
@@ -121,6 +124,8 @@ pub struct Ladder {
     backlog_bytes: usize,
     /// The next picture is the first of a segment.
     cut: bool,
+    /// Decode time of the newest picture of which the rungs were to have a keyframe.
+    keyed: i64,
     /// The next picture needs another configuration.
     reconfigure: bool,
     /// What is in the source's next part.
@@ -155,6 +160,7 @@ impl Ladder {
             backlog: Vec::new(),
             backlog_bytes: 0,
             cut: false,
+            keyed: i64::MIN,
             reconfigure: true,
             tapped: None,
             shed_at: None,
@@ -182,6 +188,9 @@ impl Ladder {
             Output::Part(part) => {
                 if part.rendition == RenditionId(0) {
                     let tapped = self.tapped.take();
+                    if let Some(Tapped::Part { span: (_, end), .. }) = tapped {
+                        self.key_at(end);
+                    }
                     if tapped.is_none() {
                         // Its segment began without a picture.
                         self.decide(now, None);
@@ -295,8 +304,11 @@ impl Ladder {
         }
         let cut = std::mem::take(&mut self.cut);
         if cut {
+            self.keyed = dts;
             self.decide(now, Some((dts, sync)));
         }
+        // Among pictures that are presented in another order the first to be decoded is not the first to be shown.
+        let cut = cut && (sync || !self.order_key(dts, true));
         // Without a sync sample at its start a transcoder that starts now could not decode it, nor if it is too much.
         let fits = self.backlog_bytes.saturating_add(data.len()) <= MAX_BACKLOG_BYTES;
         if fits && (cut && sync || !self.backlog.is_empty()) {
@@ -309,6 +321,26 @@ impl Ladder {
             child.sent.push_back(Sent { pts, at: now });
             self.orders.push_back(LadderOrder::Picture { pts, sync, cut, data });
         }
+    }
+
+    /// A part of the source ends here.
+    fn key_at(&mut self, end: i64) {
+        if end.saturating_sub(self.keyed) < KEY_EVERY - lane::SAME {
+            return;
+        }
+        self.keyed = end;
+        self.order_key(end, false);
+    }
+
+    /// Has the rungs begin anew with the picture of theirs that is decoded at `at`, of which the source has not sent any that late: so
+    /// the transcoder's decoder still holds it back, if it came. Answers whether there is a transcoder that makes any.
+    fn order_key(&mut self, at: i64, cut: bool) -> bool {
+        let works = self.child.as_ref().is_some_and(|child| child.configured);
+        if let Some(Offset { offset, .. }) = self.offsets.back().filter(|_| works) {
+            let pts = at.saturating_add(*offset).saturating_sub(lane::SAME);
+            self.orders.push_back(LadderOrder::Key { pts, cut });
+        }
+        works && !self.offsets.is_empty()
     }
 
     /// Tells the transcoder what to decode with.

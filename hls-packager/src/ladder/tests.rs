@@ -33,6 +33,8 @@ struct Transcoder {
     begun: BTreeSet<RungId>,
     waiting: Vec<Rung>,
     held: BTreeMap<i64, bool>,
+    keys: BTreeMap<i64, bool>,
+    keys_due: BTreeSet<RungId>,
     presented: u64,
     answers: VecDeque<(Instant, LadderReport)>,
     configured: usize,
@@ -54,6 +56,9 @@ impl Transcoder {
                 self.waiting.retain(|rung| rung.id != id);
                 self.begun.remove(&id);
             }
+            LadderOrder::Key { pts, cut } => {
+                self.keys.insert(pts, cut);
+            }
             LadderOrder::Picture { pts, cut, sync, .. } => {
                 assert!(self.configured > 0 && (sync || self.presented > 0 || !self.held.is_empty()));
                 assert!(self.held.insert(pts, cut).is_none(), "{pts} twice");
@@ -64,11 +69,17 @@ impl Transcoder {
 
     fn present(&mut self, now: Instant, held_back: usize) {
         while self.held.len() > held_back {
-            let (pts, cut) = self.held.pop_first().unwrap();
+            let (pts, mut cut) = self.held.pop_first().unwrap();
             let at = now + self.lag;
+            let later = self.keys.split_off(&(pts + 1));
+            let keys = std::mem::replace(&mut self.keys, later);
+            cut |= keys.values().any(|cut| *cut);
             if cut {
                 self.rungs = self.waiting.clone();
                 self.begun.retain(|id| self.rungs.iter().any(|rung| rung.id == *id));
+            }
+            if !keys.is_empty() {
+                self.keys_due.extend(self.rungs.iter().map(|rung| rung.id));
             }
             for rung in &self.rungs {
                 if cut && self.begun.insert(rung.id) {
@@ -77,7 +88,8 @@ impl Transcoder {
                 }
                 if cut || self.presented.is_multiple_of(rung.every.into()) {
                     let data = Bytes::copy_from_slice(&[&b"ladder"[..], &pts.to_be_bytes()].concat());
-                    let picture = LadderReport::Picture { rung: rung.id, pts, sync: cut, data };
+                    let sync = self.keys_due.remove(&rung.id) || cut;
+                    let picture = LadderReport::Picture { rung: rung.id, pts, sync, data };
                     self.answers.push_back((at, picture));
                 }
             }
@@ -465,6 +477,38 @@ fn what_is_not_below_the_source_is_neither_made_nor_named() {
     show.end();
     assert_eq!(show.shared.get(&3), show.shared.get(&2));
     assert!(show.segments(RenditionId(4)).iter().skip(1).all(is_own));
+}
+
+#[test]
+fn a_rung_can_be_changed_to_every_second_however_far_the_sources_keyframes_are_apart() {
+    for (b_frames, numerator, denominator, gop) in
+        [(false, 30, 1, 240), (true, 30, 1, 241), (true, 60_000, 1001, 481), (false, 24_000, 1001, 48)]
+    {
+        let mut encoder = Encoder::new(numerator, denominator);
+        (encoder.b_frames, encoder.gop) = (b_frames, gop);
+        let mut half = config(LadderMode::Always);
+        half.rungs[0].max_frame_rate = 15;
+        let mut show = Show::new(half);
+        show.start_transcoder(40);
+        show.join(&encoder);
+        show.play(&encoder, 0, 30_000);
+        show.end();
+        if !b_frames {
+            assert_aligned(&show, LOW);
+        }
+        for rung in [LOW, LOWER] {
+            let parts: Vec<_> = show.segments(rung).iter().flat_map(|segment| &segment.parts).collect();
+            let keys =
+                parts.iter().flat_map(|part| &part.samples).filter(|sample| sample.track == 1 && sample.sync);
+            let independent = parts.iter().filter(|part| part.independent).count();
+            assert_eq!(keys.count(), independent, "a keyframe in the middle of a part helps nobody");
+            let mut since = Duration::ZERO;
+            for part in parts {
+                since = if part.independent { part.duration } else { since + part.duration };
+                assert!(since < Duration::from_millis(1_400), "{b_frames} {numerator} {since:?}");
+            }
+        }
+    }
 }
 
 #[test]

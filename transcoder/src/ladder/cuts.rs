@@ -1,6 +1,6 @@
 //! Where keyframes are to be, from the order of decoding to that of presentation. Sans-IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::transcode::{Rung, RungId};
 
@@ -17,6 +17,8 @@ pub(crate) struct Cuts {
     next: Option<Vec<Rung>>,
     /// A cut is due at whatever picture comes.
     due: Option<Option<Vec<Rung>>>,
+    /// Presentation times of keyframes that are no cuts.
+    keys: BTreeSet<i64>,
 }
 
 impl Cuts {
@@ -32,7 +34,7 @@ impl Cuts {
         waiting.for_each(|rungs| rungs.retain(|wanted| wanted.id != rung));
     }
 
-    /// The picture presented then is a cut.
+    /// The picture presented then, or the next, is a cut.
     pub(crate) fn at(&mut self, pts: i64) {
         let rungs = self.next.take();
         let known = self.waiting.entry(pts).or_default();
@@ -42,6 +44,20 @@ impl Cuts {
         if self.waiting.len() > MAX_WAITING {
             self.missed();
         }
+    }
+
+    /// A keyframe is due at the first picture that is presented then or later.
+    pub(crate) fn key_at(&mut self, pts: i64) {
+        self.keys.insert(pts);
+        if self.keys.len() > MAX_WAITING {
+            self.keys.pop_first();
+        }
+    }
+
+    /// A picture is presented: whether a keyframe was due by then.
+    pub(crate) fn key_reached(&mut self, pts: i64) -> bool {
+        let later = self.keys.split_off(&pts.saturating_add(1));
+        !std::mem::replace(&mut self.keys, later).is_empty()
     }
 
     /// A picture is presented. `Some` if it is a cut, with the rungs that are made from here on if they change.
@@ -118,10 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn a_keyframe_is_due_once() {
+        let mut cuts = Cuts::default();
+        cuts.key_at(3_000);
+        assert!(!cuts.key_reached(2_999));
+        assert!(cuts.key_reached(3_001));
+        assert!(!cuts.key_reached(6_000));
+    }
+
+    #[test]
     fn what_waits_is_bounded() {
         let mut cuts = Cuts::default();
         (0..10_000).for_each(|pts| cuts.at(pts));
         assert!(cuts.waiting.len() <= MAX_WAITING);
+        (0..10_000).for_each(|pts| cuts.key_at(pts));
+        assert!(cuts.keys.len() <= MAX_WAITING);
         assert_eq!(cuts.reached(-1), Some(None));
     }
 }

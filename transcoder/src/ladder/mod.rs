@@ -23,7 +23,7 @@ use crate::avc::Stream;
 use crate::pipe::{Orders, Reports};
 use answers::Event;
 use cuts::Cuts;
-use rung::{Job, Running};
+use rung::Running;
 
 /// Reports that wait to be written.
 const EVENTS: usize = 64;
@@ -99,6 +99,8 @@ impl Ladder {
                 self.keep(|running| running.spec.id != rung);
             }
             LadderOrder::Picture { pts, sync, cut, data } => self.decode(pts, sync, cut, &data),
+            LadderOrder::Key { pts, cut: true } => self.cuts.at(pts),
+            LadderOrder::Key { pts, cut: false } => self.cuts.key_at(pts),
         }
         let count = std::mem::take(&mut self.unreadable);
         if count > 0 {
@@ -148,17 +150,18 @@ impl Ladder {
     fn feed(&mut self, picture: Arc<frame::Video>, pts: i64) {
         let reached = self.cuts.reached(pts);
         let cut = reached.is_some();
+        let key = self.cuts.key_reached(pts);
         if let Some(Some(wanted)) = reached {
             self.change(wanted);
         }
         let mut takers = 0;
         for rung in &mut self.rungs {
-            rung.takes_next = rung.takes(cut);
+            rung.takes_next = rung.takes(cut, key);
             takers |= if rung.takes_next { rung.bit() } else { 0 };
         }
         self.report(Event::Fed { pts, rungs: takers });
-        for rung in self.rungs.iter().filter(|rung| rung.takes_next) {
-            rung.feed(Job { picture: picture.clone(), pts, cut });
+        for rung in self.rungs.iter_mut().filter(|rung| rung.takes_next) {
+            rung.feed(picture.clone(), pts, cut);
         }
     }
 

@@ -21,10 +21,13 @@ const MIN_BITRATE: u32 = 10_000;
 const MAX_BITRATE: u32 = 200_000_000;
 
 /// A picture for a rung.
-pub(crate) struct Job {
-    pub(crate) picture: Arc<frame::Video>,
-    pub(crate) pts: i64,
-    pub(crate) cut: bool,
+struct Job {
+    picture: Arc<frame::Video>,
+    pts: i64,
+    /// The encoder may be another from here on.
+    cut: bool,
+    /// It decodes alone.
+    key: bool,
 }
 
 /// A rung that is made.
@@ -34,6 +37,8 @@ pub(crate) struct Running {
     pub(crate) takes_next: bool,
     /// Pictures since the last that it took.
     passed: u8,
+    /// The next that it takes decodes alone.
+    key_due: bool,
     jobs: SyncSender<Job>,
     thread: JoinHandle<()>,
 }
@@ -78,7 +83,7 @@ impl Running {
             }
         });
         let thread = thread.map_err(|error| format!("no thread can be started for it ({error})"))?;
-        Ok(Self { spec, takes_next: false, passed: u8::MAX, jobs, thread })
+        Ok(Self { spec, takes_next: false, passed: u8::MAX, key_due: false, jobs, thread })
     }
 
     /// Its bit in [`Event::Fed`].
@@ -86,8 +91,10 @@ impl Running {
         bit(self.spec.id)
     }
 
-    /// Whether the next picture is for it: a cut always is, and from there one of `every`.
-    pub(crate) fn takes(&mut self, cut: bool) -> bool {
+    /// Whether the next picture is for it: a cut always is, and from there one of `every`. With `key` the next that it takes decodes
+    /// alone.
+    pub(crate) fn takes(&mut self, cut: bool, key: bool) -> bool {
+        self.key_due |= key;
         self.passed = self.passed.saturating_add(1);
         let takes = cut || self.passed >= self.spec.every;
         if takes {
@@ -97,8 +104,9 @@ impl Running {
     }
 
     /// Hands it a picture. One that has ended takes none, and has said so.
-    pub(crate) fn feed(&self, job: Job) {
-        let _ = self.jobs.send(job);
+    pub(crate) fn feed(&mut self, picture: Arc<frame::Video>, pts: i64, cut: bool) {
+        let key = std::mem::take(&mut self.key_due) || cut;
+        let _ = self.jobs.send(Job { picture, pts, cut, key });
     }
 
     /// Whether it makes no more pictures.
@@ -150,7 +158,7 @@ impl Maker {
     }
 
     fn make(&mut self, jobs: Receiver<Job>) -> Result<(), String> {
-        for Job { picture, pts, cut } in jobs {
+        for Job { picture, pts, cut, key } in jobs {
             if let Some(rate) = self.pace.at(pts)
                 && let Some((_, encoder)) = &mut self.encoder
             {
@@ -166,7 +174,7 @@ impl Maker {
                 .map_err(|error| format!("its pictures cannot be scaled ({error})"))?;
             // The next can be decoded into it.
             drop(picture);
-            encoder.send(scaled, pts, cut).map_err(failed)?;
+            encoder.send(scaled, pts, key).map_err(failed)?;
             self.hand_out()?;
         }
         self.close()

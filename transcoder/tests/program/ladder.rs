@@ -297,6 +297,30 @@ fn rungs_change_at_a_cut_and_not_before() {
 }
 
 #[test]
+fn a_keyframe_can_be_had_anywhere_and_changes_nothing_else() {
+    let source = Source::made(MOVING, &format!("{GOP_OF_ONE_SECOND} -bf 2"));
+    let half = Rung { every: 2, ..rung(9, (160, 90), 200_000) };
+    let wanted = [both(), vec![half]].concat();
+    let mut orders: Vec<_> = std::iter::once(LadderOrder::Rungs(wanted)).chain(source.orders()).collect();
+    let pts = source.times()[11];
+    // While the pictures before it are decoded.
+    orders.insert(6, LadderOrder::Key { pts: pts - 45, cut: false });
+    let ladder = made(orders);
+    let with = |more: i64| {
+        let mut times = sync_times(&source.units);
+        times.push(more);
+        times.sort_unstable();
+        times
+    };
+    for id in [0, 7] {
+        assert_eq!(sync_times(&ladder.rungs[&id].pictures), with(pts));
+        assert_eq!(ladder.rungs[&id].records.len(), 1);
+    }
+    assert_eq!(sync_times(&ladder.rungs[&9].pictures), with(source.times()[12]), "the next that it has");
+    assert_eq!(times(&ladder.rungs[&0].pictures), source.times());
+}
+
+#[test]
 fn a_rung_that_is_stopped_ends_at_once_and_nobody_waits_for_it() {
     let source = Source::made(MOVING, &format!("{GOP_OF_ONE_SECOND} -bf 0"));
     let mut orders: Vec<_> = std::iter::once(LadderOrder::Rungs(both())).chain(source.orders()).collect();
