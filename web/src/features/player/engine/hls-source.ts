@@ -1,11 +1,12 @@
-import Hls, { ErrorDetails, ErrorTypes, Events } from 'hls.js';
+import Hls, { AbrController, BufferController, ErrorDetails, ErrorTypes, Events } from 'hls.js';
 import type { ErrorData, FragLoadingData, HlsConfig, Level, LevelParsed } from 'hls.js';
 import workerPath from 'hls.js/dist/hls.worker.js?url';
 import { Emitter } from '@/lib/emitter';
 import { broadcastOf } from './broadcast';
 import type { Position, Quality, QualityId, Source, SourceEvents, SourceFailure, SourceOptions } from './source';
 import { endOfGap, endsInGap } from './timeline';
-import { tooSlow } from './rescue';
+import { LineMeter } from './line-meter';
+import { forgotToLoad, RISE_AFTER_MS, rescueLevel, tooSlow } from './rescue';
 import { pictureFor, saverCap, type Wish } from './wish';
 
 /**
@@ -26,10 +27,6 @@ const CONFIG: Partial<HlsConfig> = {
   maxMaxBufferLength: 30,
   backBufferLength: 30,
   abrEwmaDefaultEstimateMax: 20_000_000,
-  // Seconds of loading until half of the estimate is new. A second is buffered: who finds out in three that the line became
-  // slow has stood still by then.
-  abrEwmaFastLive: 0.4,
-  abrEwmaSlowLive: 2,
   testBandwidth: false,
   nudgeMaxRetry: 8,
   enableInterstitialPlayback: false,
@@ -59,8 +56,12 @@ export interface Line {
 
 /** How often the line's measure is told. */
 const MEASURE_MS = 5_000;
+/** For how long a playlist that is not read anew says where its segments are, in seconds. */
+const KNOWN_FOR_S = 2;
+/** No append takes longer, in milliseconds. */
+const APPENDED_MS = 1_000;
 /** How often a part that is on its way is looked at. */
-const WATCH_MS = 50;
+const WATCH_MS = 30;
 
 /** Plays with hls.js, by Media Source Extensions or Apple's ManagedMediaSource. */
 export class HlsSource implements Source {
@@ -74,8 +75,16 @@ export class HlsSource implements Source {
   readonly #audioOnly: boolean;
   readonly #wish: Wish;
   readonly #saveData: boolean;
+  readonly #meter: LineMeter;
+  #tracker: Tracker | null = null;
   #measuredAt = 0;
-  #loading: FragLoadingData | null = null;
+  /** The part or segment that is on its way, or was the last. */
+  #loading: Pick<FragLoadingData, 'frag' | 'part'> | null = null;
+  /** When something was last loaded, appended or changed; when the picture was, once there was one; since when what was loaded is
+   *  not in the buffer. */
+  #busyAt = 0;
+  #appendingSince: number | null = null;
+  #changedAt = -RISE_AFTER_MS;
   readonly #watcher: ReturnType<typeof setInterval>;
   /** A live playlist was seen. */
   #live = false;
@@ -91,15 +100,54 @@ export class HlsSource implements Source {
     this.#audioOnly = audioOnly;
     this.#wish = wish;
     this.#saveData = saveData;
-    const hls = new Hls({ ...CONFIG, abrEwmaDefaultEstimate: estimate, xhrSetup: (xhr, url) => open(xhr, address(url)) });
+    this.#meter = new LineMeter(estimate);
+    const hls = new Hls({
+      ...CONFIG,
+      abrEwmaDefaultEstimate: estimate,
+      abrController: picking(this.#meter, () => performance.now() - this.#changedAt >= RISE_AFTER_MS),
+      bufferController: tellingOf((tracker) => {
+        this.#tracker = tracker;
+      }),
+      xhrSetup: (xhr, url) => open(xhr, address(url)),
+    });
     this.#hls = hls;
     hls.on(Events.MANIFEST_LOADED, (_event, { levels }) => this.#handleManifest(levels));
     hls.on(Events.MANIFEST_PARSED, (_event, { levels }) => this.#begin(levels));
-    hls.on(Events.FRAG_BUFFERED, () => this.#measure());
+    hls.on(Events.FRAG_LOADED, (_event, { frag, part }) => {
+      const { loading, loaded } = (part ?? frag).stats;
+      this.#meter.came(loading.end, loading.end - loading.first, loaded);
+      this.#busyAt = performance.now();
+      this.#appendingSince = this.#busyAt;
+      // The parts of a segment that are there are loaded in a row, and only the first is announced.
+      const next = part && hls.levels[frag.level]?.details?.partList?.find(
+        ({ fragment, index }) => fragment.sn === frag.sn && index === part.index + 1,
+      );
+      if (next) this.#loading = { frag, part: next };
+    });
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.#busyAt = performance.now();
+      this.#appendingSince = null;
+      this.#measure();
+    });
     hls.on(Events.FRAG_LOADING, (_event, loading) => {
+      this.#busyAt = performance.now();
       this.#loading = loading;
     });
-    this.#watcher = setInterval(() => this.#watchLoading(), WATCH_MS);
+    hls.on(Events.LEVEL_UPDATED, () => {
+      this.#busyAt = performance.now();
+    });
+    hls.on(Events.LEVEL_SWITCHING, (_event, { level }) => {
+      this.#busyAt = performance.now();
+      // hls.js 1.7 guesses times by the playlist it had of this level, wrongly if that was long ago, and then waits for what is
+      // there. Without one it goes by the dates of the level that plays.
+      const known = hls.levels[level];
+      if (known?.details?.live && known.details.age > KNOWN_FOR_S) delete known.details;
+      if (this.#meter.canEstimate()) this.#changedAt = this.#busyAt;
+    });
+    this.#watcher = setInterval(() => {
+      this.#watchLoading();
+      this.#watchIdle();
+    }, WATCH_MS);
     hls.on(Events.LEVEL_LOADED, (_event, { details }) => {
       // The tail of a broadcast that is over: whoever comes now waits for the next one.
       if (!details.live && !this.#live) this.events.emit('ended', null);
@@ -194,20 +242,38 @@ export class HlsSource implements Source {
     const level = hls.levels[frag.level];
     if (level === undefined || stats.aborted || stats.loading.first === 0 || stats.loading.end > 0) return;
     if (this.#video.paused || this.#video.readyState === 0) return;
-    const rate = tooSlow({
-      elapsedMs: performance.now() - stats.loading.first,
-      loaded: stats.loaded,
-      expected: Math.max(stats.total, (level.averageBitrate * duration) / 8),
-      ahead: hls.mainForwardBufferInfo?.len ?? 0,
-    });
+    const now = performance.now();
+    const ahead = hls.mainForwardBufferInfo?.len ?? 0;
+    const elapsedMs = now - stats.loading.first;
+    const expected = Math.max(stats.total, (level.averageBitrate * duration) / 8);
+    const rate = tooSlow({ elapsedMs, loaded: stats.loaded, expected, ahead });
     if (rate === null) return;
     this.#loading = null;
-    hls.bandwidthEstimate = rate;
-    const next = hls.nextAutoLevel;
-    if (next >= frag.level) return;
+    this.#meter.begin(rate);
+    this.#meter.came(now, elapsedMs, stats.loaded);
+    const next = rescueLevel(frag.level, hls.levels.map(({ maxBitrate }) => maxBitrate), rate, ahead);
+    hls.nextAutoLevel = next;
     hls.nextLoadLevel = next;
     frag.abortRequests();
     hls.trigger(Events.FRAG_LOAD_EMERGENCY_ABORTED, { frag, part: part ?? null, stats });
+  }
+
+  /** Has hls.js look again at a segment that it takes for complete. */
+  #watchIdle(): void {
+    const hls = this.#hls;
+    const { loading } = (this.#loading?.part ?? this.#loading?.frag)?.stats ?? {};
+    const isLoading = loading !== undefined && loading.start > 0 && loading.end === 0;
+    const details = hls.levels[hls.loadLevel]?.details;
+    const buffer = hls.mainForwardBufferInfo;
+    if (isLoading || !details?.live || !details.partTarget || !buffer || this.#video.paused) return;
+    const now = performance.now();
+    if (this.#appendingSince !== null && now - this.#appendingSince < APPENDED_MS) return;
+    const available = details.partEnd - buffer.end;
+    if (!forgotToLoad({ forMs: now - this.#busyAt, available, part: details.partTarget, ahead: buffer.len })) return;
+    this.#busyAt = now;
+    for (const fragment of [...details.fragments, details.fragmentHint]) {
+      if (fragment && fragment.end > buffer.end && fragment.start <= buffer.end) this.#tracker?.removeFragment(fragment);
+    }
   }
 
   #measure(): void {
@@ -257,6 +323,43 @@ export class HlsSource implements Source {
     }
     if (error.fatal) this.events.emit('failed', failureOf(error));
   }
+}
+
+type Tracker = ConstructorParameters<typeof BufferController>[1];
+
+/** The one that hls.js keeps, which it hands to those of its controllers that may be replaced. */
+function tellingOf(hand: (tracker: Tracker) => void): typeof BufferController {
+  return class extends BufferController {
+    constructor(hls: Hls, tracker: Tracker) {
+      super(hls, tracker);
+      hand(tracker);
+    }
+  };
+}
+
+/** hls.js picks as ever, by what this meter says, and nothing better unless it may. */
+function picking(meter: LineMeter, mayRise: () => boolean): typeof AbrController {
+  return class extends AbrController {
+    constructor(hls: Hls) {
+      super(hls);
+      // Its own has private fields, and all that is asked of it is what ours has.
+      this.bwEstimator = meter as unknown as AbrController['bwEstimator'];
+    }
+
+    override get nextAutoLevel(): number {
+      const next = super.nextAutoLevel;
+      const { loadLevel } = this.hls;
+      return loadLevel >= 0 && next > loadLevel && !mayRise() ? loadLevel : next;
+    }
+
+    override set nextAutoLevel(level: number) {
+      super.nextAutoLevel = level;
+    }
+
+    override resetEstimator(estimate?: number): void {
+      if (estimate) meter.begin(estimate);
+    }
+  };
 }
 
 function open(xhr: XMLHttpRequest, url: string): void {
