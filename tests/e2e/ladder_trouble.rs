@@ -165,7 +165,7 @@ async fn corrupt_pictures_cost_rungs_little_and_the_broadcast_nothing() {
         "gaps before the broadcast alone: {report}"
     );
     assert!(
-        main.cadence_max < Duration::from_secs(2) && audio.cadence_max < Duration::from_secs(2),
+        main.cadence_max < Duration::from_secs(3) && audio.cadence_max < Duration::from_secs(3),
         "{report}"
     );
     assert!(decode(&main.saved[0]).await.is_err(), "they are corrupt indeed");
@@ -233,11 +233,11 @@ async fn a_machine_that_cannot_keep_up_makes_fewer_rungs_and_nobody_stands_still
     let [main, audio, shed, _] = &report.renditions[..] else { panic!("{report}") };
     for source in [main, audio] {
         assert!(source.gaps <= 3, "only those before the broadcast: {report}");
-        assert!(source.cadence_max < Duration::from_secs(2), "{report}");
+        assert!(source.cadence_max < Duration::from_secs(3), "{report}");
     }
     let part = Duration::from_millis(334);
     assert!(main.cadence_p50 < part * 3 / 2, "a part in a part's time: {report}");
-    assert!(shed.cadence_max < Duration::from_secs(3), "{report}");
+    assert!(shed.cadence_max < Duration::from_secs(5), "{report}");
     assert!(height(&server, "main").await == Some(360));
     server.assert_calm();
 }
