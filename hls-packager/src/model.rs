@@ -115,6 +115,11 @@ pub struct RungStarted {
 /// that of the segment that it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tapped {
+    /// What the encoder says that it sends. It counts from the next tracks on.
+    Announced {
+        /// Bits per second of the video; `None` if it does not say.
+        video_bits: Option<u32>,
+    },
     /// What the pictures and frames that follow are made of.
     Tracks {
         /// The video.

@@ -1,4 +1,5 @@
-//! What the packager wants of `onMetaData`: which tracks will come, and the nominal frame rate.
+//! What the packager wants of `onMetaData`: which tracks will come, the nominal frame rate, and how many bits
+//! the pictures will have.
 //!
 //! Reads the top level of one AMF0 object and stops at anything nested: nothing we want lies deeper.
 
@@ -11,7 +12,12 @@ pub(crate) struct Metadata {
     pub(crate) audio: bool,
     /// Frames per second.
     pub(crate) frame_rate: Option<f64>,
+    /// Bits per second of the video.
+    pub(crate) video_bits: Option<u32>,
 }
+
+/// What `videodatarate` may say, in kbit/s. Encoders that do not know say 0.
+const VIDEO_KBITS: std::ops::RangeInclusive<f64> = 10.0..=500_000.0;
 
 /// Most properties that are looked at.
 const MAX_PROPERTIES: usize = 128;
@@ -63,6 +69,10 @@ fn property(input: &mut &[u8], metadata: &mut Metadata) -> Option<()> {
         b"audiocodecid" => metadata.audio = flag != Some(false),
         b"hasVideo" => metadata.video |= flag == Some(true),
         b"hasAudio" => metadata.audio |= flag == Some(true),
+        b"videodatarate" => {
+            let kbits = number.filter(|kbits| VIDEO_KBITS.contains(kbits));
+            metadata.video_bits = kbits.map(|kbits| (kbits * 1_000.0) as u32);
+        }
         b"framerate" => metadata.frame_rate = number.filter(|rate| (1.0..=300.0).contains(rate)),
         _ => {}
     }
@@ -109,12 +119,14 @@ mod tests {
             ("encoder", b"\x02\x00\x03obs"),
             ("videocodecid", &number(7.0)),
             ("stereo", &[1, 1]),
+            ("videodatarate", &number(2_500.0)),
             ("framerate", &number(29.97)),
             ("audiocodecid", b"\x02\x00\x04mp4a"),
         ]);
-        assert_eq!(parse(&body), Some(Metadata { video: true, audio: true, frame_rate: Some(29.97) }));
+        let (frame_rate, video_bits) = (Some(29.97), Some(2_500_000));
+        assert_eq!(parse(&body), Some(Metadata { video: true, audio: true, frame_rate, video_bits }));
         let audio_only = metadata(&[("audiocodecid", &number(10.0))]);
-        assert_eq!(parse(&audio_only), Some(Metadata { video: false, audio: true, frame_rate: None }));
+        assert_eq!(parse(&audio_only), Some(Metadata { audio: true, ..Metadata::default() }));
     }
 
     #[test]
@@ -131,5 +143,9 @@ mod tests {
         assert_eq!(parse(b"\x02\x00\x0bonTextData!"), None);
         let absurd = metadata(&[("framerate", &number(f64::NAN))]);
         assert_eq!(parse(&absurd).unwrap().frame_rate, None);
+        for nonsense in [0.0, -2_500.0, 9.0, 1e9, f64::NAN, f64::INFINITY] {
+            let body = metadata(&[("videodatarate", &number(nonsense))]);
+            assert_eq!(parse(&body).unwrap().video_bits, None, "{nonsense}");
+        }
     }
 }

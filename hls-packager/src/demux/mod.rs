@@ -74,7 +74,7 @@ pub enum Demuxed {
     Video(VideoUnit),
     /// A coded audio frame.
     Audio(AudioUnit),
-    /// `onMetaData`: which tracks to expect, and the nominal frame rate.
+    /// `onMetaData`: which tracks to expect, the nominal frame rate, and the bits of the video.
     Metadata {
         /// A video track will come.
         video: bool,
@@ -82,6 +82,8 @@ pub enum Demuxed {
         audio: bool,
         /// Frames per second.
         frame_rate: Option<f64>,
+        /// Bits per second of the video.
+        video_bits: Option<u32>,
     },
     /// A track other than the default one was skipped.
     UnknownTrack,
@@ -160,6 +162,7 @@ impl Demuxer {
                         video: found.video,
                         audio: found.audio,
                         frame_rate: found.frame_rate,
+                        video_bits: found.video_bits,
                     });
                 }
                 Ok(())

@@ -88,6 +88,8 @@ struct Picture {
 pub(super) struct Lane {
     pub(super) rung: RungConfig,
     pub(super) id: RungId,
+    /// Bits per second that it is made with; `None` if it would not be less than what is above it.
+    pub(super) bitrate: Option<u32>,
     pub(super) steps: VecDeque<Step>,
     /// Of the segment that runs.
     mode: Mode,
@@ -120,6 +122,7 @@ impl Lane {
         Self {
             rung,
             id,
+            bitrate: None,
             steps: VecDeque::new(),
             mode: Mode::Source,
             video: None,

@@ -58,6 +58,9 @@ const REORDERED: usize = 16;
 const BETWEEN_SHEDS: Duration = Duration::from_secs(1);
 /// Most bytes of pictures of the running segment that are kept, so that a transcoder that starts can decode the next ones.
 const MAX_BACKLOG_BYTES: usize = 16 << 20;
+/// Least and longest time of the source, in ticks of 90 kHz, of which its bits per second are measured. It begins and ends with
+/// a segment.
+const MEASURED: std::ops::RangeInclusive<i64> = 90_000..=60 * 90_000;
 /// Decode times of the source that are remembered: more than are on their way through a transcoder that is not late.
 const MAX_SLOTS: usize = 1024;
 /// How often a rung has a keyframe within a segment, in ticks of 90 kHz: at the first part that begins so long after the last one.
@@ -122,6 +125,8 @@ pub struct Ladder {
     /// Pictures since the running segment began, for a transcoder that starts: orders without `cut`.
     backlog: Vec<LadderOrder>,
     backlog_bytes: usize,
+    /// Where the measured segment began, and the bytes of its pictures so far.
+    measuring: Option<(i64, u64)>,
     /// The next picture is the first of a segment.
     cut: bool,
     /// Decode time of the newest picture of which the rungs were to have a keyframe.
@@ -159,6 +164,7 @@ impl Ladder {
             slots: VecDeque::new(),
             backlog: Vec::new(),
             backlog_bytes: 0,
+            measuring: None,
             cut: false,
             keyed: i64::MIN,
             reconfigure: true,
@@ -181,6 +187,7 @@ impl Ladder {
             Output::Renditions(infos) => {
                 self.source.set_info(infos.first());
                 self.infos = infos;
+                self.plan();
                 self.describe();
             }
             Output::Tapped(tapped) => self.handle_tapped(now, tapped),
@@ -220,9 +227,36 @@ impl Ladder {
         self.sources = opened.renditions.len();
         self.source.set_info(opened.renditions.first());
         self.infos = opened.renditions;
+        self.plan();
         let renditions = self.all_infos();
         let rungs = self.lanes.len();
         self.outputs.push_back(Output::Opened(Opened { renditions, rungs, ..opened }));
+    }
+
+    /// With how many bits each rung is made.
+    fn plan(&mut self) {
+        let bitrates = self.source.bitrates(self.lanes.iter().map(|lane| &lane.rung));
+        for (lane, bitrate) in self.lanes.iter_mut().zip(bitrates) {
+            lane.bitrate = bitrate;
+        }
+    }
+
+    /// Measures how many bits the source has, from segment to segment.
+    fn measure(&mut self, dts: i64) {
+        if let Some((from, bytes)) = self.measuring {
+            let ticks = dts.saturating_sub(from);
+            if (0..*MEASURED.start()).contains(&ticks) {
+                return;
+            }
+            if MEASURED.contains(&ticks) {
+                let bits = bytes.saturating_mul(8 * 90_000) / ticks.unsigned_abs();
+                if self.source.measure(u32::try_from(bits).unwrap_or(u32::MAX)) {
+                    self.plan();
+                    self.describe();
+                }
+            }
+        }
+        self.measuring = Some((dts, 0));
     }
 
     /// What the multivariant playlist says of the source and the rungs.
@@ -264,13 +298,16 @@ impl Ladder {
 
     fn handle_tapped(&mut self, now: Instant, tapped: Tapped) {
         match tapped {
+            Tapped::Announced { video_bits } => self.source.announce(video_bits),
             Tapped::Tracks { video, audio } => {
                 self.source.set_tracks(video, audio);
-                self.reconfigure = true;
+                (self.reconfigure, self.measuring) = (true, None);
+                self.plan();
                 self.lanes.iter_mut().for_each(|lane| lane.failed = false);
                 self.describe();
             }
             Tapped::Left => {
+                self.measuring = None;
                 self.lanes.iter_mut().for_each(Lane::leave);
                 // What the decoder holds back comes out when it is configured anew.
                 self.configure();
@@ -305,7 +342,11 @@ impl Ladder {
         let cut = std::mem::take(&mut self.cut);
         if cut {
             self.keyed = dts;
+            self.measure(dts);
             self.decide(now, Some((dts, sync)));
+        }
+        if let Some((_, bytes)) = &mut self.measuring {
+            *bytes = bytes.saturating_add(data.len() as u64);
         }
         // Among pictures that are presented in another order the first to be decoded is not the first to be shown.
         let cut = cut && (sync || !self.order_key(dts, true));
@@ -390,9 +431,8 @@ impl Ladder {
     #[must_use]
     pub fn wants_child(&self, now: Instant) -> bool {
         let known = self.sources > 0;
-        let can = |lane: &Lane| {
-            self.source.record().is_some() && self.source.is_below(lane.rung.height) && lane.is_possible(now)
-        };
+        let can =
+            |lane: &Lane| self.source.record().is_some() && lane.bitrate.is_some() && lane.is_possible(now);
         self.lanes.iter().any(|lane| lane.is_wanted(now, &self.config) && (!known || can(lane)))
     }
 

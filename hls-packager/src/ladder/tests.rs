@@ -38,6 +38,8 @@ struct Transcoder {
     presented: u64,
     answers: VecDeque<(Instant, LadderReport)>,
     configured: usize,
+    /// Bits per second of the rungs that it was asked for, each time.
+    bitrates: Vec<Vec<u32>>,
 }
 
 impl Transcoder {
@@ -49,6 +51,7 @@ impl Transcoder {
                 self.present(now, 0);
             }
             LadderOrder::Rungs(rungs) => {
+                self.bitrates.push(rungs.iter().map(|rung| rung.bitrate).collect());
                 self.waiting = rungs;
             }
             LadderOrder::Stop(id) => {
@@ -75,8 +78,9 @@ impl Transcoder {
             let keys = std::mem::replace(&mut self.keys, later);
             cut |= keys.values().any(|cut| *cut);
             if cut {
-                self.rungs = self.waiting.clone();
-                self.begun.retain(|id| self.rungs.iter().any(|rung| rung.id == *id));
+                // An encoder is opened anew for a rung that is another than before.
+                let before = std::mem::replace(&mut self.rungs, self.waiting.clone());
+                self.begun.retain(|id| self.rungs.iter().any(|rung| rung.id == *id && before.contains(rung)));
             }
             if !keys.is_empty() {
                 self.keys_due.extend(self.rungs.iter().map(|rung| rung.id));
@@ -312,6 +316,60 @@ fn rungs_have_the_times_and_the_sound_of_the_source() {
             assert_eq!(show.notices, []);
         }
     }
+}
+
+#[test]
+fn rungs_have_no_more_bits_than_the_encoder_says_it_sends() {
+    for (kbits, bitrates, listed) in [
+        (Some(10_000.0), vec![400_000, 360_000], [true, true]),
+        (Some(300.0), vec![163_107, 75_894], [true, true]),
+        // Fewer would be no picture, and the second one would be no less than the first.
+        (Some(60.0), vec![50_000], [true, false]),
+        (Some(40.0), vec![], [false, false]),
+    ] {
+        let encoder = Encoder { video_kbits: kbits, ..Encoder::new(30, 1) };
+        let mut show = Show::new(config(LadderMode::Always));
+        show.start_transcoder(30);
+        show.join(&encoder);
+        show.play(&encoder, 0, 9_000);
+        let asked = &show.transcoder.as_ref().unwrap().bitrates;
+        assert!(asked.iter().all(|asked| *asked == bitrates), "{kbits:?}: {asked:?}");
+        assert_eq!(asked.is_empty(), bitrates.is_empty(), "{kbits:?}");
+        assert_eq!(show.listed[2..], [("240p", listed[0]), ("144p", listed[1])], "{kbits:?}");
+        assert_eq!(show.ladder.wants_child(show.now), !bitrates.is_empty());
+        show.end();
+        assert_aligned(&show, LOW);
+        assert_aligned(&show, LOWER);
+    }
+}
+
+#[test]
+fn the_bits_of_an_encoder_that_says_nothing_are_measured() {
+    let mut encoder = Encoder::new(30, 1);
+    let mut show = Show::new(config(LadderMode::Always));
+    show.start_transcoder(30);
+    show.join(&encoder);
+    show.play(&encoder, 0, 9_000);
+    // Nobody knows at the start. Then the picture stands still.
+    let asked = |show: &Show| show.transcoder.as_ref().unwrap().bitrates.clone();
+    assert_eq!(asked(&show), [vec![400_000, 360_000], vec![75_160, 50_000]]);
+    // 0.6 Mbit/s.
+    encoder.padding = 2_491;
+    show.play(&encoder, 9_000, 20_000);
+    let moving = asked(&show).last().unwrap().clone();
+    assert!(
+        (320_000..=330_000).contains(&moving[0]) && (150_000..=152_500).contains(&moving[1]),
+        "{moving:?}"
+    );
+    encoder.padding = 0;
+    show.play(&encoder, 20_000, 31_000);
+    assert!((3..=4).contains(&asked(&show).len()), "what was measured once stays: {:?}", asked(&show));
+    show.end();
+    for rung in [LOW, LOWER] {
+        assert!(show.segments(rung).iter().all(|segment| is_own(segment) && !has_gaps(segment)));
+        assert_aligned(&show, rung);
+    }
+    assert_eq!(show.notices, []);
 }
 
 #[test]

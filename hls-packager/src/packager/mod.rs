@@ -200,8 +200,9 @@ impl Packager {
         match found {
             Demuxed::VideoConfig(config) => publisher.set_video(now, config),
             Demuxed::AudioConfig(config) => publisher.set_audio(now, config),
-            Demuxed::Metadata { video, audio, frame_rate } => {
-                publisher.set_metadata(video, audio, frame_rate)
+            Demuxed::Metadata { video, audio, frame_rate, video_bits } => {
+                publisher.set_metadata(video, audio, frame_rate);
+                self.announce_bits(video_bits);
             }
             Demuxed::UnknownTrack => self.health.counts.unknown_tracks += 1,
             Demuxed::BrokenUnit(kind) => {
@@ -235,6 +236,13 @@ impl Packager {
                 self.health.audio(now, bytes);
                 self.handle_unit(now, Unit::Audio(placed));
             }
+        }
+    }
+
+    /// The ladder hears what the encoder says of the bits that it sends.
+    fn announce_bits(&mut self, video_bits: Option<u32>) {
+        if self.config.tap {
+            self.outputs.push_back(Output::Tapped(Tapped::Announced { video_bits }));
         }
     }
 

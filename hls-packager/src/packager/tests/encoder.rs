@@ -28,6 +28,10 @@ pub(crate) struct Encoder {
     /// How much later than the picture the sound starts.
     pub(crate) audio_after_ms: i64,
     pub(crate) metadata: bool,
+    /// What it says that it sends, in kbit/s.
+    pub(crate) video_kbits: Option<f64>,
+    /// Bytes of a picture beside its number.
+    pub(crate) padding: u16,
     /// Milliseconds added to the n-th frame's timestamp.
     pub(crate) jitter: fn(i64) -> i64,
     pub(crate) record: Bytes,
@@ -45,6 +49,8 @@ impl Encoder {
             start_ms: 0,
             audio_after_ms: 0,
             metadata: true,
+            video_kbits: None,
+            padding: 0,
             jitter: |_| 0,
             record: record(),
             asc: [0x11, 0x90],
@@ -62,6 +68,7 @@ impl Encoder {
         if let Some(rate) = self.rate {
             put("framerate", (rate.as_f64() * 1000.0).round() / 1000.0);
             put("videocodecid", 7.0);
+            put("videodatarate", self.video_kbits.unwrap_or_default());
         }
         if self.audio.is_some() {
             put("audiocodecid", 10.0);
@@ -104,8 +111,10 @@ impl Encoder {
         let composition = i32::try_from(rate.ticks(n + frames) / 90 - rate.ticks(n) / 90).unwrap();
         let mut body = vec![if key { 0x17 } else { 0x27 }, 1];
         body.extend_from_slice(&composition.to_be_bytes()[1..]);
-        body.extend_from_slice(&[0, 0, 0, 9, if key { 0x65 } else { 0x41 }]);
+        body.extend_from_slice(&(9 + u32::from(self.padding)).to_be_bytes());
+        body.push(if key { 0x65 } else { 0x41 });
         body.extend_from_slice(&n.to_be_bytes());
+        body.resize(body.len() + usize::from(self.padding), 0xff);
         (millis, self.tag(TagKind::Video, millis, body))
     }
 
