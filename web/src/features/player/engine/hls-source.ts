@@ -60,6 +60,8 @@ const MEASURE_MS = 5_000;
 const KNOWN_FOR_S = 2;
 /** No append takes longer, in milliseconds. */
 const APPENDED_MS = 1_000;
+/** So long has to be played until what is left to play says something of the line, in seconds: at first it is little. */
+const SETTLED_S = 1.5;
 /** How often a part that is on its way is looked at. */
 const WATCH_MS = 30;
 
@@ -241,7 +243,8 @@ export class HlsSource implements Source {
     const { stats, duration } = part ?? frag;
     const level = hls.levels[frag.level];
     if (level === undefined || stats.aborted || stats.loading.first === 0 || stats.loading.end > 0) return;
-    if (this.#video.paused || this.#video.readyState === 0) return;
+    const { played, currentTime, paused } = this.#video;
+    if (paused || played.length === 0 || currentTime - played.start(played.length - 1) < SETTLED_S) return;
     const now = performance.now();
     const ahead = hls.mainForwardBufferInfo?.len ?? 0;
     const elapsedMs = now - stats.loading.first;

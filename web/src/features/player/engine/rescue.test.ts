@@ -11,7 +11,7 @@ describe('a part that is on its way', () => {
   });
 
   it('is not judged by its first packets', () => {
-    expect(tooSlow({ ...part, elapsedMs: 90 })).toBeNull();
+    expect(tooSlow({ ...part, elapsedMs: 140 })).toBeNull();
     expect(tooSlow({ ...part, loaded: 0 })).toBeNull();
   });
 

@@ -11,7 +11,7 @@ export interface Loading {
 }
 
 /** No sooner is a line judged, in milliseconds: less is the noise of a few packets. */
-const SOONEST_MS = 100;
+const SOONEST_MS = 150;
 /** Of what can be played, a part that is too large may take so much: the rest is for one that is not. */
 const SHARE = 0.6;
 /** Seconds of a smaller picture that have to come before it can be shown: since its last keyframe, and the part at hand. */
