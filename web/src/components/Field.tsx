@@ -2,6 +2,9 @@ import { useId, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttribu
 import { useFieldError } from './form-context';
 import styles from './Form.module.css';
 
+/** Longest name of an account or a channel. */
+const NAME_MAX = 25;
+
 interface Named {
   readonly name: string;
   readonly label: string;
@@ -16,6 +19,11 @@ export function TextField({ name, label, hint, ...rest }: Named & InputHTMLAttri
       <input className={styles.input} type="text" name={name} {...field.control} {...rest} />
     </Frame>
   );
+}
+
+/** The name of an account or a channel in a {@link Form}: browsers neither complete nor correct it. */
+export function NameField(props: Named & InputHTMLAttributes<HTMLInputElement>) {
+  return <TextField autoComplete="off" autoCapitalize="none" spellCheck={false} maxLength={NAME_MAX} required {...props} />;
 }
 
 /** Several lines of text in a {@link Form}. */

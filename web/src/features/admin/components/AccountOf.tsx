@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Confirm } from '@/components/Confirm';
 import { CopyField } from '@/components/CopyField';
-import { SelectField, TextField } from '@/components/Field';
+import { NameField, SelectField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
 import { entered } from '@/lib/entered';
@@ -24,15 +24,7 @@ export function AccountOf() {
           setAccount(await findAccount(entered(data, 'name').trim().toLowerCase()));
         }}
       >
-        <TextField
-          name="name"
-          label={t('auth.name')}
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          maxLength={25}
-          required
-        />
+        <NameField name="name" label={t('auth.name')} />
       </Form>
       {account !== null && <Powers key={account.id} account={account} onChanged={setAccount} />}
     </Panel>

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { channelNamed, type Channel } from '@/api/channels';
-import { TextField } from '@/components/Field';
+import { NameField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { LadderForm } from '@/components/LadderForm';
 import { Panel } from '@/components/Panel';
@@ -23,15 +23,7 @@ export function LadderOf() {
           setFound(await queries.query(channelNamed(name)));
         }}
       >
-        <TextField
-          name="channel"
-          label={t('ladder.admin.channel')}
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          maxLength={25}
-          required
-        />
+        <NameField name="channel" label={t('ladder.admin.channel')} />
       </Form>
       {found === null && <p role="alert">{t('ladder.admin.none')}</p>}
       {found?.ladder && (

@@ -264,8 +264,8 @@ export class HlsSource implements Source {
   /** Has hls.js look again at a segment that it takes for complete. */
   #watchIdle(): void {
     const hls = this.#hls;
-    const { loading } = (this.#loading?.part ?? this.#loading?.frag)?.stats ?? {};
-    const isLoading = loading !== undefined && loading.start > 0 && loading.end === 0;
+    const stats = (this.#loading?.part ?? this.#loading?.frag)?.stats;
+    const isLoading = stats !== undefined && !stats.aborted && stats.loading.start > 0 && stats.loading.end === 0;
     const details = hls.levels[hls.loadLevel]?.details;
     const buffer = hls.mainForwardBufferInfo;
     if (isLoading || !details?.live || !details.partTarget || !buffer || this.#video.paused) return;

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
 import { Avatar } from '@/components/Avatar';
 import { Button } from '@/components/Button';
 import { Confirm } from '@/components/Confirm';
-import { TextField } from '@/components/Field';
+import { NameField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { ListState } from '@/components/ListState';
 import { Panel } from '@/components/Panel';
@@ -61,15 +61,7 @@ export function Blocked({ channel }: { readonly channel: string }) {
           await refresh();
         }}
       >
-        <TextField
-          name="name"
-          label={t('blocked.name')}
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          maxLength={25}
-          required
-        />
+        <NameField name="name" label={t('blocked.name')} />
       </Form>
     </Panel>
   );

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { TextField } from '@/components/Field';
+import { NameField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { Panel } from '@/components/Panel';
 import { entered } from '@/lib/entered';
@@ -25,16 +25,11 @@ export function CreateChannel({ suggestion, onCreated }: Props) {
           onCreated(channel.name);
         }}
       >
-        <TextField
+        <NameField
           name="name"
           label={t('studio.create.name')}
           hint={t('studio.create.name.hint')}
           defaultValue={suggestion}
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          maxLength={25}
-          required
         />
       </Form>
     </Panel>

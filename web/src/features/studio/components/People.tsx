@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import { Avatar } from '@/components/Avatar';
 import { Button } from '@/components/Button';
 import { Confirm } from '@/components/Confirm';
-import { TextField } from '@/components/Field';
+import { NameField } from '@/components/Field';
 import { Form } from '@/components/Form';
 import { ListState } from '@/components/ListState';
 import { Panel } from '@/components/Panel';
@@ -53,15 +53,7 @@ export function Moderators({ channel }: { readonly channel: string }) {
           await refresh();
         }}
       >
-        <TextField
-          name="name"
-          label={t('moderators.name')}
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          maxLength={25}
-          required
-        />
+        <NameField name="name" label={t('moderators.name')} />
       </Form>
     </Panel>
   );
